@@ -1,0 +1,87 @@
+"""Metric handles, made once and injected. Names and labels are public surface: every label's set of values is closed.
+
+No label ever holds a value that a caller or an upstream chose: routes are named by the operator, methods and status
+codes are folded into classes, reasons come from ``sidecar.errors``.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from sidecar import __version__
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """All handles of one process, on one registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        one = self.registry
+        self.requests = Counter(
+            "sidecar_requests", "Exchanges by route, method, class of status and decision.",
+            ["route", "method", "code_class", "decision"], registry=one,
+        )  # fmt: skip
+        self.request_seconds = Histogram(
+            "sidecar_request_duration_seconds", "Whole exchange.", ["route"], buckets=_SECONDS, registry=one
+        )
+        self.upstream_seconds = Histogram(
+            "sidecar_upstream_duration_seconds",
+            "Waiting for the upstream.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=one,
+        )
+        self.rewrite_seconds = Histogram(
+            "sidecar_rewrite_duration_seconds", "Our own share: parsing, detection and rewriting.",
+            ["route", "direction"], buckets=_SECONDS, registry=one,
+        )  # fmt: skip
+        self.inflight = Gauge("sidecar_inflight_requests", "Exchanges under way.", registry=one)
+        self.entities = Counter("sidecar_entities", "Entities redacted, by type.", ["type"], registry=one)
+        self.residuals = Counter("sidecar_residuals", "Entities that only the last look found.", registry=one)
+        self.refusals = Counter("sidecar_refusals", "Exchanges not completed, by reason.", ["reason"], registry=one)
+        self.bytes = Counter("sidecar_body_bytes", "Body bytes relayed.", ["direction"], registry=one)
+        self.detection_cache = Counter(
+            "sidecar_detection_cache", "Look-ups in the detection cache.", ["result"], registry=one
+        )
+        self.detection_restarts = Counter(
+            "sidecar_detection_worker_restarts", "Detection workers replaced.", registry=one
+        )
+        self.audit_records = Counter("sidecar_audit_records", "Audit records made durable.", registry=one)
+        self.audit_failures = Counter(
+            "sidecar_audit_write_failures", "Audit records that could not be written.", registry=one
+        )
+        self.erasure_requests = Counter("sidecar_erasure_requests", "Erasure requests accepted.", registry=one)
+        self.erasure_steps = Counter(
+            "sidecar_erasure_steps",
+            "Attempts at erasure steps, by target and outcome.",
+            ["target", "outcome"],
+            registry=one,
+        )
+        self.erasure_open = Gauge("sidecar_erasure_open_requests", "Erasure requests not yet ended.", registry=one)
+        self.erasure_overdue = Gauge(
+            "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
+        )
+        self.loop_lag_seconds = Gauge("sidecar_event_loop_lag_seconds", "Latest lag of the event loop.", registry=one)
+        self.certificate_not_after = Gauge(
+            "sidecar_certificate_not_after_timestamp_seconds",
+            "Expiry of a served certificate.",
+            ["listener"],
+            registry=one,
+        )
+        self.build = Info("sidecar_build", "What runs.", registry=one)
+        self.build.info({"version": __version__})
+
+
+def code_class(status: int) -> str:
+    """Fold a status code into its class, e.g. ``2xx``."""
+    return f"{status // 100}xx" if 100 <= status <= 599 else "other"
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def method_label(method: str) -> str:
+    """Fold unknown methods into ``other``, so that no caller can make label values."""
+    return method if method in _METHODS else "other"

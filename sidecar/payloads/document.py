@@ -1,0 +1,53 @@
+"""The one interface of payload formats: where the texts are, and how edited ones go back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+PathPart = str | int
+Path = tuple[PathPart, ...]
+"""Member names and array indices from the root, e.g. ``("messages", 0, "text")``."""
+
+
+class LeafKind(StrEnum):
+    """What a leaf was in the payload. A number that must be redacted is written back as a string."""
+
+    STRING = "string"
+    NUMBER = "number"
+    OTHER = "other"  # true, false, null: never scanned, may be dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One scalar of a payload: its place in the document and its decoded text."""
+
+    index: int
+    path: Path
+    kind: LeafKind
+    text: str = field(repr=False)
+
+
+class Document(Protocol):
+    """A parsed payload. Immutable: ``render`` works on a copy."""
+
+    @property
+    def leaves(self) -> Sequence[Leaf]:
+        """Every scalar in document order; duplicate keys each appear."""
+
+    def render(self, edits: Mapping[int, str | None]) -> bytes:
+        """Return the payload with the texts of the leaves named by index replaced (None: JSON ``null``).
+
+        Whatever is not edited is byte-equal to the input (P35).
+        """
+
+
+class PayloadFormat(Protocol):
+    """Parses one media type in whole. Raises ``PayloadRefused`` for what it can't understand entirely."""
+
+    @property
+    def media_types(self) -> frozenset[str]: ...
+
+    def parse(self, text: str) -> Document: ...
