@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
 SCHEMA_VERSION = 1
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -31,6 +32,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit_read"
     START = "start"
     STOP = "stop"
+    LOG_RECOVERED = "log_recovered"  # bytes that a crash had left unfinished were moved aside (A33)
 
 
 class Decision(StrEnum):
@@ -93,3 +95,19 @@ class Event:
 
 
 Entry = Intent | Outcome | Event
+
+
+class AuditWriter(Protocol):
+    """Records made durable, in order. Each method returns only when its record would survive a power cut.
+
+    Raises ``AuditUnavailable`` otherwise: then the act that the record stands for must not happen (A4).
+    """
+
+    async def intend(self, intent: Intent) -> None:
+        """Record what is about to happen; await this before the first byte leaves (A2)."""
+
+    async def conclude(self, outcome: Outcome) -> None:
+        """Record how it ended, exactly once for each intent (A1, A3)."""
+
+    async def note(self, event: Event) -> None:
+        """Record something that happened to the sidecar itself."""
