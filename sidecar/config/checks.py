@@ -1,0 +1,78 @@
+"""What no single key shows: references, duplicates, files. Each check takes the whole and yields its problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from sidecar.config.model import Config, ServerTlsConfig
+from sidecar.errors import Problem
+
+Check = Callable[[Config], Iterable[Problem]]
+
+
+def check_references(config: Config) -> Iterator[Problem]:
+    """Every name used is defined."""
+    policies = {"default", *config.policies}
+    for index, route in enumerate(config.routes):
+        where = f"routes[{index}]"
+        if route.upstream not in config.upstreams:
+            known = ", ".join(sorted(config.upstreams)) or "none"
+            yield Problem(f"{where}.upstream", f"no upstream is called {route.upstream}", f"Defined are: {known}.")
+        if route.policy not in policies:
+            known = ", ".join(sorted(policies))
+            yield Problem(f"{where}.policy", f"no policy is called {route.policy}", f"Defined are: {known}.")
+
+
+def check_duplicates(config: Config) -> Iterator[Problem]:
+    """Names that end up in records and metrics stand for one thing; a prefix and method lead to one route."""
+    yield from _twice("identities", (one.name for one in config.identities))
+    yield from _twice("routes", (one.name for one in config.routes))
+    yield from _twice("erasure.targets", (one.name for one in config.erasure.targets))
+    ways = [f"{method} {route.path_prefix}" for route in config.routes for method in sorted(route.methods)]
+    yield from _twice("routes", ways)
+    proofs = [one.token_sha256 or (one.certificate.san if one.certificate else "") for one in config.identities]
+    for index, proof in enumerate(proofs):
+        if proof in proofs[:index]:
+            yield Problem(f"identities[{index}]", "proves itself like an earlier identity", "Give each its own proof.")
+
+
+def _twice(where: str, names: Iterable[str]) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Problem(where, f"{name} is defined {count} times", "Keep one, or rename the others.")
+
+
+def check_files(config: Config) -> Iterator[Problem]:
+    """Every file named exists; folders that we write to exist."""
+    for where, path in _files(config):
+        if not path.is_file():
+            yield Problem(where, f"no file {path}", "Create or mount it, or mend the path.")
+    if not config.audit.file.parent.is_dir():
+        yield Problem("audit.file", f"no folder {config.audit.file.parent}", "Create or mount it.")
+
+
+def _files(config: Config) -> Iterator[tuple[str, Path]]:
+    for name, tls in (("data", config.listeners.data.tls), ("admin", config.listeners.admin.tls)):
+        if tls is not None:
+            yield from _tls_files(f"listeners.{name}.tls", tls)
+    for name, upstream in config.upstreams.items():
+        for key in ("ca", "certificate", "private_key"):
+            path = getattr(upstream.tls, key)
+            if path is not None:
+                yield f"upstreams.{name}.tls.{key}", path
+    if config.keys.master_file is not None:
+        yield "keys.master_file", config.keys.master_file
+    if config.detection.catalogue is not None:
+        yield "detection.catalogue.file", config.detection.catalogue.file
+
+
+def _tls_files(where: str, tls: ServerTlsConfig) -> Iterator[tuple[str, Path]]:
+    yield f"{where}.certificate", tls.certificate
+    yield f"{where}.private_key", tls.private_key
+    if tls.client_ca is not None:
+        yield f"{where}.client_ca", tls.client_ca
+
+
+CHECKS: tuple[Check, ...] = (check_references, check_duplicates, check_files)

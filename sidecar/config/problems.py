@@ -1,0 +1,79 @@
+"""Turns validation errors into problems: where, what, and how to mend it. Values never show: they may be secrets."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sidecar.errors import Problem
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
+    """Return one problem for each error pydantic found, in the order of the file."""
+    return tuple(_problem(details, model) for details in error.errors(include_url=False, include_input=False))
+
+
+def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
+    path = dotted(details["loc"])
+    if details["type"] == "extra_forbidden":
+        return Problem(path, "is not a known key", _spelling_remedy(details["loc"], model))
+    if details["type"] == "missing":
+        return Problem(path, "is missing", "Add it; config.example.yaml shows how.")
+    message = details["msg"].removeprefix("Value error, ").strip()
+    return Problem(path, message[:1].lower() + message[1:], "See this key in config.example.yaml.")
+
+
+def dotted(location: Iterable[str | int]) -> str:
+    """Return ``routes[0].name`` for ``("routes", 0, "name")``."""
+    out = ""
+    for part in location:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out or "(top level)"
+
+
+def _spelling_remedy(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    known = _keys_at(location[:-1], model)
+    close = get_close_matches(str(location[-1]), known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Remove it; known here: {', '.join(sorted(known))}."
+
+
+def _keys_at(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """Follow ``location`` through the models' annotations to the one that holds the unknown key."""
+    here: Any = model
+    for part in location:
+        here = _step(here, part)
+    found = _model_in(here)
+    return list(found.model_fields) if found else []
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    found = _model_in(annotation)
+    if found is not None and isinstance(part, str) and part in found.model_fields:
+        return found.model_fields[part].annotation
+    arguments = [a for a in get_args(_container_in(annotation)) if a is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def _options(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return get_args(annotation)
+    return (annotation,)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _container_in(annotation: Any) -> Any:
+    for option in _options(annotation):
+        if get_origin(option) in (tuple, list, dict, Mapping):
+            return option
+    return None
