@@ -1,0 +1,239 @@
+"""Opens the durable store and runs calls on it off the event loop.
+
+SQLite (default) is opened in WAL mode with ``synchronous=FULL``: what is committed has been fsynced, so it outlives
+kill -9 and power loss (sqlite.org/pragma.html#pragma_synchronous). PostgreSQL is for several replicas.
+
+Foreign errors are translated here and nowhere else. Their text can carry statement parameters, so only the kind and
+the engine's own code of an error ever leave this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from sidecar.errors import ConfigError, Problem, StoreUnavailable
+from sidecar.stores.schema import SCHEMA_VERSION, metadata, schema_version
+
+T = TypeVar("T")
+
+_READ: Final = "sidecar_read"
+_CREATE_LOCK: Final = 0x51DECA5  # any constant: serialises replicas that start at the same time
+_RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
+
+
+class Conflict(StoreUnavailable):
+    """Another writer was first. Nothing was written: start the transaction over."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where state is kept: ``sqlite:///<path>`` or ``postgresql+psycopg://…``. The URL may hold a password."""
+
+    url: str = field(repr=False)
+    threads: int = 4
+    busy_timeout_s: float = 10.0
+    where: str = "state.url"  # how the operator's configuration calls it
+
+
+class Database:
+    """The open store. ``start`` before use; ``stop`` when done. Raises ``StoreUnavailable``."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def start(self) -> None:
+        """Open the database and create what is missing. Raises ``ConfigError`` for what only the operator can mend."""
+        threads = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="store")
+        try:
+            self._engine = await asyncio.get_running_loop().run_in_executor(threads, open_engine, self._settings)
+        except BaseException:
+            threads.shutdown(wait=False)
+            raise
+        self._threads = threads
+
+    async def stop(self) -> None:
+        """Wait for the calls under way, then close. Safe to call twice."""
+        threads, engine = self._threads, self._engine
+        self._threads = self._engine = None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        if engine is not None:
+            await asyncio.to_thread(engine.dispose)
+
+    async def run(self, call: Callable[[Connection], T]) -> T:
+        """Run ``call`` in one write transaction and return what it returned, durable.
+
+        Rolled back if ``call`` raises. ``Conflict``: another writer was first, nothing was written. A cancelled
+        caller does not stop the transaction; it commits or rolls back as a whole.
+        """
+        return await self._submit(_write, call)
+
+    async def read(self, call: Callable[[Connection], T]) -> T:
+        """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
+        return await self._submit(_read, call)
+
+    async def _submit(
+        self, transact: Callable[[Engine, Callable[[Connection], T]], T], call: Callable[[Connection], T]
+    ) -> T:
+        if self._engine is None or self._threads is None:
+            raise StoreUnavailable("the store is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, transact, self._engine, call)
+
+
+def open_engine(settings: DatabaseSettings) -> Engine:
+    """Return an engine on a database that is reachable and holds the schema. Blocks."""
+    url = _checked_url(settings)
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite:
+        _create_private_file(Path(url.database or ""), settings.where)
+    engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
+    try:
+        _write(engine, lambda connection: _create_schema(connection, settings.where))
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _write(engine: Engine, call: Callable[[Connection], T]) -> T:
+    try:
+        with engine.begin() as connection:
+            return call(connection)
+    except SQLAlchemyError as error:
+        raise translated(error) from None
+
+
+def _read(engine: Engine, call: Callable[[Connection], T]) -> T:
+    try:
+        with engine.connect().execution_options(**{_READ: True}) as connection:
+            return call(connection)
+    except SQLAlchemyError as error:
+        raise translated(error) from None
+
+
+def translated(error: SQLAlchemyError) -> StoreUnavailable:
+    """Return our error for theirs: its kind and code, never its text or parameters."""
+    kind = type(error).__name__
+    if not isinstance(error, DBAPIError):
+        return StoreUnavailable(kind)
+    code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
+    if isinstance(error, IntegrityError) or code in _RETRYABLE_STATES:
+        return Conflict(f"{kind} {code}".strip())
+    return StoreUnavailable(f"{kind} {code}".strip())
+
+
+def _checked_url(settings: DatabaseSettings) -> URL:
+    try:
+        url = make_url(settings.url)
+    except ArgumentError:
+        raise _refused(settings.where, "is not a database URL", _URL_REMEDY) from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise _refused(settings.where, f"{url.drivername} is not supported", _URL_REMEDY)
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise _refused(settings.where, "a database in memory forgets everything at the next start", _URL_REMEDY)
+    return url
+
+
+_URL_REMEDY: Final = "Use sqlite:////var/lib/sidecar/state.db or postgresql+psycopg://user@host/database"
+
+
+def _create_private_file(path: Path, where: str) -> None:
+    """Make the database file readable by us alone (WAL and journal inherit its mode), and its name durable."""
+    if not path.parent.is_dir():
+        raise _refused(where, f"the folder {path.parent} does not exist", "Create it, or mount a volume there")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _refused(
+            where,
+            f"{path} can't be opened ({error.strerror})",
+            "Give the sidecar's user write access to file and folder",
+        ) from None
+
+
+def _refused(where: str, message: str, remedy: str) -> ConfigError:
+    return ConfigError((Problem(where, message, remedy),))
+
+
+def _sqlite_engine(url: URL, settings: DatabaseSettings) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=settings.threads,
+        max_overflow=0,
+        connect_args={"timeout": settings.busy_timeout_s},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun by us, below, and by nobody else
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "trusted_schema=OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at once: a transaction that reads first would otherwise fail half-way, without
+        # waiting, when another process writes in between (sqlite.org/lang_transaction.html).
+        reading = connection.get_execution_options().get(_READ)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
+    wait_ms = int(settings.busy_timeout_s * 1000)
+    options = f"-c lock_timeout={wait_ms} -c statement_timeout={3 * wait_ms} -c synchronous_commit=on"
+    try:
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=settings.threads,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options},
+        )
+    except ModuleNotFoundError:
+        raise _refused(
+            settings.where, "the PostgreSQL driver is not installed", "Install privacy-sidecar[postgresql]"
+        ) from None
+
+
+def _create_schema(connection: Connection, where: str) -> None:
+    """Create missing tables, or refuse a database of another version. Serialised across processes and replicas."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+    metadata.create_all(connection)
+    held = connection.scalar(select(schema_version.c.version))
+    if held is None:
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    elif held != SCHEMA_VERSION:
+        raise _refused(
+            where,
+            f"the database holds schema version {held}, this program knows {SCHEMA_VERSION}",
+            "Run the version of the sidecar that wrote it, or migrate it",
+        )

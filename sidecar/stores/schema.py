@@ -1,0 +1,31 @@
+"""The one schema of durable state. Each store adds its own tables to ``metadata`` in its own module.
+
+Table names are listed here, so that two stores can't choose the same one. State holds keyed hashes, numbers and sealed
+bytes only: no column of any table ever holds a value that came out of a payload.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Integer, MetaData, Table
+
+SCHEMA_VERSION: Final = 1
+"""Raised by every migration. A database of a later version is refused, never guessed at."""
+
+PLACEHOLDERS: Final = "placeholders"
+PLACEHOLDER_ALIASES: Final = "placeholder_aliases"
+ERASURE_REQUESTS: Final = "erasure_requests"
+ERASURE_STEPS: Final = "erasure_steps"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+"""One row: which version of this schema the database holds."""
