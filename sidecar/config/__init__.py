@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sidecar.config.checks import CHECKS
+from sidecar.config.checks import CHECKS, check_presence
 from sidecar.config.model import Config
 from sidecar.config.problems import problems_of
 from sidecar.config.source import read_yaml
@@ -30,7 +30,7 @@ def parse_config(raw: dict[str, Any]) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise ConfigError((*problems_of(error, Config), *_problems_of_the_rest(raw, error))) from None
-    problems = _cross_check(config)
+    problems = (*check_presence(config), *_cross_check(config))
     if problems:
         raise ConfigError(problems)
     return config

@@ -75,4 +75,12 @@ def _tls_files(where: str, tls: ServerTlsConfig) -> Iterator[tuple[str, Path]]:
         yield f"{where}.client_ca", tls.client_ca
 
 
+def check_presence(config: Config) -> Iterator[Problem]:
+    """Something is served, and somebody may call."""
+    if not config.routes:
+        yield Problem("routes", "names no route", "Add one; every other path is refused.")
+    if not config.identities:
+        yield Problem("identities", "names no caller", "Add one; everybody else is denied.")
+
+
 CHECKS: tuple[Check, ...] = (check_references, check_duplicates, check_files)

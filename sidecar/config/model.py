@@ -317,5 +317,5 @@ class Config(_Section):
     upstreams: dict[Name, UpstreamConfig]
     policies: dict[Name, PolicyConfig] = {}
     detection: DetectionConfig = DetectionConfig()
-    routes: Annotated[tuple[RouteConfig, ...], Field(min_length=1)]
+    routes: tuple[RouteConfig, ...]
     erasure: ErasureConfig = ErasureConfig()

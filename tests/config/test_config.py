@@ -1,0 +1,132 @@
+"""Every problem is reported with its path and remedy, all at once; nothing is ignored; no secret shows."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.config import load_config, parse_config
+from sidecar.config.source import read_yaml
+from sidecar.errors import ConfigError
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> dict[str, Any]:
+    for name in ("cert.pem", "key.pem", "ca.pem", "master.key"):
+        (tmp_path / name).write_text("x")
+    tls = {
+        "certificate": str(tmp_path / "cert.pem"),
+        "private_key": str(tmp_path / "key.pem"),
+        "client_ca": str(tmp_path / "ca.pem"),
+    }
+    return {
+        "listeners": {"data": {"port": 8443, "tls": tls}},
+        "keys": {"master_file": str(tmp_path / "master.key")},
+        "audit": {"file": str(tmp_path / "audit.jsonl")},
+        "identities": [{"name": "tool", "roles": ["trainer"], "certificate": {"san": "URI:spiffe://x/tool"}}],
+        "upstreams": {"chatbot": {"url": "http://127.0.0.1:8080"}},
+        "routes": [
+            {
+                "name": "chats",
+                "path_prefix": "/api",
+                "methods": ["GET"],
+                "upstream": "chatbot",
+                "roles": ["trainer"],
+                "preset": "generic-chat",
+            }
+        ],
+    }
+
+
+def problems(raw: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw)
+    return {problem.path: f"{problem.message} {problem.remedy}" for problem in caught.value.problems}
+
+
+def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    out = copy.deepcopy(raw)
+    here: Any = out
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
+    for part in parents:
+        here = here[part]
+    here[last] = value
+    return out
+
+
+def test_a_sound_configuration_is_frozen(raw: dict[str, Any]) -> None:
+    config = parse_config(raw)
+    with pytest.raises(ValueError, match="frozen"):
+        config.routes[0].name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "says"),
+    [
+        ("listners", {}, "listners", "Did you mean listeners?"),
+        ("routes/0/path_prefx", "/x", "routes[0].path_prefx", "Did you mean path_prefix?"),
+        ("routes/0/upstream", "chatbto", "routes[0].upstream", "Defined are: chatbot."),
+        ("routes/0/policy", "strict", "routes[0].policy", "no policy is called strict"),
+        ("routes/0/path_prefix", "api", "routes[0].path_prefix", "match pattern"),
+        ("routes/0/methods", ["TRACE"], "routes[0].methods[0]", "input should be"),
+        ("upstreams/chatbot/url", "http://chat.example.com", "upstreams.chatbot", "in clear"),
+        ("upstreams/chatbot/url", "ftp://127.0.0.1", "upstreams.chatbot.url", "absolute http"),
+        ("upstreams/chatbot/url", "https://u:p@chat.example.com", "upstreams.chatbot.url", "no user name"),
+        ("listeners/admin", {"host": "0.0.0.0"}, "listeners.admin", "loopback"),
+        ("listeners/data/tls/certificate", "/nowhere/cert.pem", "listeners.data.tls.certificate", "no file"),
+        ("keys", {}, "keys", "exactly one of"),
+        ("policies", {"default": {"PERSN": "mask"}}, "policies.default.PERSN.[key]", "is no entity type"),
+        ("routes", [], "routes", "names no route"),
+        ("audit/file", "/nowhere/audit.jsonl", "audit.file", "no folder"),
+        ("identities/0/token_sha256", "a" * 64, "identities[0]", "exactly one of"),
+    ],
+)
+def test_each_mistake_is_named_with_its_place_and_remedy(
+    raw: dict[str, Any], path: str, value: Any, where: str, says: str
+) -> None:
+    found = problems(put(raw, path, value))
+    assert where in found, found
+    assert says.lower() in found[where].lower()
+
+
+def test_all_problems_come_at_once_also_those_behind_a_faulty_part(raw: dict[str, Any]) -> None:
+    raw["typo"] = 1
+    raw["routes"].append({**raw["routes"][0], "name": "b", "path_prefix": "no-slash"})
+    raw["routes"].append({**raw["routes"][0], "name": "c", "path_prefix": "/c", "upstream": "gone"})
+    raw["keys"] = {"master_file": "/nowhere/key"}
+    assert {"typo", "routes[1].path_prefix", "keys.master_file"} <= set(problems(raw))
+
+
+def test_two_identities_with_one_proof_are_refused(raw: dict[str, Any]) -> None:
+    raw["identities"].append({**raw["identities"][0], "name": "other"})
+    assert "identities[1]" in problems(raw)
+
+
+def test_secrets_in_the_wrong_place_are_not_echoed(raw: dict[str, Any]) -> None:
+    found = problems(put(raw, "identities/0/token_sha256", "hunter2"))
+    assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: 1\na: 2\n", "given twice"),
+        ("a: [1\n", ":2"),
+        ("- 1\n", "does not hold a mapping"),
+        ("a: !!python/object:os.system x\n", "could not determine a constructor"),
+    ],
+)
+def test_yaml_that_hides_something_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert says in str(caught.value)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(Path("/nowhere/config.yaml"))
