@@ -18,7 +18,12 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        one = self.registry
+        self._count_traffic(self.registry)
+        self._count_detection(self.registry)
+        self._count_audit_and_erasure(self.registry)
+        self._watch_process(self.registry)
+
+    def _count_traffic(self, one: CollectorRegistry) -> None:
         self.requests = Counter(
             "sidecar_requests", "Exchanges by route, method, class of status and decision.",
             ["route", "method", "code_class", "decision"], registry=one,
@@ -38,6 +43,8 @@ class Metrics:
             ["route", "direction"], buckets=_SECONDS, registry=one,
         )  # fmt: skip
         self.inflight = Gauge("sidecar_inflight_requests", "Exchanges under way.", registry=one)
+
+    def _count_detection(self, one: CollectorRegistry) -> None:
         self.entities = Counter("sidecar_entities", "Entities redacted, by type.", ["type"], registry=one)
         self.residuals = Counter("sidecar_residuals", "Entities that only the last look found.", registry=one)
         self.refusals = Counter("sidecar_refusals", "Exchanges not completed, by reason.", ["reason"], registry=one)
@@ -48,6 +55,8 @@ class Metrics:
         self.detection_restarts = Counter(
             "sidecar_detection_worker_restarts", "Detection workers replaced.", registry=one
         )
+
+    def _count_audit_and_erasure(self, one: CollectorRegistry) -> None:
         self.audit_records = Counter("sidecar_audit_records", "Audit records made durable.", registry=one)
         self.audit_failures = Counter(
             "sidecar_audit_write_failures", "Audit records that could not be written.", registry=one
@@ -63,6 +72,8 @@ class Metrics:
         self.erasure_overdue = Gauge(
             "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
         )
+
+    def _watch_process(self, one: CollectorRegistry) -> None:
         self.loop_lag_seconds = Gauge("sidecar_event_loop_lag_seconds", "Latest lag of the event loop.", registry=one)
         self.certificate_not_after = Gauge(
             "sidecar_certificate_not_after_timestamp_seconds",

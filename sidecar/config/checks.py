@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from sidecar.config.model import Config, ServerTlsConfig
+from sidecar.config.listeners import ServerTlsConfig
+from sidecar.config.model import Config
 from sidecar.errors import Problem
 
 Check = Callable[[Config], Iterable[Problem]]

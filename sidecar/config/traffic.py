@@ -1,0 +1,101 @@
+"""What passes through: callers, upstreams, routes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from sidecar.access import Role
+from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
+
+
+class CertificateIdentity(Section):
+    """An exact SAN: ``URI:spiffe://…`` or ``DNS:…``."""
+
+    san: Annotated[str, Field(pattern=r"^(URI:|DNS:).+$")]
+
+
+class IdentityConfig(Section):
+    """A caller: proven by a client certificate's SAN, or by a bearer token of which only the SHA-256 is kept."""
+
+    name: Name
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
+    certificate: CertificateIdentity | None = None
+    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> IdentityConfig:
+        if (self.certificate is None) == (self.token_sha256 is None):
+            raise ValueError("give exactly one of certificate and token_sha256")
+        return self
+
+
+class UpstreamTlsConfig(Section):
+    """How an https upstream is verified, and who we are to it."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> UpstreamTlsConfig:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("certificate and private_key go together")
+        return self
+
+
+class UpstreamConfig(Section):
+    """A server behind the sidecar. Plain HTTP is for loopback only."""
+
+    url: HttpUrl
+    tls: UpstreamTlsConfig = UpstreamTlsConfig()
+    connect_timeout_seconds: Seconds = 5.0
+    read_timeout_seconds: Seconds = 60.0
+    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 100
+    unsafe_allow_plaintext: bool = False
+
+    @model_validator(mode="after")
+    def _encrypted_or_loopback(self) -> UpstreamConfig:
+        parts = urlsplit(self.url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not self.unsafe_allow_plaintext:
+            raise ValueError("plain http would carry chats over the network in clear; use https, or a loopback address")
+        return self
+
+
+class BodyConfig(StrEnum):
+    """How a route's bodies are understood."""
+
+    JSON = "json"
+    OPAQUE = "opaque"
+
+
+class RequestBodyConfig(StrEnum):
+    """What is done with what trainers send."""
+
+    REDACT = "redact"
+    PASS = "pass"  # noqa: S105 - a policy, no password
+    REFUSE = "refuse"
+
+
+class RouteConfig(Section):
+    """A path prefix, who may use it, where it leads, and what its payloads look like."""
+
+    name: Name
+    path_prefix: Annotated[str, Field(pattern=r"^/[^?#\s]*$")]
+    methods: Annotated[
+        frozenset[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]], Field(min_length=1)
+    ]
+    upstream: Name
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
+    body: BodyConfig = BodyConfig.JSON
+    request: RequestBodyConfig = RequestBodyConfig.REDACT
+    preset: str | None = None
+    fields: dict[str, Any] | None = None
+    policy: Name = "default"
+    host: str = "rewrite"
+    max_request_bytes: Bytes = 1024 * 1024
+    max_response_bytes: Bytes = 16 * 1024 * 1024
