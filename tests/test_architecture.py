@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": set(),
     "cli": {"app", "audit", "config", "demo", "detection", "erasure", "redaction", "stores", "tls", "training"},
     "config": {"detection", "redaction", "payloads", "proxy", "targets"},
-    "demo": set(),
+    "demo": {"tls"},
     "detection": set(),
     "erasure": {"admin", "audit", "stores", "targets"},
     "errors": set(),
@@ -158,13 +158,15 @@ def test_files_and_functions_stay_small(module: str) -> None:
             assert length <= LONGEST_FUNCTION, f"{module}:{node.lineno} {node.name} has {length} lines"
 
 
+def _swallows_everything(node: ast.AST) -> bool:
+    """Whether this is a handler for any exception that does not end by raising it again."""
+    if not isinstance(node, ast.ExceptHandler) or isinstance(node.body[-1], ast.Raise):
+        return False
+    caught = node.type
+    return caught is None or (isinstance(caught, ast.Name) and caught.id in ("Exception", "BaseException"))
+
+
 def test_one_broad_except_at_the_outer_edge() -> None:
-    broad = [
-        module
-        for module in MODULES
-        for node in ast.walk(tree_of(module))
-        if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
-    ]
+    broad = [module for module in MODULES for node in ast.walk(tree_of(module)) if _swallows_everything(node)]
     assert set(broad) <= {"sidecar.proxy.exchange", "sidecar.admin.guard", "sidecar.detection.worker"}, broad
     assert len(broad) == len(set(broad)), broad
