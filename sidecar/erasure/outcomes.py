@@ -1,0 +1,79 @@
+"""How tasks end, and what that makes of the request. Pure.
+
+Time never turns into success, and a skip is never success: ``completed`` needs every task verified, whatever the date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Outcome(StrEnum):
+    """Where one task stands. A closed set."""
+
+    PENDING = "pending"  # nothing was tried
+    SUBMITTED = "submitted"  # the target took the order and works on it
+    VERIFYING = "verifying"  # the target says it is done; we have not looked yet
+    VERIFIED_ERASED = "verified_erased"
+    VERIFIED_NO_DATA = "verified_no_data"
+    RETAINED = "retained"  # lawfully kept, with a ground
+    AWAITING_EXPIRY = "awaiting_expiry"  # in a backup that expires on a known day
+    KEY_PENDING = "key_pending"  # the key's destruction is ordered, not done
+    MANUAL_REQUIRED = "manual_required"
+    RETRYABLE_FAILURE = "retryable_failure"
+    CAPABILITY_UNRESOLVED = "capability_unresolved"  # no way to act on this target as things are
+    UNVERIFIED = "unverified"  # the target says it is done; nobody can look
+
+
+VERIFIED: Final = frozenset({Outcome.VERIFIED_ERASED, Outcome.VERIFIED_NO_DATA})
+ENDED: Final = VERIFIED | {Outcome.RETAINED, Outcome.UNVERIFIED}
+"""No further step is due. Only the verified ones are success."""
+
+RUNNABLE: Final = frozenset({Outcome.PENDING, Outcome.SUBMITTED, Outcome.VERIFYING, Outcome.RETRYABLE_FAILURE})
+"""The worker leases these, and no others."""
+
+STUCK: Final = frozenset({Outcome.MANUAL_REQUIRED, Outcome.CAPABILITY_UNRESOLVED})
+"""Only a person can move these on."""
+
+
+class RequestState(StrEnum):
+    """Where a request stands, derived from its tasks and the clock; never stored."""
+
+    AWAITING_VERIFICATION = "awaiting_verification"  # nobody has said yet that the person is who they say (E7)
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    NEEDS_ATTENTION = "needs_attention"  # only steps that a person must take are left
+    OVERDUE = "overdue"
+    COMPLETED = "completed"  # every task verified
+    ENDED_WITH_EXCEPTIONS = "ended_with_exceptions"  # every task ended, some kept or not verifiable
+
+
+ENDED_STATES: Final = frozenset({RequestState.COMPLETED, RequestState.ENDED_WITH_EXCEPTIONS})
+
+
+def ended_state(outcomes: Collection[Outcome]) -> RequestState | None:
+    """Return how a request ended, or None while a task has not. A request without tasks never ends."""
+    if not outcomes or not ENDED.issuperset(outcomes):
+        return None
+    return RequestState.COMPLETED if VERIFIED.issuperset(outcomes) else RequestState.ENDED_WITH_EXCEPTIONS
+
+
+def request_state(
+    outcomes: Collection[Outcome], *, subject_verified: datetime | None, legal: datetime, now: datetime
+) -> RequestState:
+    """Return the state of a request. Past the legal deadline whatever has not ended is overdue (E15)."""
+    ended = ended_state(outcomes)
+    if ended is not None:
+        return ended
+    if now > legal:
+        return RequestState.OVERDUE
+    if subject_verified is None:
+        return RequestState.AWAITING_VERIFICATION
+    if outcomes and all(outcome is Outcome.PENDING for outcome in outcomes):
+        return RequestState.PENDING
+    if RUNNABLE.isdisjoint(outcomes):
+        return RequestState.NEEDS_ATTENTION
+    return RequestState.IN_PROGRESS

@@ -1,0 +1,63 @@
+"""The full list of what must be done for a request, made before anything is (E11). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, Protocol
+
+from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.errors import SidecarError
+
+MAX_TASKS_PER_TARGET: Final = 200
+
+
+class Plannable(Protocol):
+    """What a plan needs to know of a target."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def required(self) -> frozenset[IdentityType]: ...
+
+
+class PlanTooLarge(SidecarError):
+    """The identities make more calls for one target than a request may have."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"more than {MAX_TASKS_PER_TARGET} combinations of identities for target {target}")
+        self.target = target
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """One target with the identities (by index) of one call. ``outcome`` says at once if it can't be done."""
+
+    target: str
+    identities: tuple[int, ...]
+    outcome: Outcome = Outcome.PENDING
+
+
+def plan(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[PlannedTask, ...]:
+    """Return at least one task for every target; a target that lacks an identity is unresolved, never dropped."""
+    return tuple(task for target in targets for task in _tasks(target, identities))
+
+
+def _tasks(target: Plannable, identities: Sequence[SubjectIdentity]) -> list[PlannedTask]:
+    if not target.required:
+        return [PlannedTask(target.name, tuple(range(len(identities))))]
+    choices = [
+        [index for index, identity in enumerate(identities) if identity.type is wanted]
+        for wanted in sorted(target.required)
+    ]
+    if not all(choices):
+        return [PlannedTask(target.name, (), Outcome.CAPABILITY_UNRESOLVED)]
+    size = 1
+    for choice in choices:
+        size *= len(choice)
+    if size > MAX_TASKS_PER_TARGET:
+        raise PlanTooLarge(target.name)
+    return [PlannedTask(target.name, combination) for combination in product(*choices)]

@@ -1,0 +1,158 @@
+"""The signed statement of what an erasure came to, checkable by anybody with the public key and nothing else. Pure.
+
+A receipt file is canonical JSON (RFC 8785) of ``{"receipt": …, "signature": <hex>}``; the signature is Ed25519 (RFC
+8032) over the canonical bytes of ``receipt``. Checking rebuilds the whole file from what was read and compares bytes,
+so that no byte can change without notice, not even a space (E44).
+
+It holds no identifier. ``subject_commitment`` is HMAC-SHA-256, keyed with a salt that only the person is given, of the
+identities as they were submitted: with salt and identities a person proves that the receipt is theirs (E45).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sidecar.erasure.outcomes import Outcome, RequestState
+from sidecar.erasure.request import SubjectIdentity, canonical_json, identity_rows
+from sidecar.errors import SidecarError
+from sidecar.keys import Pseudonymizer
+
+FORMAT: Final = "privacy-sidecar-erasure-receipt/1"
+
+
+class ReceiptInvalid(SidecarError):
+    """The receipt does not hold what it says, or is not by the holder of a known key."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What came of one task. ``remaining`` is what verification still found, ``deleted`` what the target claimed."""
+
+    target: str
+    outcome: Outcome
+    deleted: int | None
+    remaining: int | None
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFacts:
+    """Everything a receipt says but who signed it. ``supersedes`` is the SHA-256 of the receipt file it replaces."""
+
+    request_id: str
+    regulation: str
+    received_at: datetime
+    legal_deadline: datetime
+    ended_at: datetime
+    state: RequestState
+    round: int
+    subject_commitment: str
+    tasks: tuple[TaskFacts, ...]
+    supersedes: str | None = None
+
+
+def receipt_salt(request_id: str, pseudonyms: Pseudonymizer) -> str:
+    """Return the salt of a request as hex. Derived, so that it need not be kept anywhere."""
+    return pseudonyms.digest("receipt-salt", request_id).hex()
+
+
+def subject_commitment(salt: str, identities: Sequence[SubjectIdentity]) -> str:
+    """Return the commitment to the identities, in the order in which they were submitted."""
+    return hmac.new(bytes.fromhex(salt), canonical_json(identity_rows(identities)), sha256).hexdigest()
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """Return the name of a key: 16 hex digits of the SHA-256 of its raw bytes."""
+    return sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
+
+
+def sign_receipt(facts: ReceiptFacts, key: Ed25519PrivateKey) -> bytes:
+    """Return the bytes of the receipt file."""
+    body = _body(facts, key_id(key.public_key()))
+    return _file(body, key.sign(canonical_json(body)))
+
+
+def verify_receipt(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Mapping[str, object]:
+    """Return what the receipt says, or raise ``ReceiptInvalid``. ``keys`` are by key id, retired ones included."""
+    body, signature = _parse(data)
+    key = keys.get(str(body.get("key_id")))
+    if key is None:
+        raise ReceiptInvalid("signed with a key that is not among those given")
+    if _file(body, signature) != data:
+        raise ReceiptInvalid("not in canonical form: it was changed after signing")
+    try:
+        key.verify(signature, canonical_json(body))
+    except InvalidSignature:
+        raise ReceiptInvalid("the signature does not match: it was changed after signing") from None
+    if body.get("format") != FORMAT:
+        raise ReceiptInvalid("of a format that this version does not know")
+    return body
+
+
+def is_about(body: Mapping[str, object], salt: str, identities: Sequence[SubjectIdentity]) -> bool:
+    """Tell whether a verified receipt is about the person with these identities."""
+    return hmac.compare_digest(str(body.get("subject_commitment")), subject_commitment(salt, identities))
+
+
+def receipt_digest(data: bytes) -> str:
+    """Return the SHA-256 of a receipt file, by which its successor names it (E46)."""
+    return sha256(data).hexdigest()
+
+
+def _body(facts: ReceiptFacts, signer: str) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "key_id": signer,
+        "request_id": facts.request_id,
+        "regulation": facts.regulation,
+        "received_time": timestamp(facts.received_at),
+        "legal_deadline": timestamp(facts.legal_deadline),
+        "ended_time": timestamp(facts.ended_at),
+        "late": facts.ended_at > facts.legal_deadline,
+        "state": facts.state.value,
+        "round": facts.round,
+        "subject_commitment": facts.subject_commitment,
+        "supersedes": facts.supersedes,
+        "targets": [_task_body(task) for task in facts.tasks],
+    }
+
+
+def _task_body(task: TaskFacts) -> dict[str, object]:
+    return {
+        "target": task.target,
+        "outcome": task.outcome.value,
+        "deleted_count": task.deleted,
+        "remaining_count": task.remaining,
+        "verified_time": timestamp(task.verified_at) if task.verified_at else None,
+    }
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a UTC time as RFC 3339, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _file(body: Mapping[str, object], signature: bytes) -> bytes:
+    return canonical_json({"receipt": body, "signature": signature.hex()})
+
+
+def _parse(data: bytes) -> tuple[dict[str, object], bytes]:
+    try:
+        envelope = json.loads(data.decode("utf-8"))
+        body, signature = envelope["receipt"], bytes.fromhex(envelope["signature"])
+        _file(body, signature)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ReceiptInvalid("not a receipt file") from None
+    if not isinstance(body, dict):
+        raise ReceiptInvalid("not a receipt file")
+    return body, signature

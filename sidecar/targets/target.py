@@ -1,0 +1,106 @@
+"""The one interface of systems that can be erased from. Values in, counts and closed reasons out: never bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+
+
+class TargetFault(StrEnum):
+    """Why a call did not do what it should. A closed set: it is evidence, a metric label and an audit field."""
+
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    CLOSED_EARLY = "closed_early"
+    TLS = "tls"
+    REDIRECTED = "redirected"
+    UNEXPECTED_STATUS = "unexpected_status"
+    UNEXPECTED_BODY = "unexpected_body"
+    TOO_LARGE = "too_large"
+    STORE = "store"
+    IDENTITY_UNUSABLE = "identity_unusable"  # can't be written safely where the target wants it
+
+
+class DeleteStatus(StrEnum):
+    """What a delete call came to, by the target's own account."""
+
+    DELETED = "deleted"
+    NO_DATA = "no_data"
+    SUBMITTED = "submitted"  # accepted, under way
+    FAILED = "failed"
+
+
+class VerifyStatus(StrEnum):
+    """What a look by another path came to."""
+
+    GONE = "gone"
+    PRESENT = "present"
+    IMPOSSIBLE = "impossible"  # this target offers no way to look (E29)
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """``count`` is how many things the target says it deleted, if it says."""
+
+    status: DeleteStatus
+    count: int | None = None
+    http_status: int | None = None
+    fault: TargetFault | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """``count`` is how many things of the person were still found, if the target says."""
+
+    status: VerifyStatus
+    count: int | None = None
+    http_status: int | None = None
+    fault: TargetFault | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLimits:
+    """How hard a target may be driven: calls at the same time, and calls started in a second (None: as they come)."""
+
+    concurrency: int = 4
+    per_second: float | None = None
+
+
+NO_LIMITS: Final = TargetLimits(concurrency=16)
+
+
+class Target(Protocol):
+    """One configured system. Deleting twice must be as harmless as deleting once: after a crash it is done again.
+
+    ``required`` names the identity types a call needs: it is called once for each combination of them. Empty: one
+    call takes all identities there are. Expected failures are results, not exceptions.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def required(self) -> frozenset[IdentityType]: ...
+
+    @property
+    def limits(self) -> TargetLimits: ...
+
+    @property
+    def max_completion(self) -> timedelta:
+        """How long the target may take to be rid of the data, by what its operator promises (E36)."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult: ...
+
+    async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult: ...
