@@ -67,6 +67,29 @@ class PayloadRefused(SidecarError):
         self.fault = fault
 
 
+class RequestFault(StrEnum):
+    """Why a request is turned away before anything of it is forwarded. A closed set: metric label and audit field."""
+
+    NO_ROUTE = "no_route"
+    METHOD = "method"
+    TARGET = "target"
+    FRAMING = "framing"
+    HEADER = "header"
+    EXPECTATION = "expectation"
+    UPGRADE = "upgrade"
+    SLOW = "slow"
+    OVERLOADED = "overloaded"
+    PERSONAL_DATA = "personal_data"
+
+
+class RequestRefused(SidecarError):
+    """The request is malformed, leads nowhere, or may not be made now."""
+
+    def __init__(self, fault: RequestFault, detail: str = "") -> None:
+        super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
+        self.fault = fault
+
+
 class DetectionFault(StrEnum):
     """Why a detection failed as a whole (D14)."""
 
