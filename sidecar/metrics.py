@@ -6,11 +6,14 @@ codes are folded into classes, reasons come from ``sidecar.errors``.
 
 from __future__ import annotations
 
+import ssl
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from sidecar import __version__
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DELAYS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 
 
 class Metrics:
@@ -75,14 +78,32 @@ class Metrics:
 
     def _watch_process(self, one: CollectorRegistry) -> None:
         self.loop_lag_seconds = Gauge("sidecar_event_loop_lag_seconds", "Latest lag of the event loop.", registry=one)
+        self.loop_delay_seconds = Histogram(
+            "sidecar_event_loop_delay_seconds",
+            "Lag of the event loop, sampled at a steady pace.",
+            buckets=_DELAYS,
+            registry=one,
+        )
         self.certificate_not_after = Gauge(
             "sidecar_certificate_not_after_timestamp_seconds",
             "Expiry of a served certificate.",
             ["listener"],
             registry=one,
         )
+        self.certificate_reloads = Counter(
+            "sidecar_certificate_reloads",
+            "Changed certificate files, by what became of them: swapped, or kept (the new ones are unusable).",
+            ["listener", "outcome"],
+            registry=one,
+        )
+        self.admin_requests = Counter(
+            "sidecar_admin_requests",
+            "Requests to the admin listener, by the endpoint's path pattern.",
+            ["path", "method", "code_class"],
+            registry=one,
+        )
         self.build = Info("sidecar_build", "What runs.", registry=one)
-        self.build.info({"version": __version__})
+        self.build.info({"version": __version__, "openssl": ssl.OPENSSL_VERSION})
 
 
 def code_class(status: int) -> str:
