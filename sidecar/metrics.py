@@ -64,6 +64,7 @@ class Metrics:
         self.audit_failures = Counter(
             "sidecar_audit_write_failures", "Audit records that could not be written.", registry=one
         )
+        self.audit_healthy = Gauge("sidecar_audit_healthy", "Whether audit records can be made durable.", registry=one)
         self.erasure_requests = Counter("sidecar_erasure_requests", "Erasure requests accepted.", registry=one)
         self.erasure_steps = Counter(
             "sidecar_erasure_steps",
