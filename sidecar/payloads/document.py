@@ -18,16 +18,23 @@ class LeafKind(StrEnum):
     STRING = "string"
     NUMBER = "number"
     OTHER = "other"  # true, false, null: never scanned, may be dropped
+    KEY = "key"  # a member name; its path is that of the member. Can't be dropped
+    CONTAINER = "container"  # an object or array, before its leaves; its text is empty. Can only be dropped, as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One scalar of a payload: its place in the document and its decoded text."""
+    """One scalar, member name or container of a payload: its place in the document and its decoded text.
+
+    A string that itself holds JSON (X5) shows as a container; its leaves have paths that go on below its own, and
+    ``embedded_at`` says how long the path of that string is (of the outermost, where such strings nest).
+    """
 
     index: int
-    path: Path
+    path: Path = field(repr=False)  # member names may be personal data: payloads keyed by e-mail address exist
     kind: LeafKind
     text: str = field(repr=False)
+    embedded_at: int | None = None
 
 
 class Document(Protocol):
@@ -35,7 +42,7 @@ class Document(Protocol):
 
     @property
     def leaves(self) -> Sequence[Leaf]:
-        """Every scalar in document order; duplicate keys each appear."""
+        """Every scalar, member name and container in document order; duplicate keys each appear."""
 
     def render(self, edits: Mapping[int, str | None]) -> bytes:
         """Return the payload with the texts of the leaves named by index replaced (None: JSON ``null``).
