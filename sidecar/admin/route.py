@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
 from sidecar.access import Identity, Role
 from sidecar.audit.record import Action
+
+SUBJECT: Final = web.RequestKey("subject", str)
+"""A handler puts the keyed pseudonym of the person concerned here, for the guard's record of the outcome."""
 
 Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
 
