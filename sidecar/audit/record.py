@@ -32,7 +32,8 @@ class Action(StrEnum):
     AUDIT_READ = "audit_read"
     START = "start"
     STOP = "stop"
-    LOG_RECOVERED = "log_recovered"  # bytes that a crash had left unfinished were moved aside (A33)
+    LOG_RECOVERED = "log_recovered"  # after a crash or a full disk (A33, A34)
+    CLOCK_STEPPED_BACK = "clock_stepped_back"  # times stand still until the clock has caught up (A17)
 
 
 class Decision(StrEnum):
@@ -74,7 +75,7 @@ class Outcome:
     status: int | None = None
     conversations: tuple[str, ...] = ()
     subject: str | None = None
-    entities: Mapping[str, int] = field(default=NOTHING)
+    entities: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     residuals: int = 0
     bytes_received: int = 0
     bytes_sent: int = 0
@@ -89,6 +90,7 @@ class Event:
 
     action: Action
     reason: str | None = None
+    count: int | None = None  # bytes set aside, records refused, seconds: the action says which
     config_sha256: str | None = None
     policy: str | None = None
     detector: str | None = None

@@ -1,0 +1,125 @@
+"""An entry as the members of a record, checked value by value. Pure.
+
+The types in ``record`` say which fields exist; this module says which *texts* may stand in them. Every field that a
+caller, an upstream or a payload could reach has a grammar that no personal data fits (A19, A20). What does not fit
+is rejected, and so the exchange is refused: a fault in our own code must not become a leak.
+
+Fields that link a record to a person or a conversation are kept apart from the facts, with a commitment of their own,
+so that they can be erased one day without touching the rest or any proof (A24).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+
+from sidecar.audit.record import Entry, Event, Intent, Outcome, Phase
+from sidecar.errors import AuditUnavailable
+
+Scalar = str | int
+Value = Scalar | list[str] | dict[str, int]
+Members = Mapping[str, Value]
+
+LINK_FIELDS = frozenset({"conversation", "conversations", "subject", "target_pseudonym"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD = "other"
+INTEGER_LIMIT = 2**53
+ITEM_LIMIT = 100_000
+
+_PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
+_PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_OPERATOR_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,200}")
+_PLAIN_NAME = re.compile(r"[ -?A-~]{1,200}")  # printable ASCII without "@"
+_GRAMMARS: Mapping[str, re.Pattern[str]] = {
+    "exchange_id": re.compile(r"[A-Za-z0-9_-]{1,64}"),
+    "actor": _OPERATOR_NAME,
+    "proof": _WORD,
+    "peer_certificate_sha256": _SHA256,
+    "tls": re.compile(r"[A-Za-z0-9._ -]{1,80}"),
+    "route": _PLAIN_NAME,
+    "method": re.compile(r"[A-Z]{1,10}|other"),
+    "target_pseudonym": _PSEUDONYM,
+    "conversation": _PSEUDONYM,
+    "conversations": _PSEUDONYM,
+    "subject": _PSEUDONYM,
+    "reason": _WORD,
+    "config_sha256": _SHA256,
+    "policy": _PLAIN_NAME,
+    "detector": _PLAIN_NAME,
+    "entities": re.compile(r"[A-Z][A-Z0-9_]{0,39}"),
+}
+
+
+class RecordRejected(AuditUnavailable):
+    """A value does not fit its field. Names the field, never the value."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the audit field {name!r} was given a value that it does not admit")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The two halves of a record: what happened, and to whom it links (keyed pseudonyms only)."""
+
+    facts: Members = field(repr=False)
+    links: Members = field(repr=False)
+
+
+def parts_of(entry: Entry) -> Parts:
+    """Return the members of an entry, absent ones left out (None and absent are one, A18), or raise RecordRejected."""
+    phase = _PHASES.get(type(entry))
+    if phase is None:  # a subclass could carry fields that nobody allow-listed
+        raise RecordRejected("entry")
+    facts: dict[str, Value] = {"phase": phase.value}
+    links: dict[str, Value] = {}
+    for one in fields(entry):
+        value = _checked(one.name, getattr(entry, one.name))
+        if value is not None:
+            (links if one.name in LINK_FIELDS else facts)[one.name] = value
+    return Parts(facts, links)
+
+
+def _checked(name: str, value: object) -> Value | None:
+    match value:
+        case None:
+            return None
+        case Enum():
+            return str(value.value)
+        case bool():
+            raise RecordRejected(name)
+        case int():
+            return _checked_count(name, value)
+        case str():
+            return _checked_text(name, value)
+        case tuple() | Mapping() if len(value) > ITEM_LIMIT:
+            raise RecordRejected(name)
+        case tuple():
+            return [_checked_text(name, one) for one in value] or None
+        case Mapping():
+            return {_checked_text(name, key): _checked_count(name, count) for key, count in value.items()} or None
+    raise RecordRejected(name)
+
+
+def _checked_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RecordRejected(name)
+    if name == "method" and value not in METHODS:
+        return OTHER_METHOD  # callers can invent methods; their words are not recorded
+    grammar = _GRAMMARS.get(name)
+    if grammar is None or not grammar.fullmatch(value) or not _is_encodable(value):
+        raise RecordRejected(name)
+    return value
+
+
+def _checked_count(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+        raise RecordRejected(name)
+    return value
+
+
+def _is_encodable(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)

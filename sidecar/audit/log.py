@@ -1,0 +1,105 @@
+"""The audit log as the rest of the sidecar sees it. Edge.
+
+Protocol: ``intend`` before anything happens, and only when it has returned may the first byte leave; ``conclude`` once
+when it has ended, however it ended; ``note`` for what happens to the sidecar itself. All three return when the record
+is durable and raise ``AuditUnavailable`` otherwise. A record whose wait was cut short by the deadline may still be
+written later: an access that was refused, yet recorded, is no harm; the other way round is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sidecar.audit.fields import parts_of
+from sidecar.audit.file import LogFile, StartCheck
+from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
+from sidecar.audit.writer import IfRefused, LogWriter, Pending
+from sidecar.errors import AuditUnavailable
+from sidecar.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """``deadline_seconds`` bounds every wait (A5); ``check_seconds`` is how often an idle log is looked after (A8)."""
+
+    path: Path
+    deadline_seconds: float = 5.0
+    check_seconds: float = 5.0
+    pending_limit: int = 10_000
+    start_check: StartCheck = StartCheck.WHOLE
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AuditLog:
+    """An ``AuditWriter`` on one local file. Safe for many tasks, also of several event loops."""
+
+    def __init__(self, settings: AuditSettings, metrics: Metrics, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._writer: LogWriter | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """False while records can't be made durable, for whatever reason."""
+        return self._writer is not None and self._writer.is_sound(self._settings.deadline_seconds)
+
+    async def start(self) -> None:
+        """Lock and verify the log, and record what a crash left torn. Raises ConfigError naming the first bad line."""
+        settings = self._settings
+        file = LogFile(settings.path)
+        tail, torn_sizes = await asyncio.to_thread(file.open, settings.start_check)
+        log_id = secrets.token_hex(16)  # only for a log that is new
+        self._writer = LogWriter(
+            file, tail, log_id, self._metrics, self._clock, settings.pending_limit, settings.check_seconds
+        )
+        self._writer.start()
+        self._metrics.audit_healthy.set(1)
+        for size in torn_sizes:
+            await self.note(Event(Action.LOG_RECOVERED, reason="torn_line", count=size))
+
+    async def stop(self) -> None:
+        """Write what waits and close the file. A disk that hangs can't hold the stop up beyond the deadline."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            loop, closed = asyncio.get_running_loop(), asyncio.Event()
+            writer.close(lambda: loop.call_soon_threadsafe(closed.set))
+            try:
+                async with asyncio.timeout(self._settings.deadline_seconds):
+                    await closed.wait()
+            except TimeoutError:
+                raise AuditUnavailable("the audit log did not close in time") from None
+
+    async def intend(self, intent: Intent) -> None:
+        await self._append(intent, IfRefused.DROP)
+
+    async def conclude(self, outcome: Outcome) -> None:
+        await self._append(outcome, IfRefused.KEEP)
+
+    async def note(self, event: Event) -> None:
+        await self._append(event, IfRefused.KEEP)
+
+    async def _append(self, entry: Entry, if_refused: IfRefused) -> None:
+        parts = parts_of(entry)
+        if self._writer is None:
+            raise AuditUnavailable("the audit log is not open")
+        loop = asyncio.get_running_loop()
+        pending = Pending(parts, if_refused, loop, loop.create_future())
+        self._writer.submit(pending)
+        try:
+            async with asyncio.timeout(self._settings.deadline_seconds):
+                # Shielded: when the caller is cancelled, the record is written all the same.
+                refusal = await asyncio.shield(pending.future)
+        except TimeoutError:
+            self._metrics.audit_failures.inc()
+            raise AuditUnavailable("the audit record was not durable in time") from None
+        if refusal is not None:
+            raise AuditUnavailable(refusal)

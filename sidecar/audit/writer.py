@@ -1,0 +1,229 @@
+"""The thread that owns the log file: it gathers what is waiting, seals it, and makes it durable with one fsync. Edge.
+
+States: *sound* (all is well), *troubled* (the last append failed; each further one, and an idle retry, starts with a
+record of how many were refused), *lost* (the file is not ours any more; only a restart, after a person has looked,
+ends this). An outcome that can't be written is kept in memory for the retry, because what it tells has happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from time import monotonic
+
+from sidecar.audit.chain import SALT_BYTES, Place, Salts, instant, seal
+from sidecar.audit.fields import Parts, parts_of
+from sidecar.audit.file import LogFile, LogTampered
+from sidecar.audit.record import Action, Event
+from sidecar.audit.verify import Tail
+from sidecar.errors import AuditUnavailable
+from sidecar.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+BATCH_LIMIT = 512
+CLOSED = "the audit log is closed"
+TAMPERED = "the audit log was tampered with"
+STEP_TOLERATED = timedelta(seconds=1)
+
+
+class State(Enum):
+    SOUND = "sound"
+    TROUBLED = "troubled"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+class IfRefused(Enum):
+    """What becomes of a record that can't be written now."""
+
+    DROP = "drop"  # nothing has happened yet
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A record that someone waits for. The future gets None when it is durable, else why it is not."""
+
+    parts: Parts
+    if_refused: IfRefused
+    loop: asyncio.AbstractEventLoop = field(repr=False)
+    future: asyncio.Future[str | None] = field(repr=False)
+
+
+class LogWriter:
+    """Runs in one thread of its own; ``submit`` and ``close`` may be called from any."""
+
+    def __init__(
+        self,
+        file: LogFile,
+        tail: Tail,
+        log_id: str,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        pending_limit: int,
+        check_seconds: float,
+    ) -> None:
+        self._file = file
+        self._tail = tail
+        self._log_id = tail.log or log_id
+        self._metrics = metrics
+        self._clock = clock
+        self._pending_limit = pending_limit
+        self._check_seconds = check_seconds
+        self._pending: deque[Pending] = deque()
+        self._kept: deque[Parts] = deque(maxlen=pending_limit)
+        self._refused = 0
+        self._stepped = False
+        self._closing = False
+        self._on_closed: Callable[[], object] = _nothing
+        self._state = State.SOUND
+        self._busy_since: float | None = None
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, pending: Pending) -> None:
+        """Queue a record. Raises AuditUnavailable when it could never be written, or too many wait already."""
+        with self._wake:
+            if self._closing or self._state in (State.LOST, State.ENDED):
+                raise AuditUnavailable(CLOSED)
+            if len(self._pending) >= self._pending_limit:
+                raise AuditUnavailable("too many audit records wait to be written")
+            self._pending.append(pending)
+            self._wake.notify()
+
+    def is_sound(self, patience_seconds: float) -> bool:
+        """Whether records are being written, and the disk answers within the patience given."""
+        busy_since = self._busy_since
+        return self._state is State.SOUND and (busy_since is None or monotonic() - busy_since < patience_seconds)
+
+    def close(self, on_closed: Callable[[], object]) -> None:
+        """Write what waits, end the thread, then call back from it. Does not block."""
+        with self._wake:
+            self._closing = True
+            self._on_closed = on_closed
+            self._wake.notify()
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._take()) is not None:
+                self._busy_since = monotonic()
+                self._attempt(batch)
+                self._busy_since = None
+            if self._state is State.TROUBLED:
+                self._attempt([])  # a last chance for the outcomes kept in memory
+        finally:
+            # Also reached when a fault of our own ends the thread: nobody may wait for ever, and nothing may pass.
+            with self._wake:
+                self._set_state(State.ENDED)
+                left, self._pending = list(self._pending), deque()
+            self._settle(left, CLOSED)
+            self._file.close()
+            self._on_closed()
+
+    def _take(self) -> list[Pending] | None:
+        """Wait for work. An empty list means it is time to look after the file; None, that all is done."""
+        patience = self._check_seconds if self._state is State.SOUND else RETRY_SECONDS
+        with self._wake:
+            self._wake.wait_for(lambda: self._pending or self._closing, timeout=patience)
+            if self._closing and not self._pending:
+                return None
+            return [self._pending.popleft() for _ in range(min(BATCH_LIMIT, len(self._pending)))]
+
+    def _attempt(self, batch: list[Pending]) -> None:
+        if self._state is State.LOST:
+            self._refuse(batch, TAMPERED)
+            return
+        try:
+            if batch or self._state is State.TROUBLED:
+                self._commit([one.parts for one in batch])
+            else:
+                self._file.check()
+        except LogTampered as tampered:
+            logger.critical("audit log: %s; every exchange is refused until a restart", tampered)
+            self._set_state(State.LOST)
+            self._refuse(batch, TAMPERED)
+        except OSError as error:
+            if self._state is State.SOUND:
+                logger.error("audit log: can't be written (%s); exchanges are refused", os.strerror(error.errno or 0))
+            self._set_state(State.TROUBLED)
+            self._refuse(batch, "the audit log can't be written")
+        else:
+            self._settle(batch, None)
+
+    def _commit(self, batch: Sequence[Parts]) -> None:
+        """Append the batch, after what has to be said first. The tail moves on only when all of it is durable."""
+        moment = self._clock()
+        told = [*self._notices(moment), *self._kept]
+        tail, lines = self._tail, []
+        for parts in (*told, *batch):
+            line, tail = self._sealed(parts, tail, moment)
+            lines.append(line)
+        self._file.append(b"".join(lines))
+        self._tail = tail
+        self._kept.clear()
+        self._refused = 0
+        self._stepped = instant(moment) < tail.time
+        if self._state is State.TROUBLED:
+            logger.warning("audit log: written again")
+            self._set_state(State.SOUND)
+        self._metrics.audit_records.inc(len(lines))
+
+    def _notices(self, moment: datetime) -> list[Parts]:
+        notices = []
+        if self._state is State.TROUBLED:
+            notices.append(Event(Action.LOG_RECOVERED, reason="write_failed", count=self._refused))
+        if self._tail.time and not self._stepped:
+            step = datetime.fromisoformat(self._tail.time) - moment
+            if step > STEP_TOLERATED:
+                notices.append(Event(Action.CLOCK_STEPPED_BACK, count=int(step.total_seconds())))
+        return [parts_of(one) for one in notices]
+
+    def _sealed(self, parts: Parts, tail: Tail, moment: datetime) -> tuple[bytes, Tail]:
+        time = max(instant(moment), tail.time)  # never backwards (A17)
+        place = Place(self._log_id, tail.next_seq, time, tail.hash)
+        salts = Salts(os.urandom(SALT_BYTES), os.urandom(SALT_BYTES))
+        line, digest = seal(parts, place, salts)
+        return line, Tail(place.log, place.seq + 1, digest, time, tail.size + len(line))
+
+    def _refuse(self, batch: list[Pending], why: str) -> None:
+        kept = [one.parts for one in batch if one.if_refused is IfRefused.KEEP]
+        overflow = max(0, len(self._kept) + len(kept) - self._pending_limit)  # their intents stay without outcome
+        self._refused += len(batch) - len(kept) + overflow
+        self._kept.extend(kept)
+        self._metrics.audit_failures.inc(len(batch))
+        self._settle(batch, why)
+
+    def _settle(self, batch: list[Pending], refusal: str | None) -> None:
+        """Tell those who wait, with one call for each event loop."""
+        for loop in {one.loop for one in batch}:
+            futures = [one.future for one in batch if one.loop is loop]
+            try:
+                loop.call_soon_threadsafe(_resolve, futures, refusal)
+            except RuntimeError:  # the loop is closed: nobody waits
+                continue
+
+    def _set_state(self, state: State) -> None:
+        self._state = state
+        self._metrics.audit_healthy.set(state is State.SOUND)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _resolve(futures: list[asyncio.Future[str | None]], refusal: str | None) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(refusal)
