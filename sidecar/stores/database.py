@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,6 +84,16 @@ class Database:
         """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
         return await self._submit(_read, call)
 
+    async def scrub(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead log too, where older pages would stay for a while.
+
+        Readers under way can put it off to a later call: nothing depends on it but how long old sealed bytes linger.
+        PostgreSQL has its own ways, which are its operator's.
+        """
+        if self._engine is None or self._threads is None:
+            raise StoreUnavailable("the store is not open")
+        await asyncio.get_running_loop().run_in_executor(self._threads, _truncate_log, self._engine)
+
     async def _submit(
         self, transact: Callable[[Engine, Callable[[Connection], T]], T], call: Callable[[Connection], T]
     ) -> T:
@@ -120,6 +131,19 @@ def _read(engine: Engine, call: Callable[[Connection], T]) -> T:
             return call(connection)
     except SQLAlchemyError as error:
         raise translated(error) from None
+
+
+def _truncate_log(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        connection = engine.raw_connection()  # outside any transaction, where alone a checkpoint may run
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise StoreUnavailable(type(error).__name__) from None
 
 
 def translated(error: SQLAlchemyError) -> StoreUnavailable:

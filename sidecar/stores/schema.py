@@ -16,7 +16,9 @@ SCHEMA_VERSION: Final = 1
 PLACEHOLDERS: Final = "placeholders"
 PLACEHOLDER_ALIASES: Final = "placeholder_aliases"
 ERASURE_REQUESTS: Final = "erasure_requests"
+ERASURE_TASKS: Final = "erasure_tasks"
 ERASURE_STEPS: Final = "erasure_steps"
+ERASURE_RECEIPTS: Final = "erasure_receipts"
 
 metadata = MetaData(
     naming_convention={

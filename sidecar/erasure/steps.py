@@ -1,0 +1,105 @@
+"""What a result makes of a task. Pure; chance and clock are passed in.
+
+    pending / retryable_failure --delete--> verifying --verify--> verified_erased | verified_no_data | unverified
+                                 \\-------> submitted --verify--> …
+
+Only a verification that looked and found nothing makes success. Whatever is not understood is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sidecar.erasure.backoff import Backoff
+from sidecar.erasure.outcomes import Outcome
+from sidecar.targets.target import DeleteResult, DeleteStatus, TargetFault, VerifyResult, VerifyStatus
+
+
+class Step(StrEnum):
+    DELETE = "delete"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait: after failures, before looking, and between looks at work that the target has taken on."""
+
+    backoff: Backoff = field(default_factory=Backoff)
+    before_verify: timedelta = timedelta()
+    longest_submitted: timedelta = timedelta(days=1)  # then the order is given again
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What a step starts from. ``claimed``: the target said at least once that it deleted, or took the order to."""
+
+    outcome: Outcome
+    claimed: bool = False
+    deleted: int | None = None
+    failures: int = 0
+    submitted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a step leads to: the new state, what verification still found, and when the next step is due."""
+
+    state: TaskState
+    due: datetime
+    remaining: int | None = None
+    verified_at: datetime | None = None
+
+
+def next_step(outcome: Outcome) -> Step:
+    """Return what to do for a task that may be run."""
+    return Step.VERIFY if outcome in {Outcome.SUBMITTED, Outcome.VERIFYING} else Step.DELETE
+
+
+def after_delete(state: TaskState, result: DeleteResult, now: datetime, pace: Pace, chance: float) -> Advance:
+    """Return where a delete call leads."""
+    if result.status is DeleteStatus.FAILED:
+        if result.fault is TargetFault.IDENTITY_UNUSABLE:
+            return Advance(_moved(state, Outcome.CAPABILITY_UNRESOLVED), now)
+        return _again(state, Outcome.RETRYABLE_FAILURE, result.retry_after, now, pace, chance)
+    total = state.deleted if result.count is None else (state.deleted or 0) + result.count
+    submitted = result.status is DeleteStatus.SUBMITTED
+    moved = TaskState(
+        outcome=Outcome.SUBMITTED if submitted else Outcome.VERIFYING,
+        claimed=state.claimed or result.status is not DeleteStatus.NO_DATA,
+        deleted=total,
+        submitted_at=now if submitted else None,
+    )
+    wait = pace.backoff.delay(1, result.retry_after, chance) if submitted else pace.before_verify
+    return Advance(moved, now + wait)
+
+
+def after_verify(state: TaskState, result: VerifyResult, now: datetime, pace: Pace, chance: float) -> Advance:
+    """Return where a look leads."""
+    if result.status is VerifyStatus.GONE:
+        outcome = Outcome.VERIFIED_ERASED if state.claimed else Outcome.VERIFIED_NO_DATA
+        return Advance(_moved(state, outcome), now, remaining=0, verified_at=now)
+    if result.status is VerifyStatus.IMPOSSIBLE:
+        return Advance(_moved(state, Outcome.UNVERIFIED), now)
+    outcome = state.outcome
+    if result.status is VerifyStatus.PRESENT and not _still_at_work(state, now, pace):
+        outcome = Outcome.RETRYABLE_FAILURE
+    advance = _again(state, outcome, result.retry_after, now, pace, chance)
+    return Advance(advance.state, advance.due, remaining=result.count)
+
+
+def _still_at_work(state: TaskState, now: datetime, pace: Pace) -> bool:
+    return state.submitted_at is not None and now - state.submitted_at < pace.longest_submitted
+
+
+def _again(
+    state: TaskState, outcome: Outcome, wished: timedelta | None, now: datetime, pace: Pace, chance: float
+) -> Advance:
+    failures = state.failures + 1
+    moved = TaskState(outcome, state.claimed, state.deleted, failures, state.submitted_at)
+    return Advance(moved, now + pace.backoff.delay(failures, wished, chance))
+
+
+def _moved(state: TaskState, outcome: Outcome) -> TaskState:
+    return TaskState(outcome, state.claimed, state.deleted, 0, state.submitted_at)

@@ -1,0 +1,99 @@
+"""Keeps the plans of open requests in step with the configured targets (E12).
+
+A target that was added is planned for; one that was taken away is unresolved, never dropped; one that came back, or
+can be reached in another way now, is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, select, update
+
+from sidecar.erasure.outcomes import RUNNABLE, Outcome
+from sidecar.erasure.plan import Plannable, PlannedTask, plan
+from sidecar.stores.database import Database
+from sidecar.stores.erasure_tables import join_indices, requests, steps, tasks
+from sidecar.stores.erasures import insert_tasks
+from sidecar.stores.seal import Seal, Sealed
+
+
+class ErasurePlans:
+    """Brings open requests up to date, one transaction for each. Raises ``StoreUnavailable``, ``KeyMaterialError``."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    async def reconcile(self, targets: Sequence[Plannable], now: datetime) -> int:
+        """Do so for every open request; return how many there are. Call it at start, before the worker."""
+        query = select(requests.c.id).where(requests.c.ended_at.is_(None))
+        open_ids = await self._database.read(lambda connection: list(connection.scalars(query)))
+        for request_id in open_ids:
+            await self._database.run(self._reconciler(request_id, targets, now))
+        return len(open_ids)
+
+    def _reconciler(self, request_id: str, targets: Sequence[Plannable], now: datetime) -> _Reconciler:
+        return _Reconciler(self._seal, request_id, targets, now)
+
+
+class _Reconciler:
+    """One request's transaction."""
+
+    def __init__(self, seal: Seal, request_id: str, targets: Sequence[Plannable], now: datetime) -> None:
+        self._seal = seal
+        self._request_id = request_id
+        self._targets = targets
+        self._now = now
+
+    def __call__(self, connection: Connection) -> None:
+        row = connection.execute(select(requests).where(requests.c.id == self._request_id)).one()
+        if row.ended_at is not None or row.sealed is None:
+            return
+        identities = self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
+        wanted = plan(self._targets, identities)
+        self._add_missing(connection, wanted)
+        self._move(connection, wanted)
+
+    def _add_missing(self, connection: Connection, wanted: Sequence[PlannedTask]) -> None:
+        found = connection.execute(
+            select(tasks.c.target, tasks.c.identities).where(tasks.c.request_id == self._request_id)
+        )
+        held = {(row.target, row.identities) for row in found}
+        missing = [task for task in wanted if (task.target, join_indices(task.identities)) not in held]
+        insert_tasks(connection, self._request_id, missing, self._now)
+
+    def _move(self, connection: Connection, wanted: Sequence[PlannedTask]) -> None:
+        feasible = {(task.target, join_indices(task.identities)) for task in wanted if task.identities}
+        targets_met = {target for target, _ in feasible}
+        rows = connection.execute(select(tasks).where(tasks.c.request_id == self._request_id)).all()
+        for row in rows:
+            outcome = Outcome(row.outcome)
+            possible = (row.target, row.identities) in feasible
+            if outcome is Outcome.CAPABILITY_UNRESOLVED and possible:
+                self._set(connection, row.id, Outcome.PENDING)
+            elif outcome in RUNNABLE and not possible:
+                self._set(connection, row.id, Outcome.CAPABILITY_UNRESOLVED)
+            elif outcome is Outcome.CAPABILITY_UNRESOLVED and not row.identities and row.target in targets_met:
+                _drop_stand_in(connection, row.id)
+
+    def _set(self, connection: Connection, task_id: int, outcome: Outcome) -> None:
+        connection.execute(
+            update(tasks)
+            .where(tasks.c.id == task_id)
+            .values(
+                outcome=outcome.value,
+                due_at=self._now,
+                failures=0,
+                fence=tasks.c.fence + 1,
+                leased_by=None,
+                submitted_at=None,
+            )
+        )
+
+
+def _drop_stand_in(connection: Connection, task_id: int) -> None:
+    """Remove the task that said "no identity for this target", now that there are tasks with one."""
+    unused = ~exists().where(steps.c.task_id == task_id)
+    connection.execute(delete(tasks).where(tasks.c.id == task_id, unused))

@@ -1,0 +1,270 @@
+"""Erasure tasks as the worker drives them: leased, run, recorded, ended, forgotten. Raises ``StoreUnavailable``.
+
+A lease is a task whose ``due_at`` lies ahead and whose ``fence`` was raised. Whoever holds an older fence may still be
+calling the target, which is harmless; what it then writes is refused (``LeaseLost``, E20).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, insert, or_, select, update
+
+from sidecar.erasure.outcomes import ENDED, RUNNABLE, Outcome
+from sidecar.erasure.request import SubjectIdentity
+from sidecar.erasure.steps import Advance, Step, TaskState
+from sidecar.errors import KeyMaterialError, SidecarError
+from sidecar.stores.database import Database
+from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
+from sidecar.stores.erasures import RequestView, find_request
+from sidecar.stores.seal import Seal, Sealed
+
+
+class LeaseLost(SidecarError):
+    """Another worker has the task by now; what was to be written is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A task that is ours until the lease ends, with the identities it is about."""
+
+    task_id: int
+    fence: int
+    worker: str
+    request_id: str
+    round: int
+    subject: str
+    target: str
+    state: TaskState
+    identities: tuple[SubjectIdentity, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """``unopened`` counts due tasks whose sealed identities did not open: loud, and in nobody else's way (E19)."""
+
+    tasks: tuple[Leased, ...]
+    unopened: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one attempt came to, in closed words and counts."""
+
+    step: Step
+    status: str
+    fault: str | None
+    http_status: int | None
+    count: int | None
+    at: datetime
+
+
+class ErasureTasks:
+    """The worker's side of durable state."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    async def release(self, worker: str, now: datetime) -> None:
+        """Take back what a worker of this name held when it was killed, so that nothing waits for its lease to end."""
+        await self._database.run(
+            lambda connection: connection.execute(
+                update(tasks)
+                .where(tasks.c.leased_by == worker)
+                .values(leased_by=None, due_at=now, fence=tasks.c.fence + 1)
+            )
+        )
+
+    async def lease(self, target: str, worker: str, now: datetime, until: datetime, limit: int) -> Leases:
+        """Lease up to ``limit`` due tasks of a target, longest due first. Nothing of an unverified subject (E7)."""
+        return await self._database.run(lambda connection: self._lease(connection, target, worker, now, until, limit))
+
+    async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
+        """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
+        await self._database.run(lambda connection: _record(connection, leased, advance, evidence))
+
+    async def postpone(self, leased: Leased, due: datetime) -> None:
+        """Give a lease back with nothing done. A lease that was lost is left alone."""
+        await self._database.run(
+            lambda connection: connection.execute(_still_ours(leased).values(due_at=due, leased_by=None))
+        )
+
+    async def ready_to_end(self, limit: int) -> list[RequestView]:
+        """Return requests whose tasks have all ended, and which themselves have not."""
+        return await self._database.read(lambda connection: _ready_to_end(connection, limit))
+
+    async def previous_receipt(self, view: RequestView) -> bytes | None:
+        """Return the receipt of the round before, which the next one supersedes."""
+        query = select(receipts.c.data).where(receipts.c.request_id == view.id, receipts.c.round == view.round - 1)
+        return await self._database.read(lambda connection: connection.scalar(query))
+
+    async def end(self, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
+        """Note the end of a request's round with its receipt, once: False if somebody else did."""
+        return await self._database.run(lambda connection: _end(connection, view, now, receipt, horizon))
+
+    async def forget(self, now: datetime) -> int:
+        """Destroy the keys and the identities of requests past their horizon; return of how many (E41)."""
+        forgotten = await self._database.run(
+            lambda connection: (
+                connection.execute(
+                    update(requests)
+                    .where(
+                        requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None)
+                    )
+                    .values(wrapped_key=None, sealed=None)
+                ).rowcount
+            )
+        )
+        if forgotten:
+            await self._database.scrub()
+        return forgotten
+
+    async def replay(self, now: datetime) -> int:
+        """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
+        return await self._database.run(lambda connection: _replay(connection, now))
+
+    def _lease(
+        self, connection: Connection, target: str, worker: str, now: datetime, until: datetime, limit: int
+    ) -> Leases:
+        query = (
+            select(
+                tasks,
+                requests.c.subject,
+                requests.c.round,
+                requests.c.wrapped_key,
+                requests.c.sealed,
+            )
+            .join(requests, requests.c.id == tasks.c.request_id)
+            .where(
+                tasks.c.target == target,
+                tasks.c.due_at <= now,
+                tasks.c.outcome.in_(sorted(RUNNABLE)),
+                requests.c.verified_at.is_not(None),
+            )
+            .order_by(tasks.c.due_at, tasks.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=tasks)
+        )
+        rows = connection.execute(query).all()
+        for row in rows:
+            connection.execute(
+                update(tasks)
+                .where(tasks.c.id == row.id)
+                .values(due_at=until, leased_by=worker, fence=row.fence + 1, attempts=row.attempts + 1)
+            )
+        opened = [leased for row in rows if (leased := self._leased(row, worker)) is not None]
+        return Leases(tuple(opened), len(rows) - len(opened))
+
+    def _leased(self, row: Row[Any], worker: str) -> Leased | None:
+        try:
+            identities = self._seal.open(row.request_id, Sealed(row.wrapped_key, row.sealed))
+        except KeyMaterialError:
+            return None
+        return Leased(
+            task_id=row.id,
+            fence=row.fence + 1,
+            worker=worker,
+            request_id=row.request_id,
+            round=row.round,
+            subject=row.subject,
+            target=row.target,
+            state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at),
+            identities=tuple(identities[index] for index in split_indices(row.identities)),
+        )
+
+
+def _still_ours(leased: Leased) -> Any:
+    return update(tasks).where(
+        tasks.c.id == leased.task_id, tasks.c.fence == leased.fence, tasks.c.leased_by == leased.worker
+    )
+
+
+def _record(connection: Connection, leased: Leased, advance: Advance, evidence: Evidence) -> None:
+    state = advance.state
+    written = connection.execute(
+        _still_ours(leased).values(
+            outcome=state.outcome.value,
+            claimed=state.claimed,
+            deleted=state.deleted,
+            remaining=advance.remaining,
+            failures=state.failures,
+            due_at=advance.due,
+            leased_by=None,
+            submitted_at=state.submitted_at,
+            verified_at=advance.verified_at,
+        )
+    )
+    if written.rowcount != 1:
+        raise LeaseLost("the lease ran out and another worker took the task")
+    connection.execute(
+        insert(steps).values(
+            task_id=leased.task_id,
+            step=evidence.step.value,
+            status=evidence.status,
+            fault=evidence.fault,
+            http_status=evidence.http_status,
+            count=evidence.count,
+            round=leased.round,
+            at=evidence.at,
+        )
+    )
+
+
+def _ready_to_end(connection: Connection, limit: int) -> list[RequestView]:
+    mine = tasks.c.request_id == requests.c.id
+    query = select(requests.c.id).where(
+        requests.c.ended_at.is_(None),
+        exists().where(mine),
+        ~exists().where(mine, tasks.c.outcome.not_in(sorted(ENDED))),
+    )
+    found = [find_request(connection, request_id) for request_id in connection.scalars(query.limit(limit))]
+    return [view for view in found if view is not None]
+
+
+def _end(connection: Connection, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
+    ended = connection.execute(
+        update(requests)
+        .where(requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
+        # A replay must not keep a person's identifiers beyond the horizon of the first end.
+        .values(ended_at=now, forget_at=view.forget_at or now + horizon)
+    )
+    if ended.rowcount != 1:
+        return False
+    connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt))
+    return True
+
+
+def _replay(connection: Connection, now: datetime) -> int:
+    query = select(requests).where(
+        requests.c.ended_at.is_not(None),
+        requests.c.sealed.is_not(None),
+        or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
+    )
+    rows = connection.execute(query).all()
+    for row in rows:
+        period = row.legal_at - row.received_at
+        connection.execute(
+            update(requests)
+            .where(requests.c.id == row.id)
+            .values(round=row.round + 1, ended_at=None, overdue_at=now + period)
+        )
+        connection.execute(
+            update(tasks)
+            .where(tasks.c.request_id == row.id, tasks.c.outcome != Outcome.RETAINED.value)
+            .values(
+                outcome=Outcome.PENDING.value,
+                claimed=False,
+                deleted=None,
+                remaining=None,
+                failures=0,
+                due_at=now,
+                fence=tasks.c.fence + 1,
+                leased_by=None,
+                submitted_at=None,
+                verified_at=None,
+            )
+        )
+    return len(rows)
