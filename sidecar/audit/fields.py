@@ -35,11 +35,11 @@ _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OPERATOR_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,200}")
 _PLAIN_NAME = re.compile(r"[ -?A-~]{1,200}")  # printable ASCII without "@"
 _GRAMMARS: Mapping[str, re.Pattern[str]] = {
-    "exchange_id": re.compile(r"[A-Za-z0-9_-]{1,64}"),
+    "exchange_id": re.compile(r"[a-z0-9_-]{1,64}"),  # made by us
     "actor": _OPERATOR_NAME,
     "proof": _WORD,
     "peer_certificate_sha256": _SHA256,
-    "tls": re.compile(r"[A-Za-z0-9._ -]{1,80}"),
+    "tls": re.compile(r"TLSv[0-9.]{1,4}( [A-Z0-9_-]{1,60})?"),
     "route": _PLAIN_NAME,
     "method": re.compile(r"[A-Z]{1,10}|other"),
     "target_pseudonym": _PSEUDONYM,
@@ -50,7 +50,7 @@ _GRAMMARS: Mapping[str, re.Pattern[str]] = {
     "config_sha256": _SHA256,
     "policy": _PLAIN_NAME,
     "detector": _PLAIN_NAME,
-    "entities": re.compile(r"[A-Z][A-Z0-9_]{0,39}"),
+    "entities": re.compile(r"(?!.*[0-9]{3})[A-Z][A-Z0-9_]{0,39}"),
 }
 
 

@@ -1,0 +1,121 @@
+"""What may stand in a record (A18–A20, A23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pytest
+
+from sidecar.audit.fields import OTHER_METHOD, RecordRejected, parts_of
+from sidecar.audit.record import Action, Decision, Entry, Event, Intent, Outcome
+from sidecar.errors import AuditUnavailable
+from tests.audit.samples import PSEUDONYM, intent, outcome
+
+CANARIES = (
+    "john.smith@example.com",
+    "John Smith",
+    "DE89370400440532013000",
+    "4111 1111 1111 1111",
+    "+1 212 555 0100",
+    "12 Main Street, Springfield",
+    "/conversations/john.smith@example.com",
+    "Jürgen Müller",
+    "bob\nroot",
+    "\ud83d",
+)
+OPERATOR_WORDS = {"actor", "route", "policy", "detector"}  # configured; config and our own version strings fill them
+
+
+def _text_fields() -> list[tuple[Entry, str]]:
+    samples: list[Entry] = [intent(), outcome(), Event(Action.START)]
+    found: list[tuple[Entry, str]] = []
+    for sample in samples:
+        found += [(sample, one.name) for one in fields(sample) if "str" in str(one.type)]
+    return found
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+@pytest.mark.parametrize(("sample", "name"), _text_fields(), ids=lambda value: value if isinstance(value, str) else "")
+def test_no_field_that_an_exchange_can_reach_admits_personal_data_a19_a20(sample: Any, name: str, canary: str) -> None:
+    if name in OPERATOR_WORDS:
+        return _operator_words_stay_clean(sample, name, canary)
+    value: Any = {"entities": {canary: 1}, "conversations": (canary,)}.get(name, canary)
+    if name == "method":
+        assert parts_of(replace(sample, method=canary)).facts["method"] == OTHER_METHOD
+        return None
+    with pytest.raises(RecordRejected) as caught:
+        parts_of(replace(sample, **{name: value}))
+    assert name in str(caught.value)
+    assert canary not in str(caught.value)
+    return None
+
+
+def _operator_words_stay_clean(sample: Any, name: str, canary: str) -> None:
+    """An operator may name things as he likes, but for control characters, and for e-mail addresses outside names."""
+    if canary in ("bob\nroot", "\ud83d") or (name != "actor" and "@" in canary):
+        with pytest.raises(RecordRejected):
+            parts_of(replace(sample, **{name: canary}))
+
+
+def test_a_rejected_record_counts_as_an_audit_that_is_unavailable() -> None:
+    """So whoever handles AuditUnavailable refuses the exchange, and nothing slips by."""
+    with pytest.raises(AuditUnavailable):
+        parts_of(replace(outcome(), reason="John Smith said so"))
+
+
+@pytest.mark.parametrize("count", [True, 2**53, -(2**53), 1.5, "3"])
+def test_counts_are_whole_numbers_that_json_can_hold(count: Any) -> None:
+    with pytest.raises(RecordRejected):
+        parts_of(replace(outcome(), entities={"PERSON": count}))
+    with pytest.raises(RecordRejected):
+        parts_of(replace(outcome(), bytes_sent=count))
+
+
+def test_a_subclass_can_not_carry_fields_of_its_own_a20() -> None:
+    @dataclass(frozen=True)
+    class Wide(Event):
+        note: str = "John Smith"
+
+    with pytest.raises(RecordRejected):
+        parts_of(Wide(Action.START))
+
+
+def test_absent_and_none_and_empty_are_one_thing_a18() -> None:
+    bare = Outcome("x1", Action.PROXY, Decision.COMPLETED)
+    same = Outcome("x1", Action.PROXY, Decision.COMPLETED, reason=None, entities={}, conversations=(), subject=None)
+    assert parts_of(bare) == parts_of(same)
+    assert set(parts_of(bare).facts) == {
+        "phase", "exchange_id", "action", "decision", "residuals", "bytes_received", "bytes_sent", "duration_us",
+    }  # fmt: skip
+
+
+def test_what_links_to_a_person_stands_apart_a24() -> None:
+    parts = parts_of(replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM))
+    assert set(parts.links) == {"target_pseudonym", "conversation", "subject"}
+    assert not set(parts.facts) & set(parts.links)
+    assert parts_of(outcome()).links == {"conversations": [PSEUDONYM]}
+
+
+def test_neither_a_part_nor_its_repr_shows_a_link() -> None:
+    assert PSEUDONYM not in repr(parts_of(intent()))
+
+
+def test_every_field_of_every_entry_has_a_grammar() -> None:
+    """A new text field without a grammar would refuse every exchange: this names it first."""
+    samples: list[Entry] = [
+        replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM),
+        replace(outcome(), reason="not_parseable", subject=PSEUDONYM),
+        Event(Action.START, reason="torn_line", count=1, config_sha256="ab" * 32, policy="p", detector="d"),
+    ]
+    for sample in samples:
+        missing = [one.name for one in fields(sample) if getattr(sample, one.name) is None]
+        assert missing == []
+        parts = parts_of(sample)
+        assert {one.name for one in fields(sample)} == (set(parts.facts) | set(parts.links)) - {"phase"}
+
+
+def test_intent_keeps_every_value() -> None:
+    assert parts_of(Intent("x1", Action.AUDIT_READ, "auditor", "token")).facts == {
+        "phase": "intent", "exchange_id": "x1", "action": "audit_read", "actor": "auditor", "proof": "token",
+    }  # fmt: skip
