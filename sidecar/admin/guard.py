@@ -1,0 +1,188 @@
+"""Who may use an admin endpoint, and the record of every use. Default deny; every failure is closed.
+
+The order is the design. Identity first, then whether the path exists, then the role: who is not known learns nothing,
+not even which paths there are. The intent is durable before the endpoint's handler begins; when it can't be, the
+handler does not begin.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from uuid import uuid4
+
+from aiohttp import HttpVersion11, web
+
+from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_role
+from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
+from sidecar.admin.route import AdminRoute, Handler
+from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
+from sidecar.errors import AccessDenied, AuditUnavailable, PayloadRefused, SidecarError, StoreUnavailable
+from sidecar.keys import Pseudonymizer
+from sidecar.metrics import Metrics, code_class, method_label
+from sidecar.tls.connection import Peer, peer_of
+
+_NO_PATH = "none"  # stands for every path that no endpoint has
+_log = logging.getLogger("sidecar.admin")
+
+
+class Guard:
+    """Stands before every endpoint of the admin listener."""
+
+    def __init__(
+        self,
+        callers: Sequence[KnownCaller],
+        audit: AuditWriter,
+        pseudonyms: Pseudonymizer,
+        metrics: Metrics,
+        max_body_bytes: int,
+    ) -> None:
+        self._callers = tuple(callers)
+        self._audit = audit
+        self._pseudonyms = pseudonyms
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+
+    async def serve(self, request: web.Request, route: AdminRoute) -> web.StreamResponse:
+        """Serve one request of an endpoint, if the caller may."""
+        if route.roles is None:
+            ending = await self._run(request, ANONYMOUS, route.handler)
+            return self._count(request, route.path, ending.response)
+        peer = peer_of(request.transport, request.headers.getall("Authorization", ()))
+        identity, refusal = self._admit(peer, route)
+        if refusal is None and (request.content_length or 0) > self._max_body_bytes:
+            refusal = refused(413)
+        return self._count(request, route.path, await self._serve(request, route, peer, identity, refusal))
+
+    async def refuse_unknown(self, request: web.Request, status: int) -> web.StreamResponse:
+        """Answer what no endpoint takes: 404 or 405 to known callers, 401 or 403 to all others."""
+        nothing = AdminRoute(request.method, _NO_PATH, frozenset(), Action.ADMIN_READ, _nothing)
+        peer = peer_of(request.transport, request.headers.getall("Authorization", ()))
+        identity, refusal = self._identify(peer)
+        response = await self._serve(request, nothing, peer, identity, refusal or refused(status))
+        return self._count(request, _NO_PATH, response)
+
+    def _admit(self, peer: Peer, route: AdminRoute) -> tuple[Identity, Ending | None]:
+        identity, refusal = self._identify(peer)
+        if refusal is None:
+            try:
+                require_role(identity, route.roles or ())
+            except AccessDenied as denial:
+                return identity, denied(denial, peer.credentials)
+        return identity, refusal
+
+    def _identify(self, peer: Peer) -> tuple[Identity, Ending | None]:
+        try:
+            return identify(peer.credentials, self._callers), None
+        except AccessDenied as denial:
+            return ANONYMOUS, denied(denial, peer.credentials)
+
+    async def _serve(
+        self, request: web.Request, route: AdminRoute, peer: Peer, identity: Identity, refusal: Ending | None
+    ) -> web.StreamResponse:
+        """Put the two records around the handler, or around a refusal that was decided before it.
+
+        An endpoint without an action leaves no record of its use (scraping metrics touches nobody's data), but what
+        is refused there is recorded like any other refusal.
+        """
+        if refusal is None and route.action is None:
+            return (await self._run(request, identity, route.handler)).response
+        intent = self._intent(request, route, peer, identity)
+        try:
+            await self._audit.intend(intent)
+        except AuditUnavailable:
+            return failure(503)
+        began = time.monotonic_ns()
+        ending: Ending | None = refusal
+        concluded = False
+        try:
+            ending = ending or await self._run(request, identity, route.handler)
+        finally:
+            concluded = await self._conclude(intent, ending, request, began)
+        # What streamed is out by now: there a failure to conclude shows in the audit's own metric and health.
+        return ending.response if concluded or ending.response.prepared else failure(503)
+
+    async def _conclude(self, intent: Intent, ending: Ending | None, request: web.Request, began: int) -> bool:
+        """Record how it ended; no ending means that the request was cancelled."""
+        response = ending.response if ending else None
+        outcome = Outcome(
+            exchange_id=intent.exchange_id,
+            action=intent.action,
+            decision=ending.decision if ending else Decision.ABORTED,
+            reason=ending.reason if ending else None,
+            status=response.status if response else None,
+            bytes_received=request.content_length or 0,
+            bytes_sent=_body_bytes(response),
+            duration_us=(time.monotonic_ns() - began) // 1000,
+        )
+        try:
+            await self._audit.conclude(outcome)
+        except AuditUnavailable:
+            return False
+        return True
+
+    async def _run(self, request: web.Request, identity: Identity, handler: Handler) -> Ending:
+        """Run the endpoint and turn whatever it raises into an answer that tells the caller nothing more."""
+        try:
+            await _invite_body(request)
+            return answered(await handler(request, identity))
+        except web.HTTPException as error:
+            return raised(error)
+        except AccessDenied as denial:
+            return Ending(failure(403), Decision.DENIED, denial.reason.value)
+        except PayloadRefused as refusal:
+            return refused_payload(refusal)
+        except (AuditUnavailable, StoreUnavailable):
+            return failed(503)
+        except SidecarError as error:
+            _log.error("an admin endpoint failed: %s", type(error).__name__)
+            return failed(500)
+        except Exception as error:  # noqa: BLE001 - the edge: a bug ends one request, closed
+            # Its text and its frames may hold what a person wrote, so neither is logged.
+            _log.error("bug in an admin endpoint: %s at %s", type(error).__name__, _place(error))
+            return failed(500)
+
+    def _intent(self, request: web.Request, route: AdminRoute, peer: Peer, identity: Identity) -> Intent:
+        return Intent(
+            exchange_id=uuid4().hex,
+            action=route.action or Action.ADMIN_READ,
+            actor=identity.name,
+            proof=identity.proof.value,
+            peer_certificate_sha256=peer.certificate_sha256,
+            tls=peer.tls,
+            route=route.path,
+            method=method_label(request.method),
+            target_pseudonym=self._pseudonyms.label(request.rel_url.raw_path),
+        )
+
+    def _count(self, request: web.Request, path: str, response: web.StreamResponse) -> web.StreamResponse:
+        self._metrics.admin_requests.labels(path, method_label(request.method), code_class(response.status)).inc()
+        return response
+
+
+async def _invite_body(request: web.Request) -> None:
+    """Tell a client that waits for it to send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # as aiohttp does: these bytes are no part of the response
+
+
+async def _nothing(_request: web.Request, _identity: Identity) -> web.StreamResponse:
+    return failure(404)
+
+
+def _body_bytes(response: web.StreamResponse | None) -> int:
+    """Count what was streamed, or what is about to be sent whole."""
+    if response is None:
+        return 0
+    if isinstance(response, web.Response) and not response.prepared:
+        return len(response.body) if isinstance(response.body, bytes) else 0
+    return response.body_length if response.prepared else 0
+
+
+def _place(error: BaseException) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame is not None else "nowhere"

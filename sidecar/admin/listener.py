@@ -1,0 +1,146 @@
+"""The admin listener: its own port, its own endpoints, nothing of it reachable through the data port (P59)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from sidecar.admin.guard import Guard
+from sidecar.admin.route import AdminRoute
+from sidecar.errors import ConfigError, Problem
+
+MAX_BODY_BYTES = 1024 * 1024
+_KEEPALIVE_SECONDS = 30.0  # also bounds how long a connection outlives its certificate between requests
+_SHUTDOWN_SECONDS = 5.0
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_HSTS = "max-age=63072000"  # two years (P57)
+
+
+class _WithoutText(logging.Filter):
+    """Takes the text of exceptions out of what aiohttp logs: of a malformed request they quote it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg = f"a request failed: {kind.__name__}" if kind else "a request failed"
+        record.args, record.exc_info, record.exc_text = (), None, None
+        return True
+
+
+_log = logging.getLogger("sidecar.admin.http")
+_log.addFilter(_WithoutText())
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """Where to listen; port 0 takes a free one. Without TLS only on loopback, or ``ConfigError``."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    max_body_bytes: int = MAX_BODY_BYTES
+
+    def __post_init__(self) -> None:
+        if self.tls is None and not _is_loopback(self.host):
+            remedy = "Give it a certificate (tls), or bind it to 127.0.0.1."
+            message = f"listens on {self.host} without TLS"
+            raise ConfigError((Problem("listeners.admin", message, remedy),))
+
+
+class AdminListener:
+    """Serves guarded endpoints between ``start`` and ``stop``."""
+
+    def __init__(self, settings: AdminSettings, routes: Sequence[AdminRoute], guard: Guard) -> None:
+        self._settings = settings
+        self._routes = tuple(routes)
+        self._guard = guard
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, once started."""
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("the admin listener is not started")
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Bind and serve, or raise ``ConfigError`` where the address can't be bound."""
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,  # the audit log is the access log
+            logger=_log,
+            handle_signals=False,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=self._settings.tls)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            where = f"{self._settings.host}:{self._settings.port}"
+            message = f"can't listen on {where} ({error.strerror or type(error).__name__})"
+            remedy = "Choose a free port and an address of this machine."
+            raise ConfigError((Problem("listeners.admin", message, remedy),)) from None
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Take no new connections, end those that are idle, and give the others a few seconds."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _application(self) -> web.Application:
+        application = web.Application(
+            client_max_size=self._settings.max_body_bytes, middlewares=[_unknown_to(self._guard)]
+        )
+        for route in self._routes:
+            application.router.add_route(
+                route.method, route.path, self._guarded(route), expect_handler=_no_early_continue
+            )
+        application.on_response_prepare.append(self._add_headers)
+        return application
+
+    def _guarded(self, route: AdminRoute) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._guard.serve(request, route)
+
+        return serve
+
+    async def _add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(_HEADERS)
+        if self._settings.tls is not None:
+            response.headers["Strict-Transport-Security"] = _HSTS
+        response.headers.pop("Server", None)  # versions are for /metrics
+
+
+def _unknown_to(guard: Guard) -> Middleware:
+    @web.middleware
+    async def refuse_unknown(request: web.Request, handler: Handler) -> web.StreamResponse:
+        unknown = request.match_info.http_exception
+        if unknown is not None:
+            return await guard.refuse_unknown(request, unknown.status)
+        return await handler(request)
+
+    return refuse_unknown
+
+
+async def _no_early_continue(_request: web.Request) -> None:
+    """The guard says 100 Continue once the caller is admitted, not before (P43)."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

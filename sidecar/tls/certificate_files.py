@@ -1,0 +1,130 @@
+"""Certificate and key files, read and judged before a TLS library sees them.
+
+A library's own words for a bad file ("KEY_VALUES_MISMATCH", "PEM lib") help nobody at three in the morning; each
+problem here names the file and the remedy. Nothing of a private key is ever part of a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from sidecar.errors import ConfigError, Problem
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the time now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate chain (leaf first) in PEM and the leaf's private key in PEM, unencrypted."""
+
+    certificate: Path
+    key: Path
+
+
+def check_key_pair(pair: KeyPair, now: datetime) -> datetime:
+    """Return when the leaf certificate expires, or raise ``ConfigError`` naming every problem found."""
+    problems: list[Problem] = []
+    chain = _read_certificates(pair.certificate, problems)
+    key = _read_public_half(pair.key, problems)
+    if chain:
+        problems.extend(_validity_problems(pair.certificate, chain[0], now))
+        if key is not None and key != _public_bytes(chain[0]):
+            problems.append(
+                Problem(
+                    str(pair.key),
+                    f"is not the key of the certificate in {pair.certificate}",
+                    "Give the certificate and the key that were issued together, the leaf certificate first.",
+                )
+            )
+    if problems or not chain:
+        raise ConfigError(tuple(problems))
+    return chain[0].not_valid_after_utc
+
+
+def check_authorities(path: Path, now: datetime) -> None:
+    """Raise ``ConfigError`` unless the file holds at least one CA certificate that is valid now."""
+    problems: list[Problem] = []
+    authorities = _read_certificates(path, problems)
+    if authorities and not any(_is_authority(one) and _is_valid(one, now) for one in authorities):
+        remedy = "Put the certificate of the issuing CA there (basicConstraints CA:TRUE, not expired)."
+        problems.append(Problem(str(path), "holds no CA certificate that is valid now", remedy))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def _read_certificates(path: Path, problems: list[Problem]) -> list[x509.Certificate]:
+    data = _read(path, problems)
+    if data is None:
+        return []
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        remedy = "Write certificates as PEM, each between BEGIN CERTIFICATE and END CERTIFICATE."
+        problems.append(Problem(str(path), "holds no readable PEM certificate", remedy))
+        return []
+
+
+def _read_public_half(path: Path, problems: list[Problem]) -> bytes | None:
+    data = _read(path, problems)
+    if data is None:
+        return None
+    try:
+        key = load_pem_private_key(data, password=None)
+    except TypeError:
+        # Asked for a passphrase, a TLS library would wait on a terminal that a pod does not have.
+        remedy = "Give the key unencrypted, in a file that only the sidecar can read."
+        problems.append(Problem(str(path), "is encrypted with a passphrase", remedy))
+        return None
+    except (ValueError, UnsupportedAlgorithm):
+        remedy = "Write the key as PEM, between BEGIN PRIVATE KEY and END PRIVATE KEY."
+        problems.append(Problem(str(path), "holds no readable PEM private key", remedy))
+        return None
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read(path: Path, problems: list[Problem]) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problems.append(Problem(str(path), "does not exist", "Mount or create the file, or mend the path."))
+    except IsADirectoryError:
+        problems.append(Problem(str(path), "is a folder", "Name the file in it."))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        problems.append(Problem(str(path), f"can't be read ({reason})", "Let the sidecar's user read the file."))
+    return None
+
+
+def _validity_problems(path: Path, leaf: x509.Certificate, now: datetime) -> Iterator[Problem]:
+    if now >= leaf.not_valid_after_utc:
+        yield Problem(str(path), f"expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC", "Issue a new one.")
+    if now < leaf.not_valid_before_utc:
+        since = f"is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        yield Problem(str(path), since, "Check the clock of this machine, or issue a new one.")
+
+
+def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def _public_bytes(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
