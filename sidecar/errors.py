@@ -57,6 +57,7 @@ class PayloadFault(StrEnum):
     CODING = "coding"
     LENGTH = "length"
     RANGE = "range"
+    HEADER = "header"
 
 
 class PayloadRefused(SidecarError):
