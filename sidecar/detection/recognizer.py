@@ -30,12 +30,17 @@ class KnownValue:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text to scan. ``context`` holds earlier turns, oldest first. Nothing of it shows in a repr."""
+    """One text to scan. ``context`` holds earlier turns, oldest first. Nothing of it shows in a repr.
+
+    ``label``: a structured field says that the whole text is one entity of this type; what recognizers find in it
+    besides does not matter, and that they find nothing does not save it.
+    """
 
     text: str = field(repr=False)
     speaker: str | None = None
     context: tuple[Turn, ...] = field(default=(), repr=False)
     known: tuple[KnownValue, ...] = field(default=(), repr=False)
+    label: str | None = None
 
 
 class Recognizer(Protocol):
