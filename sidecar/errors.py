@@ -84,11 +84,12 @@ class RequestFault(StrEnum):
 
 
 class RequestRefused(SidecarError):
-    """The request is malformed, leads nowhere, or may not be made now."""
+    """The request is malformed, leads nowhere, or may not be made now. ``allowed``: methods that would do instead."""
 
-    def __init__(self, fault: RequestFault, detail: str = "") -> None:
+    def __init__(self, fault: RequestFault, detail: str = "", allowed: frozenset[str] = frozenset()) -> None:
         super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
         self.fault = fault
+        self.allowed = allowed
 
 
 class DetectionFault(StrEnum):
