@@ -88,6 +88,13 @@ class AuditLog:
         await self._append(event, IfRefused.KEEP)
 
     async def _append(self, entry: Entry, if_refused: IfRefused) -> None:
+        try:
+            await self._made_durable(entry, if_refused)
+        except AuditUnavailable:
+            self._metrics.audit_failures.inc()
+            raise
+
+    async def _made_durable(self, entry: Entry, if_refused: IfRefused) -> None:
         parts = parts_of(entry)
         if self._writer is None:
             raise AuditUnavailable("the audit log is not open")
@@ -99,7 +106,6 @@ class AuditLog:
                 # Shielded: when the caller is cancelled, the record is written all the same.
                 refusal = await asyncio.shield(pending.future)
         except TimeoutError:
-            self._metrics.audit_failures.inc()
             raise AuditUnavailable("the audit record was not durable in time") from None
         if refusal is not None:
             raise AuditUnavailable(refusal)

@@ -202,7 +202,6 @@ class LogWriter:
         overflow = max(0, len(self._kept) + len(kept) - self._pending_limit)  # their intents stay without outcome
         self._refused += len(batch) - len(kept) + overflow
         self._kept.extend(kept)
-        self._metrics.audit_failures.inc(len(batch))
         self._settle(batch, why)
 
     def _settle(self, batch: list[Pending], refusal: str | None) -> None:

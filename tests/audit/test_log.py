@@ -1,0 +1,205 @@
+# ruff: noqa: ASYNC240 - these tests look at files while the log is at rest
+"""The log as it should run: durable, ordered, complete, under many hands (A1, A2, A16, A17)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.audit.file import StartCheck, read_lines
+from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.record import Action, Event
+from sidecar.audit.verify import Report, verify
+from sidecar.errors import AuditUnavailable, ConfigError
+from sidecar.metrics import Metrics
+from tests.audit.samples import START, entries, intent, lines_of, make_log, metric, outcome
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def check(path: Path) -> Report:
+    return verify(lambda: read_lines(path))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+async def test_an_exchange_is_an_intent_and_an_outcome_a1(path: Path) -> None:
+    metrics = Metrics()
+    log = make_log(path, metrics)
+    await log.start()
+    await log.intend(intent("x1"))
+    assert [one["entry"]["phase"] for one in read(path)] == ["intent"]
+    await log.conclude(outcome("x1"))
+    await log.stop()
+    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1", "x1"]
+    assert check(path).intact
+    assert check(path).complete
+    assert metric(metrics, "sidecar_audit_records_total") == 2
+
+
+async def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    log = make_log(path)
+    await log.start()
+    await log.stop()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("start_check", StartCheck)
+async def test_a_restart_continues_the_same_log(path: Path, start_check: StartCheck) -> None:
+    for number in range(3):
+        log = AuditLog(AuditSettings(path, start_check=start_check), Metrics())
+        await log.start()
+        await log.note(Event(Action.START))
+        await log.stop()
+        report = check(path)
+        assert report.intact
+        assert report.records == number + 1
+    assert len({one["head"]["log"] for one in read(path)}) == 1
+
+
+async def test_start_check_of_the_end_reads_the_end_only_and_still_finds_a_break_there(path: Path) -> None:
+    lines = lines_of(entries(4000))
+    assert sum(map(len, lines)) > 5 << 20
+    lines[10] = lines[10].replace(b"200", b"500")
+    path.write_bytes(b"".join(lines))
+    log = AuditLog(AuditSettings(path, start_check=StartCheck.END), Metrics())
+    await log.start()  # the break lies before the end
+    await log.note(Event(Action.START))
+    await log.stop()
+    assert read(path)[-1]["head"]["seq"] == len(lines)
+    lines[-3] = lines[-3].replace(b"200", b"500")
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(ConfigError, match=f"record {len(lines) - 3}"):
+        await AuditLog(AuditSettings(path, start_check=StartCheck.END), Metrics()).start()
+
+
+def _program(name: str, path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.audit.program", name, str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_after_the_first_byte_the_intent_is_there_a2(path: Path) -> None:
+    with _program("first-byte", path) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "byte\n"
+        program.send_signal(signal.SIGKILL)
+    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1"]
+    assert check(path).intact
+    assert check(path).examples == ("x1",)
+
+
+@pytest.mark.parametrize("after", [1, 50, 200])
+def test_killed_in_a_flood_nothing_acknowledged_is_lost_a2_a33(path: Path, after: int) -> None:
+    with _program("flood", path) as program:
+        assert program.stdout is not None
+        acknowledged = [program.stdout.readline().strip() for _ in range(after)]
+        program.send_signal(signal.SIGKILL)
+        acknowledged += program.stdout.read().split()
+    asyncio.run(_restart(path))
+    assert check(path).intact
+    recorded = {one["entry"].get("exchange_id") for one in read(path)}
+    assert recorded.issuperset(one for one in acknowledged[:-1])  # the last may be a torn print
+
+
+async def _restart(path: Path) -> None:
+    log = make_log(path)
+    await log.start()
+    await log.stop()
+
+
+def test_many_threads_and_tasks_write_one_chain_a16(path: Path) -> None:
+    metrics = Metrics()
+    asyncio.run(_many(path, metrics, threads=8, tasks=16, each=5))
+    report = check(path)
+    assert report.intact
+    assert report.complete
+    assert report.records == 8 * 16 * 5 * 2 == metric(metrics, "sidecar_audit_records_total")
+    ids = [one["entry"]["exchange_id"] for one in read(path)]
+    assert len(set(ids)) * 2 == len(ids)
+
+
+async def _many(path: Path, metrics: Metrics, threads: int, tasks: int, each: int) -> None:
+    log = make_log(path, metrics)
+    await log.start()
+
+    async def exchanges(name: str) -> None:
+        for number in range(each):
+            await log.intend(intent(f"{name}-{number}"))
+            await log.conclude(outcome(f"{name}-{number}"))
+
+    async def in_one_thread(thread: int) -> None:
+        await asyncio.gather(*(exchanges(f"t{thread}-{task}") for task in range(tasks)))
+
+    workers = [threading.Thread(target=asyncio.run, args=(in_one_thread(number),)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        await asyncio.to_thread(worker.join)
+    await log.stop()
+
+
+async def test_group_commit_does_not_sync_once_for_each_record(path: Path) -> None:
+    """Lines that became durable together bear one time."""
+    log = make_log(path)
+    await log.start()
+    await asyncio.gather(*(log.intend(intent(f"x{number}")) for number in range(200)))
+    await log.stop()
+    assert len({one["head"]["time"] for one in read(path)}) < 50
+
+
+async def test_a_cancelled_caller_leaves_its_record_behind(path: Path) -> None:
+    """A client that hangs up while its outcome is being written must not take the outcome with it (A3)."""
+    log = make_log(path)
+    await log.start()
+    task = asyncio.create_task(log.conclude(outcome("x1")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await log.stop()
+    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1"]
+
+
+async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(path: Path) -> None:
+    hour = timedelta(hours=1)
+    second = timedelta(seconds=1)
+    moments: Iterator[Any] = iter([START, START - hour, START - hour + second, START + second])
+    log = AuditLog(AuditSettings(path), Metrics(), clock=lambda: next(moments))
+    await log.start()
+    for number in range(4):
+        await log.intend(intent(f"x{number}"))
+    await log.stop()
+    records = read(path)
+    assert [one["entry"]["action"] for one in records] == ["proxy", "clock_stepped_back", "proxy", "proxy", "proxy"]
+    assert records[1]["entry"]["count"] == 3600
+    times = [one["head"]["time"] for one in records]
+    assert times == sorted(times)
+    assert times[-1].startswith("2026-03-01T09:00:01.")
+
+
+@pytest.mark.parametrize("when", ["before start", "after stop"])
+async def test_a_log_that_is_not_open_refuses(path: Path, when: str) -> None:
+    log = make_log(path)
+    if when == "after stop":
+        await log.start()
+        await log.stop()
+    assert not log.healthy
+    with pytest.raises(AuditUnavailable):
+        await log.intend(intent())
+    await log.stop()  # twice is no harm

@@ -1,0 +1,333 @@
+# ruff: noqa: ASYNC240, ASYNC221 - these tests touch files and mounts while the log is at rest
+"""The log when things go wrong, with real faults (A4, A5, A8, A33, A34)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.record import Action, Event
+from sidecar.errors import AuditUnavailable, ConfigError
+from sidecar.metrics import Metrics
+from tests.audit.disks import dying_disk, frozen, loop_file_system, small_tmpfs
+from tests.audit.samples import entries, intent, lines_of, make_log, metric, outcome
+from tests.audit.test_log import check, read
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+async def log(path: Path) -> AsyncIterator[AuditLog]:
+    log = make_log(path)
+    await log.start()
+    await log.intend(intent("before"))
+    yield log
+    await log.stop()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - health is a property, not an event
+            await asyncio.sleep(0.01)
+
+
+async def _write_until_refused(log: AuditLog, name: str, limit: int = 20_000) -> int:
+    for number in range(limit):
+        try:
+            await log.intend(intent(f"{name}{number}"))
+        except AuditUnavailable:
+            return number
+    raise AssertionError("the disk never filled up")
+
+
+# -- full and failing disks ------------------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path) -> None:
+    with small_tmpfs(tmp_path / "disk") as disk:
+        metrics = Metrics()
+        log = make_log(disk / "audit.jsonl", metrics)
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * 20_000)
+        await log.start()
+        written = await _write_until_refused(log, "x")
+        assert written > 10
+        assert not log.healthy
+        assert metric(metrics, "sidecar_audit_healthy") == 0
+        assert metric(metrics, "sidecar_audit_write_failures_total") == 1
+        for _ in range(4):
+            with pytest.raises(AuditUnavailable):
+                await log.intend(intent("again"))
+        with pytest.raises(AuditUnavailable):
+            await log.conclude(outcome("x0"))
+        filler.unlink()
+        await _until(lambda: log.healthy)  # without anybody asking: a pod out of service gets no requests
+        assert metric(metrics, "sidecar_audit_healthy") == 1
+        await log.intend(intent("after"))
+        await log.stop()
+
+        assert check(disk / "audit.jsonl").intact
+        records = [one["entry"] for one in read(disk / "audit.jsonl")]
+        recovered = [one for one in records if one["action"] == "log_recovered"]
+        assert recovered == [{"action": "log_recovered", "count": 5, "phase": "event", "reason": "write_failed"}]
+        assert [one["exchange_id"] for one in records if one["phase"] == "intent"] == [
+            *(f"x{number}" for number in range(written)),
+            "after",
+        ]
+        # What had happened before the disk filled up is told as soon as it can be.
+        assert [one["exchange_id"] for one in records if one["phase"] == "outcome"] == ["x0"]
+
+
+async def test_stopped_while_full_and_restarted_with_space_a34(tmp_path: Path) -> None:
+    with small_tmpfs(tmp_path / "disk") as disk:
+        path = disk / "audit.jsonl"
+        log = make_log(path)
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * 20_000)
+        await log.start()
+        await _write_until_refused(log, "x")
+        await log.stop()
+        filler.unlink()
+        log = make_log(path)
+        await log.start()
+        await log.intend(intent("after"))
+        await log.stop()
+        assert check(path).intact
+
+
+def test_a_limit_on_file_size_refuses_and_recovers_a4_a34(path: Path) -> None:
+    """EFBIG after a partial write: what was half written must not stay. Needs no right to mount."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.audit.program", "file-limit", str(path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    limited, lifted = done.stdout.splitlines()
+    word, written, refused, healthy = limited.split()
+    assert (word, healthy, lifted) == ("limited", "False", "lifted True")
+    assert int(written) > 3
+    assert int(refused) == 40 - int(written)
+    assert check(path).intact
+    records = [one["entry"] for one in read(path)]
+    assert [one["count"] for one in records if one["action"] == "log_recovered"] == [int(refused)]
+    assert len([one for one in records if one["phase"] == "intent"]) == int(written)
+
+
+async def test_a_disk_that_answers_eio_refuses_a4(tmp_path: Path) -> None:
+    """The write is taken and fsync fails: what the page cache holds must not be believed."""
+    with dying_disk(tmp_path / "disk") as die:
+        log = make_log(tmp_path / "disk" / "audit.jsonl")
+        await log.start()
+        await log.intend(intent("before"))
+        die()
+        for number in range(3):
+            with pytest.raises(AuditUnavailable):
+                await log.intend(intent(f"x{number}"))
+        assert not log.healthy
+        await log.stop()
+
+
+async def test_a_volume_that_can_not_grow_refuses_and_recovers_a4_a34(tmp_path: Path) -> None:
+    """Thin provisioning: the file system has space, the disk under it has none, so fsync fails and not the write."""
+    with small_tmpfs(tmp_path / "under", kibibytes=400) as under:  # noqa: SIM117 - one stands on the other
+        with loop_file_system(under / "image", tmp_path / "disk") as disk:
+            log = make_log(disk / "audit.jsonl")
+            await log.start()
+            await log.intend(intent("first"))
+            (under / "filler").write_bytes(b"")
+            with (under / "filler").open("ab", buffering=0) as filler:
+                _fill(filler.fileno())
+            written = await _write_until_refused(log, "x")
+            assert not log.healthy
+            (under / "filler").unlink()
+            await _until(lambda: log.healthy)
+            await log.intend(intent("after"))
+            await log.stop()
+            assert check(disk / "audit.jsonl").intact
+            ids = [one["entry"].get("exchange_id") for one in read(disk / "audit.jsonl")]
+            assert [one for one in ids if one] == ["first", *(f"x{number}" for number in range(written)), "after"]
+
+
+def _fill(descriptor: int) -> None:
+    try:
+        while True:
+            os.write(descriptor, b"x" * 1024)
+    except OSError:
+        return
+
+
+async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -> None:
+    with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
+        metrics = Metrics()
+        settings = AuditSettings(disk / "audit.jsonl", deadline_seconds=0.3, check_seconds=0.05, pending_limit=10)
+        log = AuditLog(settings, metrics)
+        await log.start()
+        await log.intend(intent("before"))
+        with frozen(disk):
+            results = await asyncio.gather(
+                *(log.intend(intent(f"x{number}")) for number in range(40)), return_exceptions=True
+            )
+            assert all(isinstance(one, AuditUnavailable) for one in results)
+            assert {str(one) for one in results} == {
+                "the audit record was not durable in time",
+                "too many audit records wait to be written",
+            }
+            assert not log.healthy
+            assert metric(metrics, "sidecar_audit_write_failures_total") == 40
+        await _until(lambda: log.healthy)
+        await log.intend(intent("after"))
+        await log.stop()
+        assert check(disk / "audit.jsonl").intact
+
+
+# -- a file that is not ours any more --------------------------------------------------------------------------------
+
+
+def _copy(path: Path) -> Path:
+    return Path(shutil.copyfile(path, path.with_suffix(".1")))
+
+
+TAMPERINGS: list[tuple[str, Callable[[Path], object]]] = [
+    ("deleted", lambda path: path.unlink()),
+    ("renamed", lambda path: path.rename(path.with_suffix(".1"))),
+    ("replaced by a copy", lambda path: _copy(path).replace(path)),
+    ("truncated", lambda path: os.truncate(path, 0)),
+    ("cut by a byte", lambda path: os.truncate(path, path.stat().st_size - 1)),
+    ("copied and truncated", lambda path: os.truncate(_copy(path).with_suffix(".jsonl"), 0)),
+    ("appended to", lambda path: path.open("ab").write(b"{}\n")),
+    ("made a link", lambda path: path.symlink_to(path.rename(path.with_suffix(".1")))),
+    ("folder renamed", lambda path: path.parent.rename(path.parent.with_name("gone"))),
+]
+
+
+@pytest.mark.parametrize("tamper", [t[1] for t in TAMPERINGS], ids=[t[0] for t in TAMPERINGS])
+async def test_a_file_tampered_with_while_running_is_noticed_a8_a35(
+    tmp_path: Path, tamper: Callable[[Path], object]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    metrics = Metrics()
+    log = make_log(folder / "audit.jsonl", metrics)
+    await log.start()
+    await log.intend(intent("before"))
+    assert log.healthy
+    tamper(folder / "audit.jsonl")
+    with pytest.raises(AuditUnavailable):
+        await log.intend(intent("after"))
+    assert not log.healthy
+    assert metric(metrics, "sidecar_audit_healthy") == 0
+    with pytest.raises(AuditUnavailable):  # and so it stays: a person has to look
+        await log.intend(intent("again"))
+    await log.stop()
+
+
+async def test_tampering_is_noticed_without_traffic_a8(path: Path, log: AuditLog) -> None:
+    path.unlink()
+    await _until(lambda: not log.healthy)
+
+
+async def test_an_idle_log_raises_no_alarm(log: AuditLog) -> None:
+    await asyncio.sleep(0.3)  # several looks at the file
+    assert log.healthy
+
+
+# -- starting on what is there ---------------------------------------------------------------------------------------
+
+
+async def test_a_torn_line_is_set_aside_and_recorded_a33(path: Path) -> None:
+    lines = lines_of(entries(2))
+    path.write_bytes(b"".join(lines) + lines[1][:100])
+    log = make_log(path)
+    await log.start()
+    await log.note(Event(Action.START))
+    await log.stop()
+    assert check(path).intact
+    assert read(path)[5]["entry"] == {"action": "log_recovered", "count": 100, "phase": "event", "reason": "torn_line"}
+    (side,) = path.parent.glob("audit.jsonl.torn-*")
+    assert side.read_bytes() == lines[1][:100]
+    assert side.stat().st_mode & 0o777 == 0o600
+    await _restarted(path)
+    assert len(read(path)) == 7  # told once
+
+
+async def _restarted(path: Path) -> None:
+    log = make_log(path)
+    await log.start()
+    await log.stop()
+
+
+@pytest.mark.parametrize("died", ["after the side file", "in the side file", "after the cut"])
+async def test_recovery_that_dies_half_way_is_taken_up_again_a33(path: Path, died: str) -> None:
+    """Each durable step of the recovery, with the process gone right after it, ends in the same log."""
+    lines = lines_of(entries(2))
+    torn = lines[1][:100]
+    path.write_bytes(b"".join(lines) + torn)
+    await _restarted(path)
+    (side,) = path.parent.glob("audit.jsonl.torn-*")
+    path.write_bytes(b"".join(lines) + (b"" if died == "after the cut" else torn))
+    if died == "in the side file":
+        side.write_bytes(torn[:10])
+    await _restarted(path)
+    assert check(path).intact
+    assert [one["entry"]["action"] for one in read(path)[5:]] == ["log_recovered"]
+    assert [one.read_bytes() for one in path.parent.glob("audit.jsonl.torn-*")] == [torn]
+
+
+@pytest.mark.parametrize("damage", [b"prose\n", b"\x00" * 30 + b"\n", lines_of(entries(0))[0]])
+async def test_a_broken_log_stops_the_start_and_the_first_bad_line_is_named_a12(path: Path, damage: bytes) -> None:
+    lines = lines_of(entries(2))
+    whole = b"".join([*lines[:3], damage, *lines[3:]])
+    path.write_bytes(whole)
+    log = make_log(path)
+    with pytest.raises(ConfigError, match=r"line 4 \(record 3\)") as caught:
+        await log.start()
+    assert "audit verify" in str(caught.value)
+    assert not log.healthy
+    assert path.read_bytes() == whole  # evidence is not touched
+
+
+async def test_a_second_process_on_the_same_log_is_refused(path: Path, log: AuditLog) -> None:
+    other = make_log(path)
+    with pytest.raises(ConfigError, match="another process"):
+        await other.start()
+    await log.intend(intent("still-fine"))
+    program = subprocess.run(
+        [sys.executable, "-m", "tests.audit.program", "first-byte", str(path)],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert program.returncode != 0
+    assert "another process" in program.stderr
+
+
+async def test_after_a_stop_the_log_can_be_opened_again(path: Path) -> None:
+    for _ in range(3):
+        await _restarted(path)
+
+
+@pytest.mark.parametrize("place", ["missing folder", "folder", "link", "file as folder"])
+async def test_a_path_that_can_not_be_used_is_a_clear_error_at_start(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    places = {"missing folder": "nowhere/audit.jsonl", "file as folder": "file/audit.jsonl"}
+    log = make_log(tmp_path / places.get(place, place))
+    with pytest.raises(ConfigError, match="can't be opened") as caught:
+        await log.start()
+    assert caught.value.problems[0].remedy
+
+
+async def test_a_read_only_file_system_is_a_clear_error_at_start_a4(tmp_path: Path) -> None:
+    with small_tmpfs(tmp_path / "disk") as disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(ConfigError, match="Read-only"):
+            await make_log(disk / "audit.jsonl").start()
