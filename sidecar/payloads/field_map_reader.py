@@ -1,0 +1,138 @@
+"""Reads a field map from plain data (YAML, JSON), and reports everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sidecar.detection.entity_types import ENTITY_TYPES
+from sidecar.detection.recognizer import AGENT, CUSTOMER
+from sidecar.errors import ConfigError, Problem
+from sidecar.payloads.field_map import ConversationRule, FieldMap, KnownRule, MessageRule, Order
+from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relative, path_problem
+
+KEYS = ("namespace", "description", "conversations", "messages", "known", "drop", "keep", "hash", "keys")
+_CONVERSATION_KEYS = ("root", "id")
+_MESSAGE_KEYS = ("each", "text", "speaker", "speakers", "order")
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+NO_PATH = PathPattern("", ())
+"""Stands in for a path that could not be read, so that reading goes on to the next problem."""
+
+_T = TypeVar("_T")
+
+
+def parse_field_map(mapping: Mapping[str, Any], where: str) -> FieldMap:
+    """Return the field map. ``where`` is the path that problems begin with. Raises ``ConfigError`` with all of them."""
+    reader = _Reader()
+    fields = reader.field_map(mapping, where)
+    if reader.problems:
+        raise ConfigError(tuple(reader.problems))
+    return fields
+
+
+class _Reader:
+    """Collects problems while it reads; what it returns is of use only when there were none."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def field_map(self, mapping: Any, where: str) -> FieldMap:
+        given = self._table(mapping, where, KEYS)
+        default = FieldMap()
+        return FieldMap(
+            namespace=self._namespace(given.get("namespace", default.namespace), f"{where}.namespace"),
+            conversations=tuple(self._each(given, where, "conversations", self._conversation)) or default.conversations,
+            messages=tuple(self._each(given, where, "messages", self._message)),
+            known=tuple(self._known(given.get("known", {}), f"{where}.known")),
+            drop=tuple(self._each(given, where, "drop", self._path)),
+            keep=tuple(self._each(given, where, "keep", self._path)),
+            hash=tuple(self._each(given, where, "hash", self._path)),
+            keys=tuple(self._each(given, where, "keys", self._path)),
+        )
+
+    def _conversation(self, item: Any, where: str) -> ConversationRule:
+        given = self._table(item, where, _CONVERSATION_KEYS, needed=("root",))
+        ids = self._one_or_more(given.get("id", []), f"{where}.id", self._relative)
+        return ConversationRule(self._path(given.get("root", "$"), f"{where}.root"), ids)
+
+    def _message(self, item: Any, where: str) -> MessageRule:
+        given = self._table(item, where, _MESSAGE_KEYS, needed=("each", "text"))
+        return MessageRule(
+            each=self._path(given.get("each", "$"), f"{where}.each"),
+            texts=self._one_or_more(given.get("text", "$"), f"{where}.text", self._relative),
+            speaker=self._one_or_more(given.get("speaker", []), f"{where}.speaker", self._relative),
+            speakers=self._speakers(given.get("speakers", {}), f"{where}.speakers"),
+            order=Order(self._choice(given.get("order", Order.OLDEST_FIRST), f"{where}.order", tuple(Order))),
+        )
+
+    def _speakers(self, item: Any, where: str) -> Mapping[str, str]:
+        if not isinstance(item, Mapping):
+            self._report(where, "is no mapping", "Write e.g. {user: customer, bot: agent}")
+            return {}
+        read = {str(k).casefold(): self._choice(v, f"{where}.{k}", (CUSTOMER, AGENT)) for k, v in item.items()}
+        return MappingProxyType(read)
+
+    def _known(self, item: Any, where: str) -> Sequence[KnownRule]:
+        if not isinstance(item, Mapping):
+            self._report(where, "is no mapping", "Write e.g. {$.customer.name: PERSON}")
+            return ()
+        return [
+            KnownRule(self._path(path, where), self._choice(label, f"{where}.{path}", ENTITY_TYPES))
+            for path, label in item.items()
+        ]
+
+    def _table(self, item: Any, where: str, keys: Sequence[str], needed: Sequence[str] = ()) -> Mapping[str, Any]:
+        if not isinstance(item, Mapping):
+            self._report(where, "is no mapping", f"Give it some of these keys: {', '.join(keys)}")
+            return {}
+        for key in item:
+            if key not in keys:
+                close = get_close_matches(str(key), keys, n=1)
+                remedy = f"Did you mean {close[0]}?" if close else f"Remove it; known here: {', '.join(keys)}"
+                self._report(f"{where}.{key}", "is not a known key", remedy)
+        for key in needed:
+            if key not in item:
+                self._report(f"{where}.{key}", "is missing", "Add it; docs/payloads.md shows how")
+        return item
+
+    def _each(self, given: Mapping[str, Any], where: str, key: str, read: Callable[[Any, str], _T]) -> list[_T]:
+        items = given.get(key, ())
+        if not isinstance(items, list | tuple):
+            self._report(f"{where}.{key}", "is no list", "Write each entry after a dash")
+            return []
+        return [read(item, f"{where}.{key}[{index}]") for index, item in enumerate(items)]
+
+    def _one_or_more(self, item: Any, where: str, read: Callable[[Any, str], _T]) -> tuple[_T, ...]:
+        if isinstance(item, list | tuple):
+            return tuple(read(one, f"{where}[{index}]") for index, one in enumerate(item))
+        return (read(item, where),)
+
+    def _path(self, item: Any, where: str) -> PathPattern:
+        return self._parsed(item, where, parse_path)
+
+    def _relative(self, item: Any, where: str) -> PathPattern:
+        return self._parsed(item, where, parse_relative)
+
+    def _parsed(self, item: Any, where: str, parse: Callable[[str], PathPattern]) -> PathPattern:
+        try:
+            return parse(str(item))
+        except BadPath as error:
+            self.problems.append(path_problem(where, str(item), error))
+            return NO_PATH
+
+    def _choice(self, item: Any, where: str, options: Sequence[str]) -> str:
+        if item in options:
+            return str(item)
+        self._report(where, f"{str(item)!r} is not one of the choices", f"Use one of: {', '.join(options)}")
+        return options[0]
+
+    def _namespace(self, item: Any, where: str) -> str:
+        if not isinstance(item, str) or not _NAMESPACE.fullmatch(item):
+            self._report(where, "is no plain name", "Use lower-case letters, digits and dashes, 63 at most")
+        return str(item)
+
+    def _report(self, where: str, message: str, remedy: str) -> None:
+        self.problems.append(Problem(where, message, remedy))

@@ -1,0 +1,81 @@
+"""Numbers and member names: what in them could be personal data, and how sure a finding must be to change them.
+
+They are the machinery of a payload: a client breaks when ``"status"`` or a time stamp is replaced. So a finding in one
+must be surer than in a text, and most member names are never asked about. The scores are those of
+``detection.scores``.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from sidecar.detection.scores import CHECKED_CONTEXT, STRONG_GRAMMAR
+from sidecar.payloads.document import Path
+
+ANY_SCORE: Final = 0.0
+"""The policy's own threshold decides."""
+SURE: Final = STRONG_GRAMMAR
+"""For bare digits: a card number, or a number whose member name says what it is; not any digits that pass a check."""
+CERTAIN: Final = CHECKED_CONTEXT
+"""For what looks like a clock, and for names that are plain words: checksum with context, or a known value."""
+
+_FEWEST_DIGITS = 7
+_DIGIT = re.compile(r"[0-9]")
+_SHORT = re.compile(r"-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?")
+_CLOCK = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]{1,9})?")
+"""Seconds since 1970, from 2001 to 2033; or so many milli-, micro- or nanoseconds. No card number begins with 1."""
+_IDENTIFIER = re.compile(r"[@$#]?[A-Za-z_][A-Za-z0-9_.:/$#\[\]*-]*")
+_WORD = re.compile(r"\w+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
+
+
+def is_data(number: str) -> bool:
+    """Whether a number has digits enough for a phone, a card or an id."""
+    return len(_DIGIT.findall(number)) >= _FEWEST_DIGITS
+
+
+def number_text(number: str) -> str:
+    """Write a whole number without exponent and fraction, as a card number in ``4.1e15`` would be read."""
+    if number.isdigit() or not _SHORT.fullmatch(number):
+        return number
+    value = Decimal(number)
+    return f"{value.to_integral_value():f}" if value == value.to_integral_value() else number
+
+
+def number_score(number: str) -> float:
+    """From which score on a finding replaces the number."""
+    return CERTAIN if _CLOCK.fullmatch(number) else SURE
+
+
+def name_score(name: str, known_words: frozenset[str]) -> float | None:
+    """From which score on a finding replaces a member name; None: it is not asked about.
+
+    A name that could not be an identifier of a program (it has spaces, "@", letters beyond ASCII …) is a text like any
+    other, for payloads keyed by e-mail address or person. One that could is asked about when it has digits for an id,
+    or says nothing but words of known values.
+    """
+    if is_data(name):
+        return number_score(name) if _IDENTIFIER.fullmatch(name) or name.isdigit() else ANY_SCORE
+    if not _IDENTIFIER.fullmatch(name) and not name.isdigit():
+        return ANY_SCORE
+    spoken = words(name)
+    return CERTAIN if spoken and spoken <= known_words else None
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, casefolded; single characters don't count."""
+    return frozenset(word.casefold() for word in _WORD.findall(text.replace("_", " ")) if len(word) > 1)
+
+
+def question(path: Path) -> str:
+    """The nearest member name in plain words: ``accountNumber`` asks for an "account number"."""
+    for part in reversed(path):
+        if isinstance(part, str):
+            return _plain(part) if _IDENTIFIER.fullmatch(part) else ""
+    return ""
+
+
+def _plain(name: str) -> str:
+    return " ".join(_HUMP.sub(" ", name).split()).lower()[:80]

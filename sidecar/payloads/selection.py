@@ -1,0 +1,207 @@
+"""From a document and a field map to the texts that detection must see, conversation by conversation.
+
+Nothing is left out but what the map keeps, and what can hold no identifier: empty strings, true, false, null, numbers
+of fewer than seven digits, and member names that are plain words of a program (see ``names``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, Turn
+from sidecar.payloads.document import Leaf, LeafKind, Path
+from sidecar.payloads.field_map import FieldMap, Order
+from sidecar.payloads.names import ANY_SCORE, is_data, name_score, number_score, number_text, question, words
+from sidecar.payloads.placement import NOWHERE, Placement, Treatment, place
+
+CONTEXT_TURNS = 2
+"""How many earlier turns are read with a message: as many as the model was trained with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One text to redact, and the leaves that hold it.
+
+    ``minimum_score``: a finding counts from this score on, over what the policy asks.
+    """
+
+    leaves: tuple[int, ...]
+    message: Message
+    minimum_score: float = ANY_SCORE
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Texts that share known values and placeholders. ``id`` is None where the payload names none."""
+
+    id: str | None = field(repr=False)
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be done with a document: texts to redact, leaves to null, leaves to hash."""
+
+    conversations: tuple[Conversation, ...]
+    dropped: tuple[int, ...]
+    hashed: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Group:
+    """The leaves of one conversation while they are gathered."""
+
+    known: list[Leaf] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)
+    texts: list[tuple[Leaf, Placement]] = field(default_factory=list)
+    loose: list[Leaf] = field(default_factory=list)
+    names: list[tuple[Leaf, Placement]] = field(default_factory=list)
+
+
+def select(leaves: Sequence[Leaf], fields: FieldMap, is_placeholder: Callable[[str], bool]) -> Selection:
+    """Sort the leaves. Known values outside every conversation count in each of them.
+
+    A field that should hold a known value but holds a placeholder (``is_placeholder``) was redacted before: there is
+    nothing in it to look for elsewhere.
+    """
+    placed = [(leaf, place(fields, leaf)) for leaf in leaves]
+    ids, speakers = _ids(placed), _speakers(placed)
+    groups: dict[str | None, _Group] = {}
+    dropped: list[int] = []
+    hashed: list[int] = []
+    for leaf, where in placed:
+        if where.dropped_depth is not None and (where.dropped_depth < len(leaf.path) or leaf.kind is not LeafKind.KEY):
+            dropped += [leaf.index] if where.dropped_depth == len(leaf.path) else []
+        elif where.treatment is Treatment.HASH and leaf.kind in (LeafKind.STRING, LeafKind.NUMBER):
+            hashed += [leaf.index] if leaf.text else []
+        else:
+            group = groups.setdefault(ids.get(leaf.path[: max(where.root_depth, 0)]), _Group())
+            _gather(group, leaf, where, fields, is_placeholder)
+    shared = _known_values(groups[None]) if None in groups else ()
+    made = (_conversation(id_, group, shared, speakers, fields) for id_, group in groups.items())
+    return Selection(tuple(one for one in made if one.pieces), tuple(dropped), tuple(hashed))
+
+
+def _ids(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
+    """The id of each conversation, by the path of its root."""
+    candidates = [
+        (leaf.path[:depth], rank, leaf.text)
+        for leaf, where in placed
+        for depth, rank in where.names
+        if leaf.kind in (LeafKind.STRING, LeafKind.NUMBER)
+    ]
+    return _first_ranked(candidates)
+
+
+def _speakers(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
+    """What names the speaker of each message, by its path: a string, a number, or true and false."""
+    candidates = [
+        (where.message, where.rank, leaf.text)
+        for leaf, where in placed
+        if where.treatment is Treatment.SPEAKER and leaf.kind is not LeafKind.KEY
+    ]
+    return _first_ranked(candidates)
+
+
+def _first_ranked(candidates: Iterable[tuple[Path, int, str]]) -> dict[Path, str]:
+    """For each path the text of the lowest rank that is not empty."""
+    best: dict[Path, tuple[int, str]] = {}
+    for path, rank, text in candidates:
+        if text and (path not in best or rank < best[path][0]):
+            best[path] = (rank, text)
+    return {path: text for path, (_, text) in best.items()}
+
+
+def _gather(
+    group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, is_placeholder: Callable[[str], bool]
+) -> None:
+    if leaf.kind is LeafKind.KEY:
+        group.names.append((leaf, where))
+        return
+    if leaf.kind not in (LeafKind.STRING, LeafKind.NUMBER) or not leaf.text.strip():
+        return
+    role = where.treatment is Treatment.SPEAKER and fields.messages[where.rule].is_role(leaf.text)
+    if where.treatment is Treatment.KEEP or role:
+        return
+    if where.label is not None and not is_placeholder(leaf.text):
+        group.known.append(leaf)
+        group.labels[leaf.index] = where.label
+    elif where.treatment is Treatment.MESSAGE:
+        group.texts.append((leaf, where))
+    else:
+        group.loose.append(leaf)
+
+
+def _known_values(group: _Group) -> tuple[KnownValue, ...]:
+    return tuple(dict.fromkeys(KnownValue(group.labels[leaf.index], leaf.text) for leaf in group.known))
+
+
+def _conversation(
+    id_: str | None, group: _Group, shared: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
+) -> Conversation:
+    known = tuple(dict.fromkeys((*_known_values(group), *shared)))
+    pieces = [
+        *_known_pieces(group, known),
+        *_message_pieces(group, known, speakers, fields),
+        *_loose_pieces(group.loose, known),
+        *_name_pieces(group.names, known),
+    ]
+    return Conversation(id_, tuple(pieces))
+
+
+def _known_pieces(group: _Group, known: tuple[KnownValue, ...]) -> Iterable[Piece]:
+    same: dict[KnownValue, list[int]] = {}
+    for leaf in group.known:
+        same.setdefault(KnownValue(group.labels[leaf.index], leaf.text), []).append(leaf.index)
+    for value, indices in same.items():
+        yield Piece(tuple(indices), Message(value.value, known=known, label=value.label))
+
+
+def _message_pieces(
+    group: _Group, known: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
+) -> Iterable[Piece]:
+    earlier: list[Turn] = []
+    for leaf, where in _in_order(group.texts, fields):
+        speaker = fields.messages[where.rule].who(speakers.get(where.message))
+        yield Piece((leaf.index,), Message(leaf.text, speaker, tuple(earlier), known))
+        earlier = [*earlier, Turn(speaker, leaf.text)][-CONTEXT_TURNS:]
+
+
+def _in_order(texts: list[tuple[Leaf, Placement]], fields: FieldMap) -> Iterable[tuple[Leaf, Placement]]:
+    """Oldest first. Texts of one message stay as they stand; only messages change places."""
+    for rule, run in groupby(texts, key=lambda text: text[1].rule):
+        messages = [list(parts) for _, parts in groupby(run, key=lambda text: text[1].message)]
+        if rule != NOWHERE and fields.messages[rule].order is Order.NEWEST_FIRST:
+            messages.reverse()
+        for parts in messages:
+            yield from parts
+
+
+def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[Piece]:
+    """Texts that belong to no message. The member's name is read as the question that the text answers."""
+    values = {value.value for value in known}
+    same: dict[tuple[str, str, float], list[int]] = {}
+    for leaf in loose:
+        score = ANY_SCORE
+        text = leaf.text
+        if leaf.kind is LeafKind.NUMBER:
+            score, text = number_score(text), number_text(text)
+            if not is_data(text) and text not in values:
+                continue
+        same.setdefault((text, question(leaf.path), score), []).append(leaf.index)
+    for (text, asked, score), indices in same.items():
+        context = (Turn(AGENT, asked),) if asked else ()
+        yield Piece(tuple(indices), Message(text, CUSTOMER if asked else None, context, known), score)
+
+
+def _name_pieces(names: list[tuple[Leaf, Placement]], known: tuple[KnownValue, ...]) -> Iterable[Piece]:
+    known_words = frozenset(word for value in known for word in words(value.value))
+    same: dict[tuple[str, float], list[int]] = {}
+    for leaf, where in names:
+        score = ANY_SCORE if where.names_are_data else name_score(leaf.text, known_words)
+        if score is not None and leaf.text.strip():
+            same.setdefault((leaf.text, score), []).append(leaf.index)
+    for (text, score), indices in same.items():
+        yield Piece(tuple(indices), Message(text, known=known), score)
