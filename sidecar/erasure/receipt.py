@@ -54,6 +54,7 @@ class ReceiptFacts:
     received_at: datetime
     legal_deadline: datetime
     ended_at: datetime
+    late: bool
     state: RequestState
     round: int
     subject_commitment: str
@@ -118,7 +119,7 @@ def _body(facts: ReceiptFacts, signer: str) -> dict[str, object]:
         "received_time": timestamp(facts.received_at),
         "legal_deadline": timestamp(facts.legal_deadline),
         "ended_time": timestamp(facts.ended_at),
-        "late": facts.ended_at > facts.legal_deadline,
+        "late": facts.late,
         "state": facts.state.value,
         "round": facts.round,
         "subject_commitment": facts.subject_commitment,
@@ -131,7 +132,7 @@ def _task_body(task: TaskFacts) -> dict[str, object]:
     return {
         "target": task.target,
         "outcome": task.outcome.value,
-        "deleted_count": task.deleted,
+        "claimed_deleted_count": task.deleted,
         "remaining_count": task.remaining,
         "verified_time": timestamp(task.verified_at) if task.verified_at else None,
     }

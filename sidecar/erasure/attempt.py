@@ -1,0 +1,171 @@
+"""One attempt at one task. The order is the design:
+
+audit intent durable → call the target → new state and evidence durable, if the lease is still ours → audit outcome.
+
+Killed anywhere, the task is leased again and the same step done again: deleting twice is harmless, and a verification
+not recorded did not happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import random
+from time import monotonic_ns
+from typing import Final
+from uuid import uuid4
+
+from sidecar.audit.record import Action, AuditWriter, Decision, Intent
+from sidecar.audit.record import Outcome as AuditOutcome
+from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_verify, next_step
+from sidecar.errors import AuditUnavailable, StoreUnavailable
+from sidecar.metrics import Metrics
+from sidecar.stores.erasure_tasks import ErasureTasks, Evidence, Leased, LeaseLost
+from sidecar.targets.target import (
+    DeleteResult,
+    DeleteStatus,
+    Target,
+    TargetFault,
+    VerifyResult,
+    VerifyStatus,
+)
+
+Clock = Callable[[], datetime]
+Checkpoint = Callable[[str], None]
+"""Called between every two steps with the name of the place. For tests that kill the process there."""
+
+CHECKPOINTS: Final = ("leased", "intended", "called", "recorded", "concluded", "ending", "ended")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def nowhere(_place: str) -> None:
+    """The checkpoint of production: nothing happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSettings:
+    """``actor`` is how the audit log calls the worker; ``call_limit`` must be well below the lease."""
+
+    actor: str
+    call_limit: timedelta
+    pace: Pace = field(default_factory=Pace)
+
+
+class Attempts:
+    """Makes attempts. Raises ``StoreUnavailable`` only when nothing was done."""
+
+    def __init__(
+        self,
+        tasks: ErasureTasks,
+        audit: AuditWriter,
+        metrics: Metrics,
+        settings: AttemptSettings,
+        clock: Clock = utc_now,
+        chance: Callable[[], float] = random,
+        checkpoint: Checkpoint = nowhere,
+    ) -> None:
+        self._tasks = tasks
+        self._audit = audit
+        self._metrics = metrics
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._checkpoint = checkpoint
+
+    async def make(self, target: Target, leased: Leased) -> None:
+        """Do the next step of a leased task."""
+        self._checkpoint("leased")
+        step = next_step(leased.state.outcome)
+        intent = Intent(
+            exchange_id=uuid4().hex,
+            action=Action.ERASURE_STEP,
+            actor=self._settings.actor,
+            proof="none",
+            route=f"{target.name}:{step.value}",
+            subject=leased.subject,
+        )
+        try:
+            await self._audit.intend(intent)
+        except AuditUnavailable:
+            # What can't be recorded must not happen. It is not the target's failure, so no failure is counted.
+            await self._tasks.postpone(leased, self._clock() + self._settings.pace.backoff.first)
+            return
+        self._checkpoint("intended")
+        began = monotonic_ns()
+        advance, evidence = await self._call(target, leased, step)
+        self._checkpoint("called")
+        decision, reason = await self._record(leased, advance, evidence)
+        self._checkpoint("recorded")
+        await self._conclude(
+            AuditOutcome(
+                exchange_id=intent.exchange_id,
+                action=intent.action,
+                decision=decision,
+                reason=reason,
+                status=evidence.http_status,
+                subject=leased.subject,
+                duration_us=(monotonic_ns() - began) // 1000,
+            )
+        )
+        self._checkpoint("concluded")
+
+    async def _call(self, target: Target, leased: Leased, step: Step) -> tuple[Advance, Evidence]:
+        if step is Step.DELETE:
+            deleted = await self._delete(target, leased)
+            now = self._clock()
+            advance = after_delete(leased.state, deleted, now, self._settings.pace, self._chance())
+            return advance, _evidence(step, deleted, now)
+        verified = await self._verify(target, leased)
+        now = self._clock()
+        advance = after_verify(leased.state, verified, now, self._settings.pace, self._chance())
+        return advance, _evidence(step, verified, now)
+
+    async def _delete(self, target: Target, leased: Leased) -> DeleteResult:
+        try:
+            async with asyncio.timeout(self._settings.call_limit.total_seconds()):
+                return await target.delete(leased.identities)
+        except TimeoutError:
+            return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.TIMED_OUT)
+
+    async def _verify(self, target: Target, leased: Leased) -> VerifyResult:
+        try:
+            async with asyncio.timeout(self._settings.call_limit.total_seconds()):
+                return await target.verify(leased.identities)
+        except TimeoutError:
+            return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.TIMED_OUT)
+
+    async def _record(self, leased: Leased, advance: Advance, evidence: Evidence) -> tuple[Decision, str]:
+        try:
+            await self._tasks.record(leased, advance, evidence)
+        except LeaseLost:
+            return Decision.ABORTED, "lease_lost"
+        except StoreUnavailable:  # the lease runs out, and the step is done again
+            return Decision.FAILED, "store_unavailable"
+        outcome = advance.state.outcome
+        self._metrics.erasure_steps.labels(leased.target, outcome.value).inc()
+        failed = evidence.fault is not None or outcome is Outcome.RETRYABLE_FAILURE
+        return (Decision.FAILED, evidence.fault or evidence.status) if failed else (Decision.COMPLETED, outcome.value)
+
+    async def _conclude(self, outcome: AuditOutcome) -> None:
+        try:
+            await self._audit.conclude(outcome)
+        except AuditUnavailable:
+            # The intent stands without an outcome, which an auditor sees; the audit log counts its own failures.
+            return
+
+
+def _evidence(step: Step, result: DeleteResult | VerifyResult, now: datetime) -> Evidence:
+    return Evidence(
+        step=step,
+        status=result.status.value,
+        fault=result.fault.value if result.fault else None,
+        http_status=result.http_status,
+        count=result.count,
+        at=now,
+    )

@@ -1,0 +1,251 @@
+"""Drives open requests to their end: one loop for each target, so that a slow or broken one delays nobody else (E19),
+and one that ends requests, forgets identities and counts.
+
+Every pass does what is due now and nothing else; start-up runs the same passes. Time only ever makes things due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import random
+from typing import Any, Final
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
+from sidecar.erasure.allowance import Allowance
+from sidecar.erasure.attempt import Attempts, AttemptSettings, Checkpoint, Clock, nowhere, utc_now
+from sidecar.erasure.outcomes import ended_state
+from sidecar.erasure.receipt import ReceiptFacts, TaskFacts, receipt_digest, sign_receipt
+from sidecar.erasure.steps import Pace
+from sidecar.errors import AuditUnavailable, ConfigError, Problem, StoreUnavailable
+from sidecar.metrics import Metrics
+from sidecar.stores.erasure_plans import ErasurePlans
+from sidecar.stores.erasure_tasks import ErasureTasks
+from sidecar.stores.erasures import ErasureRequests, RequestView
+from sidecar.targets.target import Target
+
+_ENDED_AT_ONCE: Final = 100
+_log = logging.getLogger("sidecar.erasure")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """``name`` is this replica's own, the same after a restart: what it held when killed it takes back at once."""
+
+    name: str = "erasure-worker"
+    lease: timedelta = timedelta(minutes=5)
+    call_limit: timedelta = timedelta(minutes=4)
+    poll: timedelta = timedelta(seconds=1)
+    stop_within: timedelta = timedelta(seconds=10)
+    horizon: timedelta = timedelta(days=35)
+    """How long after the end identities stay sealed, for deleting again after a restore."""
+    pace: Pace = field(default_factory=Pace)
+
+    def __post_init__(self) -> None:
+        if self.call_limit >= self.lease:
+            problem = Problem("erasure.lease", "is not longer than a call may take", "Make it longer than call_limit")
+            raise ConfigError((problem,))
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureStores:
+    """Durable state as the worker uses it."""
+
+    requests: ErasureRequests
+    tasks: ErasureTasks
+    plans: ErasurePlans
+
+
+class ErasureWorker:
+    """``start`` before use, ``stop`` when done; ``wake`` when there is news. ``pass_once`` is one whole pass."""
+
+    def __init__(
+        self,
+        stores: ErasureStores,
+        targets: Sequence[Target],
+        audit: AuditWriter,
+        signing_key: Ed25519PrivateKey,
+        metrics: Metrics,
+        settings: WorkerSettings,
+        clock: Clock = utc_now,
+        chance: Callable[[], float] = random,
+        checkpoint: Checkpoint = nowhere,
+    ) -> None:
+        self._stores = stores
+        self._targets = tuple(targets)
+        self._audit = audit
+        self._signing_key = signing_key
+        self._metrics = metrics
+        self._settings = settings
+        self._clock = clock
+        self._checkpoint = checkpoint
+        self._allowances = {target.name: Allowance(target.limits) for target in self._targets}
+        attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace)
+        self._attempts = Attempts(stores.tasks, audit, metrics, attempt_settings, clock, chance, checkpoint)
+        self._loops: tuple[asyncio.Task[None], ...] = ()
+        self._stopping = asyncio.Event()
+        self._wakers: tuple[asyncio.Event, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every loop runs. A loop that ended by a bug is logged, and stays ended: it must be seen."""
+        return bool(self._loops) and not any(loop.done() for loop in self._loops)
+
+    async def start(self) -> None:
+        """Bring plans up to date with the configured targets, take back old leases, and begin."""
+        await self.recover()
+        self._stopping.clear()
+        passes = [*(self._target_pass(target) for target in self._targets), self.tend]
+        self._wakers = tuple(asyncio.Event() for _ in passes)
+        self._loops = tuple(
+            asyncio.create_task(self._repeat(one, waker), name="erasure")
+            for one, waker in zip(passes, self._wakers, strict=True)
+        )
+        for loop in self._loops:
+            loop.add_done_callback(_report_end)
+
+    async def stop(self) -> None:
+        """Let calls under way end, within limits; then cut them off. What they were doing is done again at start."""
+        self._stopping.set()
+        self.wake()
+        loops, self._loops = self._loops, ()
+        if loops:
+            _, late = await asyncio.wait(loops, timeout=self._settings.stop_within.total_seconds())
+            for loop in late:
+                loop.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    def wake(self) -> None:
+        """Look for due work now instead of at the next poll."""
+        for waker in self._wakers:
+            waker.set()
+
+    async def recover(self) -> None:
+        """What start does before the loops begin. Raises ``StoreUnavailable``."""
+        now = self._clock()
+        await self._stores.tasks.release(self._settings.name, now)
+        await self._stores.plans.reconcile(self._targets, now)
+
+    async def pass_once(self) -> bool:
+        """Do everything that is due now, once; tell whether there was anything."""
+        busy = [await self._drive(target) for target in self._targets]
+        return await self.tend() or any(busy)
+
+    async def tend(self) -> bool:
+        """End requests whose tasks have ended, forget those past their horizon, and count."""
+        ready = await self._stores.tasks.ready_to_end(_ENDED_AT_ONCE)
+        ended = [await self._end(view) for view in ready]
+        await self._stores.tasks.forget(self._clock())
+        counts = await self._stores.requests.counts(self._clock())
+        self._metrics.erasure_open.set(counts.open)
+        self._metrics.erasure_overdue.set(counts.overdue)
+        return any(ended)
+
+    def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:
+        return lambda: self._drive(target)
+
+    async def _repeat(self, one_pass: Callable[[], Coroutine[Any, Any, bool]], waker: asyncio.Event) -> None:
+        while not self._stopping.is_set():
+            waker.clear()
+            try:
+                busy = await one_pass()
+            except StoreUnavailable:
+                _log.warning("erasure waits: the store is unavailable")
+                busy = False
+            if not busy and not self._stopping.is_set():
+                await _wait(waker, self._settings.poll)
+
+    async def _drive(self, target: Target) -> bool:
+        now = self._clock()
+        allowance = self._allowances[target.name]
+        free = allowance.take(now)
+        if free == 0:
+            return False
+        until = now + self._settings.lease
+        leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, free)
+        allowance.give_back(free - len(leases.tasks))
+        if leases.unopened:
+            _log.error("sealed identities of %d erasure tasks do not open: is the master key right?", leases.unopened)
+        results = await asyncio.gather(
+            *(self._attempts.make(target, leased) for leased in leases.tasks), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, asyncio.CancelledError):
+                raise result
+            if isinstance(result, BaseException):
+                # A bug in a target, or no store. The lease runs out and the step is done again. Its text may hold
+                # what must not be logged.
+                _log.error("an erasure step of target %s broke off: %s", target.name, type(result).__name__)
+        return bool(leases.tasks)
+
+    async def _end(self, view: RequestView) -> bool:
+        """Sign the receipt and end the request, both in one transaction, both recorded."""
+        state = ended_state(view.outcomes)
+        if state is None:
+            return False
+        intent = Intent(
+            exchange_id=uuid4().hex,
+            action=Action.ERASURE_STEP,
+            actor=self._settings.name,
+            proof="none",
+            route="receipt",
+            subject=view.subject,
+        )
+        try:
+            await self._audit.intend(intent)
+        except AuditUnavailable:
+            return False
+        self._checkpoint("ending")
+        now = self._clock()
+        previous = await self._stores.tasks.previous_receipt(view)
+        receipt = sign_receipt(_facts(view, now, previous), self._signing_key)
+        ended = await self._stores.tasks.end(view, now, receipt, self._settings.horizon)
+        self._checkpoint("ended")
+        decision, reason = (Decision.COMPLETED, state.value) if ended else (Decision.ABORTED, "lease_lost")
+        try:
+            await self._audit.conclude(
+                Outcome(intent.exchange_id, intent.action, decision, reason, subject=view.subject)
+            )
+        except AuditUnavailable:
+            _log.warning("the end of an erasure request was not recorded: its intent stands alone")
+        return ended
+
+
+def _facts(view: RequestView, now: datetime, previous: bytes | None) -> ReceiptFacts:
+    state = ended_state(view.outcomes)
+    assert state is not None  # noqa: S101 - the caller has looked
+    return ReceiptFacts(
+        request_id=view.id,
+        regulation=view.regulation,
+        received_at=view.received_at,
+        legal_deadline=view.legal_at,
+        ended_at=now,
+        late=now > view.overdue_at,
+        state=state,
+        round=view.round,
+        subject_commitment=view.commitment,
+        tasks=tuple(
+            TaskFacts(task.target, task.outcome, task.deleted, task.remaining, task.verified_at) for task in view.tasks
+        ),
+        supersedes=receipt_digest(previous) if previous else None,
+    )
+
+
+async def _wait(waker: asyncio.Event, at_most: timedelta) -> None:
+    try:
+        async with asyncio.timeout(at_most.total_seconds()):
+            await waker.wait()
+    except TimeoutError:
+        return
+
+
+def _report_end(loop: asyncio.Task[None]) -> None:
+    if not loop.cancelled() and (error := loop.exception()) is not None:
+        _log.critical("an erasure loop ended by a bug: %s", type(error).__name__)
