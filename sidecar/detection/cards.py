@@ -1,0 +1,55 @@
+"""Payment cards: Luhn (ISO/IEC 7812-1) and the issuers' ranges, over any separators (D7)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidecar.detection.digit_runs import DigitRun
+
+_LENGTHS: Final = range(12, 20)
+_EVEN: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_ISSUERS: Final = (
+    # low, high, digits compared, lengths: the ranges that schemes publish
+    (4, 4, 1, (13, 16, 19)),  # Visa
+    (51, 55, 2, (16,)),  # Mastercard
+    (2221, 2720, 4, (16,)),  # Mastercard
+    (34, 34, 2, (15,)),  # American Express
+    (37, 37, 2, (15,)),
+    (6011, 6011, 4, (16, 17, 18, 19)),  # Discover
+    (644, 659, 3, (16, 17, 18, 19)),
+    (300, 305, 3, (14, 16, 17, 18, 19)),  # Diners Club
+    (36, 36, 2, (14, 15, 16, 17, 18, 19)),
+    (38, 39, 2, (16, 17, 18, 19)),
+    (3528, 3589, 4, (16, 17, 18, 19)),  # JCB
+    (62, 62, 2, (16, 17, 18, 19)),  # UnionPay
+    (60, 60, 2, (16,)),  # RuPay
+    (81, 82, 2, (16,)),
+    (50, 50, 2, tuple(range(12, 20))),  # Maestro
+    (56, 69, 2, tuple(range(12, 20))),
+    (2200, 2204, 4, (16, 17, 18, 19)),  # Mir
+)
+
+
+def passes_luhn(digits: str) -> bool:
+    """Verify the check digit of ISO/IEC 7812-1, annex B."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = ord(digit) - 48
+        total += _EVEN[value] if place % 2 else value
+    return total % 10 == 0
+
+
+def has_issuer(digits: str) -> bool:
+    """Say whether a scheme issues cards that start so at this length."""
+    return any(
+        low <= int(digits[:compared]) <= high and len(digits) in lengths for low, high, compared, lengths in _ISSUERS
+    )
+
+
+def is_card(digits: str) -> bool:
+    return len(digits) in _LENGTHS and len(set(digits)) > 1 and passes_luhn(digits) and has_issuer(digits)
+
+
+def is_grouped_like_card(run: DigitRun) -> bool:
+    """Four groups of four, or 4-6-5: how cards are embossed, whether or not the check digit was typed right."""
+    return [len(group.digits) for group in run.groups] in ([4, 4, 4, 4], [4, 6, 5])

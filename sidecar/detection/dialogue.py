@@ -1,0 +1,130 @@
+"""What the previous turns asked for, and what that makes of a short answer (D2). Pure.
+
+The last turns of the other speaker are read for slots ("account number", "last name", "zip"); a slot in a request types
+the answer by its shape. A question that counts ("how many boxes?") makes its numeric answers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.detection.codes import Code, is_measure, read_code
+from sidecar.detection.normalise import fold
+from sidecar.detection.recognizer import AGENT, Message, Turn
+from sidecar.detection.scores import DIALOGUE, GRAMMAR
+from sidecar.detection.span import Span
+from sidecar.detection.view import View, split
+from sidecar.detection.vocabulary import COUNTED, Mention, Strength, Vocabulary
+
+RULE: Final = "dialogue"
+_READ_BACK: Final = 600
+"""Characters of a turn that are read, from its end: the question is what it ends with."""
+_SHORT: Final = 12
+_MOST_NAME_WORDS: Final = 4
+_NUMERIC: Final = frozenset(
+    {"ACCOUNT_ID", "ORDER_ID", "TRACKING_NUMBER", "OTHER_ID", "NATIONAL_ID", "CREDIT_CARD", "PHONE", "PASSPORT",
+     "VEHICLE_PLATE", "PASSWORD", "USERNAME", "IBAN", "ADDRESS", "DATE_OF_BIRTH"}
+)  # fmt: skip
+_LEAST_DIGITS: Final = {"PHONE": 5, "CREDIT_CARD": 3, "IBAN": 8, "NATIONAL_ID": 3, "ADDRESS": 4, "DATE_OF_BIRTH": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The slots that the last turn of the other side asks for, in order, without repeats.
+
+    ``asked``: whether it asks for anything at all.
+    """
+
+    slots: tuple[str, ...]
+    asked: bool
+
+    @property
+    def counts(self) -> bool:
+        return COUNTED in self.slots and not any(slot in _NUMERIC for slot in self.slots)
+
+
+NOTHING_ASKED: Final = Question((), False)
+
+
+def question_of(message: Message, vocabulary: Vocabulary) -> Question:
+    """Return what the last turn of another speaker asks for. Turns without speakers count as the other's."""
+    for turn in reversed(message.context):
+        if turn.speaker != message.speaker or turn.speaker is None:
+            return _read(turn, vocabulary)
+    return NOTHING_ASKED
+
+
+def _read(turn: Turn, vocabulary: Vocabulary) -> Question:
+    lower = fold(turn.text[-_READ_BACK:])
+    words, _, _ = split(lower)
+    requested = "?" in lower or (turn.speaker == AGENT and any(True for _ in vocabulary.requests.find(words)))
+    if not requested:
+        return NOTHING_ASKED
+    mentions = tuple(_slots(vocabulary.slots.find(words)))
+    return Question(tuple(dict.fromkeys(mention.slot for mention in mentions)), True)
+
+
+def _slots(mentions: Iterable[Mention]) -> Iterator[Mention]:
+    """Weak nouns count in a question only where nothing firmer is asked for ("your order number for this account")."""
+    found = list(mentions)
+    strong = [mention for mention in found if mention.strength is Strength.STRONG]
+    yield from strong or found
+
+
+def find_answers(view: View, question: Question) -> Iterable[Span]:
+    """Type a short answer by what was asked."""
+    if not question.slots or len(view.words) > _SHORT:
+        return
+    numbers = list(_codes(view))
+    for order, code in enumerate(numbers):
+        label = _label_for(code, question, order)
+        if label is not None:
+            yield view.span(code.first, code.last, label, DIALOGUE, RULE)
+    yield from _worded(view, question, numbers)
+
+
+def _codes(view: View) -> Iterator[Code]:
+    place = 0
+    while place < len(view.words):
+        code = read_code(view, place)
+        if code is None:
+            place += 1
+            continue
+        if not is_measure(view, code):
+            yield code
+        place = code.last
+
+
+def _label_for(code: Code, question: Question, order: int) -> str | None:
+    """Return the slot that fits: the n-th number answers the n-th numeric slot, as far as its shape allows."""
+    fitting = [slot for slot in question.slots if slot in _NUMERIC and code.digit_count >= _LEAST_DIGITS.get(slot, 2)]
+    if not fitting or (COUNTED in question.slots and code.digit_count < 4):
+        return None
+    return fitting[min(order, len(fitting) - 1)]
+
+
+def _worded(view: View, question: Question, numbers: list[Code]) -> Iterator[Span]:
+    """Names, passwords and user names in words: what is left of a short answer without fillers and numbers."""
+    taken = {place for code in numbers for place in range(code.first, code.last)}
+    left = [p for p in range(len(view.words)) if p not in taken and not view.vocabulary.is_plain(view.words[p])]
+    if not left or len(left) > _MOST_NAME_WORDS or left[-1] - left[0] >= _MOST_NAME_WORDS + 1:
+        return
+    label = _word_label(question, bool(numbers))
+    letters = all(view.words[place].replace("'", "").isalpha() for place in left)
+    if label is None or (label == "PERSON" and not letters):
+        return
+    first, last = left[0], left[-1] + 1
+    plain_ratio = sum(view.vocabulary.is_plain(word) for word in view.words) / len(view.words)
+    score = DIALOGUE if plain_ratio <= 0.5 else GRAMMAR
+    if label == "PERSON" and plain_ratio > 0.75:
+        return
+    yield view.span(first, last, label, score, RULE)
+
+
+def _word_label(question: Question, has_numbers: bool) -> str | None:
+    for slot in question.slots:
+        if slot == "PERSON" or (slot in {"PASSWORD", "USERNAME"} and not has_numbers):
+            return slot
+    return None

@@ -1,0 +1,162 @@
+"""Cards, phones, bank accounts and national numbers, read from the digit runs of a text (D7, D8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from schwifty import IBAN
+from schwifty.exceptions import SchwiftyException
+
+from sidecar.detection.cards import is_card, is_grouped_like_card
+from sidecar.detection.digit_runs import DigitRun, digit_runs
+from sidecar.detection.national_ids import NationalIdChecks
+from sidecar.detection.phones import PHONE_DIGITS, is_grouped_like_phone, is_international, is_local
+from sidecar.detection.scores import CERTAIN_SHAPE, CHECKSUM, GRAMMAR, GUESS, STRONG_GRAMMAR
+from sidecar.detection.span import Span
+from sidecar.detection.view import View
+
+_LEAST_DIGITS: Final = 7
+_IBAN: Final = re.compile(
+    r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?:[ -]?[A-Z0-9]{1,3})?(?![A-Z0-9])"
+)
+_ALNUM: Final = re.compile(
+    r"(?<![a-z0-9])(?=[a-z0-9 -]{0,20}[0-9])[a-z0-9]{1,16}(?:[ -][a-z0-9]{1,16}){0,4}(?![a-z0-9])"
+)
+_NEAR: Final = 8
+_MOST_WINDOW: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRules:
+    """The number rules of a deployment: phone regions in order of likelihood, and countries whose ids are checked."""
+
+    regions: tuple[str, ...]
+    national_ids: NationalIdChecks
+
+    def __call__(self, view: View) -> Iterable[Span]:
+        if not view.has_digit and len(view.words) < 3:
+            return
+        for run in digit_runs(view):
+            if len(run.digits) >= _LEAST_DIGITS:
+                yield from self._run(view, run)
+            elif run.spoken and len(run.digits) >= 4:
+                yield view.span(run.first, run.last, "OTHER_ID", GUESS, "spoken")
+        if view.has_digit:
+            yield from find_ibans(view)
+            yield from self._lettered(view)
+
+    def _run(self, view: View, run: DigitRun) -> Iterator[Span]:
+        whole = self._judge(view, run)
+        if whole is not None:
+            yield whole
+        if whole is None or whole.score < GRAMMAR:
+            yield from self._parts(view, run)
+        if run.spoken:
+            yield view.span(run.first, run.last, "OTHER_ID", GRAMMAR, "spoken")
+
+    def _parts(self, view: View, run: DigitRun) -> Iterator[Span]:
+        """Look at windows of whole groups: "2 415 555 0134" holds a phone. Longest first from each group, then on."""
+        first, count = 0, len(run.groups)
+        while first < count:
+            found = None
+            for last in range(min(count, first + _MOST_WINDOW), first, -1):
+                part = run.part(first, last)
+                if (first, last) != (0, count) and len(part.digits) >= _LEAST_DIGITS:
+                    found = self._judge(view, part)
+                if found is not None:
+                    yield found
+                    first = last - 1
+                    break
+            first += 1
+
+    def _judge(self, view: View, run: DigitRun) -> Span | None:
+        """Return the best reading of a run as a whole."""
+        digits = run.digits
+        if is_card(digits):
+            return view.span(run.first, run.last, "CREDIT_CARD", STRONG_GRAMMAR, "card")
+        if is_grouped_like_card(run):
+            return view.span(run.first, run.last, "CREDIT_CARD", GRAMMAR, "card")
+        phone = self._phone(view, run)
+        national = self._national(view, run)
+        return max((s for s in (phone, national) if s is not None), key=lambda s: s.score, default=None)
+
+    def _phone(self, view: View, run: DigitRun) -> Span | None:
+        digits = run.digits
+        if len(digits) not in PHONE_DIGITS:
+            return None
+        start = view.starts[run.first]
+        plus = view.lower.rfind("+", max(0, start - 2), start)
+        if (plus >= 0 or digits.startswith("00")) and is_international(digits.removeprefix("00")):
+            return Span(plus if plus >= 0 else start, view.ends[run.last - 1], "PHONE", CERTAIN_SHAPE, "phone")
+        grouped = is_grouped_like_phone(run)
+        local = is_local(digits, self.regions)
+        if local or (grouped and len(digits) >= 9):
+            score = STRONG_GRAMMAR if local and grouped else GRAMMAR if grouped or len(digits) == 10 else CHECKSUM
+            return Span(_opening(view, start), view.ends[run.last - 1], "PHONE", score, "phone")
+        return None
+
+    def _national(self, view: View, run: DigitRun) -> Span | None:
+        start, end = view.starts[run.first], view.ends[run.last - 1]
+        written = run.digits if run.spoken else view.lower[start:end].upper()
+        near = view.words[max(0, run.first - _NEAR) : run.first] + view.words[run.last : run.last + 3]
+        score = self.national_ids.score(run.digits, written, near)
+        return Span(start, end, "NATIONAL_ID", score, "national-id") if score else None
+
+    def _lettered(self, view: View) -> Iterator[Span]:
+        """National numbers with letters: single words, and rows such as "AB 12 34 56 C"."""
+        for match in _ALNUM.finditer(view.lower):
+            written = match.group().upper()
+            for start, end, piece in _pieces(match.start(), written):
+                compact = piece.replace(" ", "").replace("-", "")
+                if compact.isdigit() or compact.isalpha():
+                    continue
+                score = self.national_ids.score(compact, piece, view.lower[max(0, start - 60) : start].split())
+                if score:
+                    yield Span(start, end, "NATIONAL_ID", score, "national-id")
+
+
+def _pieces(offset: int, written: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the row as a whole and each of its words."""
+    yield offset, offset + len(written), written
+    place = 0
+    words = written.split(" ")
+    if len(words) > 1:
+        for word in words:
+            yield offset + place, offset + place + len(word), word
+            place += len(word) + 1
+
+
+def _opening(view: View, start: int) -> int:
+    """Take in the bracket of "(415) 555 0134"."""
+    return start - 1 if start and view.lower[start - 1] == "(" else start
+
+
+def find_ibans(view: View) -> Iterator[Span]:
+    """IBANs by shape, length of their country and check digits (ISO 13616), spaced in any way."""
+    upper = view.lower.upper()
+    if len(upper) != len(view.lower):
+        return
+    for match in _IBAN.finditer(upper):
+        for end in _word_ends(match.group()):
+            compact = re.sub(r"[ -]", "", match.group()[:end])
+            if len(compact) >= 15 and _is_iban(compact):
+                yield Span(match.start(), match.start() + end, "IBAN", CERTAIN_SHAPE, "iban")
+                break
+
+
+def _word_ends(written: str) -> list[int]:
+    """Where the match may end: at its end, or before any of its last separators (a word may follow the number)."""
+    ends = [len(written)]
+    ends += [place for place in range(len(written) - 1, 14, -1) if written[place] in " -"]
+    return ends
+
+
+def _is_iban(compact: str) -> bool:
+    try:
+        IBAN(compact)
+    except SchwiftyException:
+        return False
+    return True

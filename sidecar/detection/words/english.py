@@ -1,0 +1,245 @@
+"""English words of the rules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidecar.detection.words.table import LanguageWords
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    return tuple(phrase.strip() for phrase in text.split(",") if phrase.strip())
+
+
+_STREETS: Final = _words(
+    "street st avenue ave av road rd lane ln drive dr boulevard blvd court ct place pl terrace ter way circle cir "
+    "highway hwy parkway pkwy square sq trail trl alley crescent cres close grove gardens mews row walk rise turnpike "
+    "tpke plaza plz loop pike expressway expy crossing xing route rte broadway cove glen ridge hollow crossings nagar"
+)
+_REGIONS: Final = _phrases(
+    "al, ak, az, ar, ca, co, ct, de, fl, ga, hi, id, il, in, ia, ks, ky, la, me, md, ma, mi, mn, ms, mo, mt, ne, "
+    "nv, nh, nj, "
+    "nm, ny, nc, nd, oh, ok, or, pa, ri, sc, sd, tn, tx, ut, vt, va, wa, wv, wi, wy, dc, pr, alabama, alaska, arizona, "
+    "arkansas, california, colorado, connecticut, delaware, florida, georgia, hawaii, idaho, illinois, indiana, iowa, "
+    "kansas, kentucky, louisiana, maine, maryland, massachusetts, michigan, minnesota, mississippi, missouri, montana, "
+    "nebraska, nevada, new hampshire, new jersey, new mexico, new york, north carolina, north dakota, ohio, oklahoma, "
+    "oregon, pennsylvania, rhode island, south carolina, south dakota, tennessee, texas, utah, vermont, virginia, "
+    "washington, west virginia, wisconsin, wyoming, ontario, quebec, alberta, manitoba, saskatchewan, nova scotia, "
+    "british columbia, nsw, vic, qld, usa, us, uk, canada, australia, england, scotland, wales, ireland, india"
+)
+
+ENGLISH: Final = LanguageWords(
+    nouns={
+        "ACCOUNT_ID": _phrases(
+            "account, acct, acc, ac, a c, customer, client, member, membership, subscriber, loyalty, frequent flyer, "
+            "bank account, savings account, checking account, savings, checking, routing, sort, rewards, patient, "
+            "utility account"
+        ),
+        "ORDER_ID": _phrases(
+            "order, booking, confirmation, reservation, booking confirmation, purchase order, purchase, ride, invoice, "
+            "receipt, transaction, itinerary, record, record locator, quote, rental, delivery, return, rma"
+        ),
+        "TRACKING_NUMBER": _phrases("tracking, shipment, parcel, package, consignment, waybill, awb, airway bill"),
+        "OTHER_ID": _phrases(
+            "policy, claim, case, ticket, reference, ref, serial, contract, employee, student, staff, registration, "
+            "medical record, incident, complaint, request, file, job, device, meter, application, support ticket, "
+            "enrollment, voucher, gift card, driver license, drivers license, driving licence"
+        ),
+        "NATIONAL_ID": _phrases(
+            "social security, national insurance, tax, taxpayer, national id, identity card, social, nhs, vat, "
+            "aadhaar, pan card"
+        ),
+        "PASSPORT": _phrases("passport"),
+        "CREDIT_CARD": _phrases("credit card, card, debit card, credit, visa, mastercard, amex, cc, bank card"),
+        "PHONE": _phrases(
+            "phone, telephone, tel, mobile, cell, cell phone, cellphone, contact, mob, callback, whatsapp, fax, "
+            "ph, home phone, "
+            "work phone, landline"
+        ),
+        "ADDRESS": _phrases("zip, postal, post, house, street, apartment"),
+        "VEHICLE_PLATE": _phrases(
+            "license plate, licence plate, number plate, plate, registration plate, vehicle registration"
+        ),
+        "IBAN": _phrases("iban"),
+        "PASSWORD": _phrases("pin, access, security, passcode, otp, verification, unlock, secret"),
+    },
+    number_words=_words(
+        "number numbers no num nr nbr nos id ids code # no. numer nmber numbr identifier locator digits"
+    ),
+    names={
+        "ACCOUNT_ID": _phrases("accountnumber, acctno, user account id"),
+        "ORDER_ID": _phrases("pnr, po number, ordernumber, order id"),
+        "OTHER_ID": _phrases("imei, vin, esn, iccid, meid, my id, the id, id number, id no"),
+        "NATIONAL_ID": _phrases(
+            "ssn, ss, s s n, social security number, nino, itin, ein, tin, sin number, social insurance number"
+        ),
+        "CREDIT_CARD": _phrases("cvv, cvc, card ending in, card ending with, card ending"),
+        "PHONE": _phrases(
+            "phone number, my number is, call me at, call me on, reach me at, reach me on, text me at, number to "
+            "reach you, "
+            "number to call, best number, contact details, call back number"
+        ),
+        "EMAIL": _phrases("email, e mail, email address, e mail address, mail id, email id, mail address, emailid"),
+        "ADDRESS": _phrases(
+            "zip, zip code, zipcode, postcode, post code, postal code, pincode, pin code, address, street address, "
+            "home address, "
+            "shipping address, billing address, delivery address, mailing address, where do you live, where should "
+            "we send, "
+            "where are we delivering, deliver to, area code no, ship to"
+        ),
+        "DATE_OF_BIRTH": _phrases(
+            "date of birth, dob, birth date, birthdate, birthday, born, d o b, when were you born"
+        ),
+        "PASSWORD": _phrases(
+            "password, passcode, pass code, pwd, pswd, passwd, passphrase, pin, pin number, otp, one time password, "
+            "onetime password, access code, security code, secret word, security answer, passowrd, pasword, paswd, "
+            "enter the code, verification code, memorable word, name of your first pet, name of the pet, pets name, "
+            "pet s name, first pet, childhood pet, pet as a child"
+        ),
+        "USERNAME": _phrases(
+            "username, user name, user id, userid, login, login id, login name, screen name, handle, usrname, "
+            "logon, gamertag, "
+            "twitter handle, instagram"
+        ),
+        "PERSON": _phrases(
+            "name, full name, last name, first name, surname, family name, given name, your name, maiden name, "
+            "lastname, "
+            "firstname, who am i speaking with, who am i talking to, whom am i speaking, name on the account, name "
+            "on the card, "
+            "middle name, who is this, name please, middle initial"
+        ),
+        "IBAN": _phrases("iban"),
+    },
+    counted=_phrases(
+        "how many, how much, how long, how old, how far, how often, what time, what size, what price, what "
+        "quantity, quantity, "
+        "what year, which year, model year, budget, amount, price, cost, what floor, which floor, temperature, "
+        "when, what day, "
+        "what date, which date, how big, rating, rate, scale of, number of people, number of guests, number of rooms, "
+        "number of bedrooms, party size, which plan, what speed, data plan, guests, what model, which model, "
+        "bedrooms, bedroom"
+    ),
+    requests=_phrases(
+        "what, whats, may i, can i, could i, can you, could you, would you, please, provide, enter, give, tell, "
+        "need, confirm, "
+        "verify, share, type, send, have, your, know, which, is it, spell"
+    ),
+    fillers=_words(
+        "is was are its it s the a an my our of this that as be would will should number no num nr id code and "
+        "also so please "
+        "ok okay yes yeah yep yea ya sure hi hello hey well um uh uhh umm oh ah right here hers his her sorry "
+        "actually with "
+        "under for to in on at ending ends end last first digit digits full correct thats these those still now "
+        "think believe "
+        "i im am you your us me new old current following below above listed ends from one on-file file associated "
+        "linked "
+        "called ur thx thanks thank alright cool great gotcha certainly definitely absolutely lemme let see just "
+        "only ma'am "
+        "mam sir maam dear again same like have has got"
+    ),
+    common=_words(
+        "yes no yeah yep nope nah ok okay sure thanks thank you thx ty please hi hello hey hai bye goodbye good "
+        "morning "
+        "evening afternoon night fine great perfect cool nice awesome correct right wrong sorry what who why when "
+        "where how "
+        "which i im me my mine we us our it its is was are be am do does did don't dont can't cant can could would "
+        "will "
+        "won't not none nothing never maybe idk know sure think guess the a an and or but if so then than that "
+        "this these those "
+        "there here to of in on at by for with from as about into over any some all both each more most other such "
+        "only own "
+        "same too very just now still also already again please help need want like get got give make take see "
+        "look tell say "
+        "said call wait hold moment minute second sec later today tomorrow yesterday time day week month year one "
+        "two three "
+        "account number order name card email phone address zip code password pin username login ssn credit debit bank "
+        "money service internet cable plan data bill payment pay cash price cost pizza burger drink flight ticket seat "
+        "boarding pass booking reservation confirmation policy claim insurance car home house work office company "
+        "customer agent "
+        "sir madam mam maam ma'am dear friend problem issue question answer working broken screen computer software "
+        "large small medium size big little new old same different first last next previous current monthly check "
+        "checking "
+        "savings statement balance transfer change update cancel close open send receive lost stolen report fraud nope "
+        "absolutely definitely certainly alright gotcha hmm hm um uh oh ah wow lol haha ha yup ya yea u r ur pls plz k "
+        "because since until before after during while up down out off back away again once done finished complete "
+        "anything something everything someone anyone everyone nobody somebody else enough many much few lot lots "
+        "has have had having been being were let lets let's it's i'm i'll i've i'd that's what's there's he she "
+        "they them "
+        "his her their him red blue green black white yellow orange brown gray grey pink purple north south east west "
+        "monday tuesday wednesday thursday friday saturday sunday am pm morning noon midnight hour hours minutes days "
+        "go going come coming went gone find found use using used try trying tried forgot forget forgotten remember "
+        "apartment ride taxi hospital doctor appointment meeting party restaurant dinner lunch breakfast table weather "
+        "airport university walk walking bus train driver driving balcony elevator none neither either both always "
+        "dunno "
+        "hang sec yet really actually well how're fine good bad ready confirm confirmed agree agreed accept decline "
+        "skip stop start continue proceed repeat online store app website page link mail text message chat live "
+        "speak talk"
+    ),
+    units=_words(
+        "am pm gb mb tb kb kg g mg lb lbs oz ml l cm mm m km mi ft inch inches in mph kmh percent dollars dollar "
+        "usd eur euro "
+        "euros pounds gbp bucks cents rs inr rupees credits points minutes minute min mins hours hour hrs hr "
+        "seconds sec days "
+        "day weeks week months month years year yrs yr old people persons person guests kids adults children "
+        "pieces pcs items "
+        "boxes bags pizza pizzas x k times pages miles meters metres kilometers blocks rooms bedrooms bedroom beds "
+        "bath stops "
+        "degrees celsius fahrenheit c f o'clock oclock hp cc watts w volts v mbps gbps mhz ghz hz px dpi fps th st "
+        "nd rd s "
+        "checks cheques copies units sets set keyboards burgers fries drinks sodas cups stars floor floors shares "
+        "employees"
+    ),
+    digits={
+        "zero": "0",
+        "oh": "0",
+        "o": "0",
+        "nought": "0",
+        "one": "1",
+        "two": "2",
+        "three": "3",
+        "four": "4",
+        "five": "5",
+        "six": "6",
+        "seven": "7",
+        "eight": "8",
+        "nine": "9",
+        "niner": "9",
+        "ten": "10",
+        "eleven": "11",
+        "twelve": "12",
+        "thirteen": "13",
+        "fourteen": "14",
+        "fifteen": "15",
+        "sixteen": "16",
+        "seventeen": "17",
+        "eighteen": "18",
+        "nineteen": "19",
+        "twenty": "20",
+        "thirty": "30",
+        "forty": "40",
+        "fifty": "50",
+        "sixty": "60",
+        "seventy": "70",
+        "eighty": "80",
+        "ninety": "90",
+        "double": "x2",
+        "triple": "x3",
+        "hundred": "00",
+    },
+    months=_words(
+        "january february march april may june july august september october november december jan feb mar apr jun "
+        "jul aug "
+        "sep sept oct nov dec"
+    ),
+    birth=_phrases("born, dob, date of birth, birth date, birthdate, birthday, d o b, birth"),
+    streets=_STREETS,
+    street_units=_words("apt apartment unit suite ste floor fl flat room rm bldg building lot level #"),
+    regions=_REGIONS,
+    at_words=("at",),
+    dot_words=("dot", "period", "point"),
+    introductions=_phrases("my name is, i am, im, i m, this is, name is, call me, name"),
+)

@@ -1,0 +1,40 @@
+"""What a language contributes to the rules (D9): words, no code. All are lower case and folded (no diacritics)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Phrases = tuple[str, ...]
+EMPTY: Mapping[str, Phrases] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageWords:
+    """The words of one language.
+
+    ``nouns``: entity type → what numbers of that type are called, weak alone ("order"): followed by one of
+    ``number_words`` they name an identifier ("order number").
+    ``names``: entity type → phrases that name it without help ("ssn").
+    ``counted``: phrases of questions whose numeric answers are no identifiers ("how many").
+    """
+
+    nouns: Mapping[str, Phrases] = field(default_factory=dict)
+    number_words: Phrases = ()
+    names: Mapping[str, Phrases] = field(default_factory=dict)
+    counted: Phrases = ()
+    requests: Phrases = ()
+    fillers: Phrases = ()
+    common: Phrases = ()
+    units: Phrases = ()
+    digits: Mapping[str, str] = field(default_factory=dict)
+    months: Phrases = ()
+    birth: Phrases = ()
+    streets: Phrases = ()
+    street_heads: Phrases = ()
+    street_endings: Phrases = ()
+    street_units: Phrases = ()
+    regions: Phrases = ()
+    at_words: Phrases = ()
+    dot_words: Phrases = ()
+    introductions: Phrases = ()
