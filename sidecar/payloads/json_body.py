@@ -5,7 +5,7 @@ from __future__ import annotations
 from sidecar.payloads.document import Document
 from sidecar.payloads.json_scanner import scan_json
 from sidecar.payloads.json_text import BYTE_ORDER_MARK
-from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder
+from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
 
 MEDIA_TYPES = frozenset({"application/json", "text/json", "application/x-json", "application/.json"})
 """Besides these, any ``…+json`` (RFC 6839). ``application/.json`` is what Label Studio's export says."""
@@ -22,7 +22,8 @@ class JsonBody:
         return MEDIA_TYPES
 
     def parse(self, text: str) -> Document:
-        """Raises ``PayloadRefused``: not parseable, too deep, too large."""
+        """Raises ``PayloadRefused``: not parseable, too deep, too large, or (lone surrogates) of no charset."""
+        encoded(text)
         builder = SplicedBuilder(self._limits)
         scan_json(builder, text, start=1 if text.startswith(BYTE_ORDER_MARK) else 0)
         return builder.build(text)

@@ -1,7 +1,7 @@
 """JSON string literals: reading them, writing them, and finding a decoded character's place in the escaped text.
 
-RFC 8259 sections 7 and 8. A lone surrogate escape (``\\ud800``) is legal there: it is decoded to a lone surrogate and
-written back as an escape, never as raw UTF-8.
+RFC 8259 sections 7 and 8. A lone surrogate escape (``\\ud800``) is legal there, but is no character: it is decoded to
+U+FFFD, so that nothing behind this has to fear it, and stays what it was in strings that are not edited.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ def decode_inner(raw: str) -> str:
     """Decode what stands between the quotes of a literal that the scanner has found valid."""
     if "\\" not in raw:
         return raw
-    value = json.loads(f'"{raw}"')
-    return str(value)
+    return _SURROGATE.sub("\ufffd", str(json.loads(f'"{raw}"')))
 
 
 def encode_inner(text: str) -> str:
-    """Encode text for between quotes: escapes only where JSON asks for them, and for lone surrogates."""
-    quoted = json.dumps(text, ensure_ascii=False)[1:-1]
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    """Encode text for between quotes, with escapes only where JSON asks for them."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
