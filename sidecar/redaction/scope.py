@@ -16,12 +16,14 @@ class Ask:
     """A request for the number of one value.
 
     ``key`` is the keyed hash of the canonical value; ``aliases`` those of its parts by which it may be called again
-    ("john" of "John Smith"), empty for types without aliases.
+    ("john" of "John Smith"), empty for types without aliases. ``contradicts`` are keys that the same entity can't have
+    ("Mrs Smith" is not "Mr Smith").
     """
 
     label: str
     key: bytes
     aliases: tuple[bytes, ...] = ()
+    contradicts: tuple[bytes, ...] = ()
 
 
 class PlaceholderStore(Protocol):

@@ -13,7 +13,8 @@ from sqlalchemy import Column, Integer, MetaData, Table
 SCHEMA_VERSION: Final = 1
 """Raised by every migration. A database of a later version is refused, never guessed at."""
 
-PLACEHOLDERS: Final = "placeholders"
+PLACEHOLDER_NUMBERS: Final = "placeholder_numbers"
+PLACEHOLDER_KEYS: Final = "placeholder_keys"
 PLACEHOLDER_ALIASES: Final = "placeholder_aliases"
 ERASURE_REQUESTS: Final = "erasure_requests"
 ERASURE_TASKS: Final = "erasure_tasks"

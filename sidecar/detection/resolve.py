@@ -1,0 +1,159 @@
+"""Makes overlapping spans disjoint (D8) without uncovering anything. Pure.
+
+The order is score, then specificity of the type, then length. What loses is trimmed to what the winners leave of it,
+never dropped: a character that some recognizer took for an identifier stays covered by one span or another.
+
+Three refinements, each because the plain order was wrong on real chats:
+
+- Spans of one type that overlap are one entity: their union.
+- A span that holds its rivals whole, and is nearly as sure (``NEARLY``), takes their place: an e-mail address holding
+  a name is one e-mail address, not a name and a rest.
+- Types that are kept by default (``ORG``, ``LOCATION``, ``DATE``) must be surer by ``NEARLY`` to win against a direct
+  identifier: if they win wrongly, it leaks; if they lose wrongly, a town is masked.
+
+Spans below ``WEAK`` only ever get what the others leave: a guess neither grows nor displaces what is known better.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Final
+
+from sidecar.detection.entity_types import DEFAULT_TYPES, DIRECT_TYPES, ENTITY_TYPES
+from sidecar.detection.scores import specificity
+from sidecar.detection.span import Span
+from sidecar.errors import DetectionFailed, DetectionFault
+
+NEARLY: Final = 0.25
+WEAK: Final = 0.35
+
+_KNOWN_LABELS: Final = frozenset(ENTITY_TYPES)
+_SIGNS_MATTER: Final = frozenset({"PASSWORD", "SECRET"})
+_start = attrgetter("start")
+
+
+def resolve(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return sorted disjoint spans that cover at least what ``spans`` cover, but for stray signs and spaces.
+
+    Raises ``DetectionFailed`` (invalid) for a span out of range, of an unknown type, or with a score outside [0, 1].
+    """
+    checked = sorted(set(spans))
+    for span in checked:
+        _check(span, len(text))
+    strong = _unite(span for span in checked if span.score >= WEAK)
+    weak = _unite(span for span in checked if span.score < WEAK)
+    chosen: list[Span] = []
+    for span in sorted(strong, key=_rank):
+        if not _absorb(chosen, span):
+            _fill(chosen, span, text)
+    for span in sorted(weak, key=_rank):
+        _fill(chosen, span, text)
+    return tuple(chosen)
+
+
+def subtract(text: str, spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Span]:
+    """Return the spans without the characters of ``ranges`` (sorted, disjoint), split where one lies inside."""
+    if not ranges:
+        return list(spans)
+    starts = [start for start, _ in ranges]
+    kept: list[Span] = []
+    for span in spans:
+        first = max(0, bisect_right(starts, span.start) - 1)
+        held = [r for r in ranges[first : bisect_right(starts, span.end)] if r[0] < span.end and span.start < r[1]]
+        kept.extend(_pieces(span, held, text) if held else [span])
+    return kept
+
+
+def _check(span: Span, length: int) -> None:
+    sound = (
+        isinstance(span.start, int)
+        and isinstance(span.end, int)
+        and 0 <= span.start < span.end <= length
+        and span.label in _KNOWN_LABELS
+        and math.isfinite(span.score)
+        and 0.0 <= span.score <= 1.0
+    )
+    if not sound:
+        raise DetectionFailed(DetectionFault.INVALID, f"recognizer {span.recognizer!r} gave an impossible span")
+
+
+def _rank(span: Span) -> tuple[float, int, int, int, str, str]:
+    kept_by_default = span.label not in DEFAULT_TYPES
+    score = span.score - NEARLY if kept_by_default else span.score
+    return (-score, -specificity(span.label), span.start - span.end, span.start, span.label, span.recognizer)
+
+
+def _unite(spans: Iterable[Span]) -> list[Span]:
+    """Merge overlapping spans of one type; the surest gives score and recognizer. Needs sorted spans."""
+    open_by_label: dict[str, Span] = {}
+    united: list[Span] = []
+    for span in spans:
+        held = open_by_label.get(span.label)
+        if held is not None and span.start < held.end:
+            surest = min(held, span, key=_rank)
+            open_by_label[span.label] = replace(surest, start=held.start, end=max(held.end, span.end))
+            continue
+        if held is not None:
+            united.append(held)
+        open_by_label[span.label] = span
+    return united + list(open_by_label.values())
+
+
+def _overlap(chosen: list[Span], start: int, end: int) -> tuple[int, int]:
+    """Return the index range of the chosen spans that overlap ``[start, end)``."""
+    first = bisect_right(chosen, start, key=_start)
+    if first and chosen[first - 1].end > start:
+        first -= 1
+    last = first
+    while last < len(chosen) and chosen[last].start < end:
+        last += 1
+    return first, last
+
+
+def _absorb(chosen: list[Span], span: Span) -> bool:
+    """Put ``span`` in the place of the rivals it holds whole, if it may."""
+    first, last = _overlap(chosen, span.start, span.end)
+    rivals = chosen[first:last]
+    if not rivals or rivals[0].start < span.start or rivals[-1].end > span.end:
+        return False
+    if rivals[0].start == span.start and rivals[0].end == span.end:
+        return False  # the same place: the order of ranks decides
+    surest = max(rival.score for rival in rivals)
+    safe = span.label in DIRECT_TYPES or all(rival.label not in DIRECT_TYPES for rival in rivals)
+    if not safe or span.score < surest - NEARLY:
+        return False
+    # It inherits the surest score: it must not fall under a threshold that what it replaced was above.
+    chosen[first:last] = [replace(span, score=max(surest, span.score))]
+    return True
+
+
+def _fill(chosen: list[Span], span: Span, text: str) -> None:
+    first, last = _overlap(chosen, span.start, span.end)
+    held = [(rival.start, rival.end) for rival in chosen[first:last]]
+    pieces = _pieces(span, held, text) if held else [span]
+    chosen[first:last] = sorted([*chosen[first:last], *pieces])
+
+
+def _pieces(span: Span, held: Sequence[tuple[int, int]], text: str) -> list[Span]:
+    """Return what ``held`` (sorted, disjoint) leaves of the span, without edges of space, if it says anything."""
+    pieces: list[Span] = []
+    start = span.start
+    for stop, resume in (*held, (span.end, span.end)):
+        piece = _trimmed(replace(span, start=start, end=stop), text) if start < stop else None
+        if piece is not None:
+            pieces.append(piece)
+        start = max(start, resume)
+    return pieces
+
+
+def _trimmed(span: Span, text: str) -> Span | None:
+    inside = text[span.start : span.end]
+    says_something = any(char.isalnum() for char in inside)
+    if not says_something and not (span.label in _SIGNS_MATTER and inside.strip()):
+        return None
+    left = len(inside) - len(inside.lstrip())
+    return replace(span, start=span.start + left, end=span.start + len(inside.rstrip()))

@@ -1,0 +1,36 @@
+"""Puts replacements into a text. Pure.
+
+Pieces are joined on a copy in one pass, so offsets never shift under the edits (presidio's ``text_replace_builder``
+replaces from the end for the same reason) and the time is linear in text and edits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Characters ``[start, end)`` of the input and what stands in their place."""
+
+    start: int
+    end: int
+    replacement: str = field(repr=False)
+
+
+def apply_edits(text: str, edits: Sequence[Edit]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the edited text and, for each edit, the range of its replacement in it. ``edits``: sorted, disjoint."""
+    pieces: list[str] = []
+    places: list[tuple[int, int]] = []
+    read = written = 0
+    for edit in edits:
+        if not read <= edit.start <= edit.end <= len(text):
+            raise ValueError("edits must be sorted, disjoint and inside the text")
+        pieces += (text[read : edit.start], edit.replacement)
+        start = written + edit.start - read
+        written = start + len(edit.replacement)
+        places.append((start, written))
+        read = edit.end
+    pieces.append(text[read:])
+    return "".join(pieces), tuple(places)
