@@ -68,8 +68,8 @@ class HttpTargetSettings:
     name: str
     delete: DeleteCall
     verify: VerifyCall | None
-    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
-    limits: TargetLimits = TargetLimits()  # noqa: RUF009 - frozen
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
+    limits: TargetLimits = field(default_factory=TargetLimits)
     max_completion: timedelta = timedelta(days=1)
 
     @property

@@ -1,0 +1,79 @@
+"""Turns a parsed request into durable work. Nothing is destroyed here; nothing is acknowledged that is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.deadlines import DeadlinePolicy, deadlines
+from sidecar.erasure.outcomes import RequestState
+from sidecar.erasure.plan import Plannable, plan
+from sidecar.erasure.receipt import receipt_salt, subject_commitment
+from sidecar.erasure.request import ErasureRequest, body_digest, subject_pseudonym
+from sidecar.errors import ConfigError, Problem
+from sidecar.keys import Pseudonymizer
+from sidecar.stores.erasures import ErasureRequests, NewRequest, RequestView
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A request as kept, whether it is new, and the salt that is the person's alone."""
+
+    view: RequestView
+    new: bool
+    salt: str
+
+
+class Intake:
+    """Accepts requests for a fixed set of targets. Raises ``IdTaken``, ``PlanTooLarge`` and ``StoreUnavailable``."""
+
+    def __init__(
+        self,
+        requests: ErasureRequests,
+        targets: Sequence[Plannable],
+        pseudonyms: Pseudonymizer,
+        deadline_policy: DeadlinePolicy,
+        clock: Clock = utc_now,
+    ) -> None:
+        _check_names([target.name for target in targets])
+        self._requests = requests
+        self._targets = tuple(targets)
+        self._pseudonyms = pseudonyms
+        self._deadline_policy = deadline_policy
+        self._clock = clock
+
+    async def accept(self, request: ErasureRequest) -> Accepted:
+        """Keep the request with its full plan, durably; or find it kept already."""
+        received = self._clock()
+        dates = deadlines(request.regulation, received, request.submitted, self._deadline_policy)
+        salt = receipt_salt(request.id, self._pseudonyms)
+        state = RequestState.PENDING if request.verified_by else RequestState.AWAITING_VERIFICATION
+        view, new = await self._requests.accept(
+            NewRequest(
+                request=request,
+                body_digest=body_digest(request, self._pseudonyms),
+                subject=self.subject(request),
+                commitment=subject_commitment(salt, request.identities),
+                received_at=received,
+                internal_at=dates.internal,
+                legal_at=dates.legal,
+                accepted_state=state.value,
+                plan=plan(self._targets, request.identities),
+            )
+        )
+        return Accepted(view, new, salt)
+
+    def subject(self, request: ErasureRequest) -> str:
+        """Return the pseudonym of the person, as records call them."""
+        return subject_pseudonym(request.identities, self._pseudonyms)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if not names:
+        problem = Problem(
+            "erasure.targets", "names no system", "An erasure that reaches nothing would look like success"
+        )
+        raise ConfigError((problem,))
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError((Problem("erasure.targets", f"names {name} twice", "Give every target its own name"),))
