@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from sidecar.admin.guard import Guard
 from sidecar.admin.route import AdminRoute
 from sidecar.errors import ConfigError, Problem
+from sidecar.tls.reload import ReloadedListener
 
 MAX_BODY_BYTES = 1024 * 1024
 _KEEPALIVE_SECONDS = 30.0  # also bounds how long a connection outlives its certificate between requests
@@ -46,7 +47,7 @@ class AdminSettings:
 
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    tls: ReloadedListener | None
     max_body_bytes: int = MAX_BODY_BYTES
 
     def __post_init__(self) -> None:
@@ -73,7 +74,9 @@ class AdminListener:
         return int(self._runner.addresses[0][1])
 
     async def start(self) -> None:
-        """Bind and serve, or raise ``ConfigError`` where the address can't be bound."""
+        """Bind and serve, or raise ``ConfigError`` for unusable certificate files or an address that can't be bound."""
+        tls = self._settings.tls
+        context = await asyncio.to_thread(tls.open) if tls else None
         runner = web.AppRunner(
             self._application(),
             access_log=None,  # the audit log is the access log
@@ -83,7 +86,7 @@ class AdminListener:
             shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=self._settings.tls)
+        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:
@@ -93,9 +96,13 @@ class AdminListener:
             remedy = "Choose a free port and an address of this machine."
             raise ConfigError((Problem("listeners.admin", message, remedy),)) from None
         self._runner = runner
+        if tls:
+            await tls.start()
 
     async def stop(self) -> None:
         """Take no new connections, end those that are idle, and give the others a few seconds."""
+        if self._settings.tls:
+            await self._settings.tls.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -117,11 +124,19 @@ class AdminListener:
 
         return serve
 
-    async def _add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(_HEADERS)
+        response.headers.pop("Server", None)  # versions are for /metrics
         if self._settings.tls is not None:
             response.headers["Strict-Transport-Security"] = _HSTS
-        response.headers.pop("Server", None)  # versions are for /metrics
+            self._end_stale_connection(self._settings.tls, request, response)
+
+    def _end_stale_connection(self, tls: ReloadedListener, request: web.Request, response: web.StreamResponse) -> None:
+        """Let no connection live on that was admitted under certificates since replaced (P54)."""
+        connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+        if connection is not None and not tls.is_current(connection):
+            response.force_close()
+            response.headers["Connection"] = "close"
 
 
 def _unknown_to(guard: Guard) -> Middleware:
