@@ -1,0 +1,177 @@
+"""``sidecar audit verify | show | export``: read an audit log. None of them writes to it or needs the sidecar."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sidecar.audit.chain import BrokenLine, instant
+from sidecar.audit.export import ExportFormat, as_json, as_text, export
+from sidecar.audit.file import read_lines
+from sidecar.audit.query import Question, Row, rows
+from sidecar.audit.record import Action, Decision
+from sidecar.audit.verify import Anchor, Anchoring, Report, verify
+from sidecar.errors import KeyMaterialError
+from sidecar.keys import MasterKey, Pseudonymizer, Purpose
+
+DONE, CHECK_FAILED, USAGE = 0, 1, 2
+_HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``audit`` and its three kinds."""
+    audit = commands.add_parser("audit", help="verify, show or export an audit log")
+    kinds = audit.add_subparsers(dest="kind", required=True)
+    checking = kinds.add_parser("verify", help="name the first broken line, if there is one (exit 1)")
+    checking.add_argument("file", metavar="FILE", type=Path, help="the audit log")
+    checking.add_argument(
+        "--expect-head", metavar="SEQ:HASH", type=_anchor, help="a head noted earlier, that the log must still hold"
+    )
+    checking.set_defaults(run=run, read=_verify)
+    showing = kinds.add_parser("show", help="list accesses, one line each")
+    showing.add_argument("--json", action="store_true", help="as JSON, one object a line")
+    _add_question(showing)
+    showing.set_defaults(run=run, read=_show)
+    exporting = kinds.add_parser("export", help="write accesses for other tools, to standard output")
+    exporting.add_argument(
+        "--format", type=ExportFormat, choices=ExportFormat, default=ExportFormat.RECORDS, help="jsonl (default) or csv"
+    )
+    _add_question(exporting)
+    exporting.set_defaults(run=run, read=_export)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one kind. A file that can't be read is a usage error."""
+    read: Callable[[argparse.Namespace], int] = args.read
+    try:
+        return read(args)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"{args.file}: can't be read: {error.strerror}. Give the path of an audit log", file=sys.stderr)
+        return USAGE
+
+
+def _add_question(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="the audit log")
+    parser.add_argument("--since", metavar="TIME", type=_moment, help="ISO 8601; without an offset it is UTC")
+    parser.add_argument("--until", metavar="TIME", type=_moment, help="up to, but not at, this time")
+    parser.add_argument("--actor", help="the name of an identity")
+    parser.add_argument("--route", help="the name of a route")
+    parser.add_argument("--decision", choices=[one.value for one in Decision])
+    parser.add_argument("--action", choices=[one.value for one in Action])
+    parser.add_argument("--exchange", metavar="ID", help="one exchange, by its id")
+    parser.add_argument("--conversation", metavar="ID", help="as the chatbot knows it (with --key-file), or k1:…")
+    parser.add_argument("--subject", metavar="TYPE=VALUE", help="as in its erasure request (with --key-file), or k1:…")
+    parser.add_argument(
+        "--key-file", metavar="[VERSION=]FILE", action="append", default=[],
+        help="a master key that pseudonyms were made with; repeat it after a rotation",
+    )  # fmt: skip
+
+
+def _verify(args: argparse.Namespace) -> int:
+    report = verify(lambda: read_lines(args.file), anchor=args.expect_head)
+    print("\n".join(_verdict(report)))
+    return DONE if report.intact else CHECK_FAILED
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    yield f"integrity: {'intact' if report.intact else 'BROKEN'} ({report.records} records)"
+    if report.finding:
+        yield f"  first broken {report.finding}"
+        yield "  what follows it was not looked at"
+    yield f"  {_ANCHORING[report.anchoring]}"
+    yield f"completeness: {'complete' if report.complete else 'INCOMPLETE'}"
+    if report.without_outcome:
+        yield f"  {report.without_outcome} intents without outcome (under way, or cut off by a crash), of which:"
+        yield from (f"    {exchange_id}" for exchange_id in report.examples)
+    if report.without_intent:
+        yield f"  {report.without_intent} outcomes without intent"
+    if report.repeated:
+        yield f"  {report.repeated} intents with an id that was already under way"
+    if report.records:
+        yield f"log: {report.tail.log}"
+        yield f"head: {report.tail.next_seq - 1}:{report.tail.hash}"
+
+
+_ANCHORING = {
+    Anchoring.NONE: "no expected head was given: a cut tail can't be seen (note the head below, use --expect-head)",
+    Anchoring.HELD: "the expected head is there",
+    Anchoring.MISSING: "the log ends before the expected head: records were cut off, or an old copy was put back",
+    Anchoring.REWRITTEN: "another record stands at the expected head: the log was rewritten or replaced",
+}
+
+
+def _show(args: argparse.Namespace) -> int:
+    render = as_json if args.json else as_text
+    return _print_rows(args, lambda found: (f"{render(row)}\n" for row in found))
+
+
+def _export(args: argparse.Namespace) -> int:
+    return _print_rows(args, lambda found: export(found, args.format))
+
+
+def _print_rows(args: argparse.Namespace, render: Callable[[Iterator[Row]], Iterator[str]]) -> int:
+    question = _question(args)
+    found = (row for row in rows(read_lines(args.file)) if question.admits(row))
+    try:
+        for text in render(found):
+            sys.stdout.write(text)
+    except BrokenLine as broken:
+        print(f"{args.file}: broken, {broken}. Only what stands before it was read; see `verify`", file=sys.stderr)
+        return CHECK_FAILED
+    return DONE
+
+
+def _question(args: argparse.Namespace) -> Question:
+    pseudonyms = None
+    if args.conversation is not None or args.subject is not None:
+        keys = [_pseudonymizer(one) for one in args.key_file]
+        pseudonyms = frozenset(
+            [
+                *(_labels(keys, "conversation", args.conversation) if args.conversation is not None else ()),
+                *(_labels(keys, "subject", args.subject.replace("=", "\0", 1)) if args.subject is not None else ()),
+            ]
+        )
+    return Question(
+        args.since, args.until, args.actor, args.route, args.decision, args.action, args.exchange, pseudonyms
+    )
+
+
+def _labels(keys: list[Pseudonymizer], kind: str, value: str) -> list[str]:
+    """Return what the value is called under each key; a pseudonym already made is taken as it is."""
+    if re.fullmatch(r"k[0-9]+:[0-9a-f]{32}", value):
+        return [value]
+    if not keys:
+        raise KeyMaterialError(f"to look for a {kind} in clear, give the master key with --key-file")
+    return [key.label(kind, value) for key in keys]
+
+
+def _pseudonymizer(argument: str) -> Pseudonymizer:
+    version, separator, path = argument.partition("=")
+    if not separator or not version.isdecimal():
+        version, path = "1", argument
+    try:
+        secret = bytes.fromhex(Path(path).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        raise KeyMaterialError(f"{path}: not a readable file of 64 hex digits") from None
+    return MasterKey(secret, int(version)).pseudonymizer(Purpose.AUDIT_PSEUDONYM)
+
+
+def _anchor(text: str) -> Anchor:
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError("expected SEQ:HASH as `verify` prints it after 'head:'")
+    return Anchor(int(match[1]), match[2])
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected a time such as 2026-03-01 or 2026-03-01T09:00:00Z") from None
+    return instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -1,0 +1,149 @@
+"""``sidecar audit``: what an operator types and sees (A9, A10, A15, A21, A22)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.record import Entry
+from sidecar.cli import main
+from sidecar.keys import MasterKey, Purpose
+from tests.audit.samples import entries, intent, lines_of, outcome
+
+KEYS = {1: bytes(range(32)), 2: bytes(range(1, 33))}
+Sidecar = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sidecar(capsys: pytest.CaptureFixture[str]) -> Sidecar:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(one) for one in arguments])
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"".join(lines_of(entries(3))))
+    return path
+
+
+def test_verify_says_intact_and_complete_and_prints_the_head(log: Path, sidecar: Sidecar) -> None:
+    code, out, _ = sidecar("audit", "verify", log)
+    assert code == 0
+    assert "integrity: intact (7 records)" in out
+    assert "completeness: complete" in out
+    head = json.loads(log.read_bytes().splitlines()[-1])["hash"]
+    assert f"head: 6:{head}" in out
+
+
+def test_verify_names_the_first_broken_line_and_fails_a9(log: Path, sidecar: Sidecar) -> None:
+    log.write_bytes(log.read_bytes().replace(b"trainer-1", b"trainer-9", 1))
+    code, out, _ = sidecar("audit", "verify", log)
+    assert code == 1
+    assert "integrity: BROKEN (1 records)" in out
+    assert "line 2 (record 1): edited" in out
+
+
+def test_verify_says_incomplete_apart_from_integrity_a15(log: Path, sidecar: Sidecar) -> None:
+    log.write_bytes(b"".join(lines_of(entries(3)[:-1])))
+    code, out, _ = sidecar("audit", "verify", log)
+    assert code == 0
+    assert "integrity: intact" in out
+    assert "completeness: INCOMPLETE" in out
+    assert "    x2" in out
+
+
+def test_a_cut_tail_is_seen_with_an_expected_head_and_not_without_a10(log: Path, sidecar: Sidecar) -> None:
+    _, out, _ = sidecar("audit", "verify", log)
+    head = out.rpartition("head: ")[2].strip()
+    assert sidecar("audit", "verify", log, "--expect-head", head)[0] == 0
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-2]))
+    assert sidecar("audit", "verify", log)[0] == 0
+    code, out, _ = sidecar("audit", "verify", log, "--expect-head", head)
+    assert code == 1
+    assert "records were cut off" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify",),
+        ("verify", "FILE", "--expect-head", "12"),
+        ("verify", "FILE", "--expect-head", "x:" + "0" * 64),
+        ("verify", "nowhere"),
+        ("show", "nowhere"),
+        ("show", "FILE", "--since", "yesterday"),
+        ("show", "FILE", "--decision", "maybe"),
+        ("show", "FILE", "--conversation", "c-1"),
+        ("show", "FILE", "--conversation", "c-1", "--key-file", "nowhere"),
+        ("show", "FILE", "--conversation", "c-1", "--key-file", "FILE"),
+        ("export", "FILE", "--format", "xml"),
+    ],
+)
+def test_bad_usage_is_exit_2_with_a_word_of_help(log: Path, sidecar: Sidecar, arguments: tuple[str, ...]) -> None:
+    code, out, err = sidecar("audit", *(log if one == "FILE" else one for one in arguments))
+    assert code == 2
+    assert out == ""
+    assert err.strip()
+
+
+def test_show_lists_accesses(log: Path, sidecar: Sidecar) -> None:
+    code, out, _ = sidecar("audit", "show", log, "--actor", "trainer-1")
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    code, out, _ = sidecar("audit", "show", "--json", log, "--since", "2026-03-01T10:00:03+01:00")
+    assert [json.loads(line)["exchange_id"] for line in out.splitlines()] == ["x1", "x2"]
+
+
+def test_a_conversation_is_found_by_its_clear_id_under_old_and_new_keys_a21_a22(
+    tmp_path: Path, sidecar: Sidecar
+) -> None:
+    log = tmp_path / "audit.jsonl"
+    made: list[Entry] = []
+    for version, secret in KEYS.items():
+        label = MasterKey(secret, version).pseudonymizer(Purpose.AUDIT_PSEUDONYM).label("conversation", "c-100")
+        made += [intent(f"x{version}"), replace(outcome(f"x{version}"), conversations=(label,))]
+        (tmp_path / f"key{version}").write_text(secret.hex() + "\n")
+    made += [intent("x3"), outcome("x3")]
+    log.write_bytes(b"".join(lines_of(made)))
+
+    def found(*keys: str) -> list[str]:
+        options = [part for key in keys for part in ("--key-file", key)]
+        out = sidecar("audit", "show", "--json", log, "--conversation", "c-100", *options)[1]
+        return [json.loads(line)["exchange_id"] for line in out.splitlines()]
+
+    assert found(str(tmp_path / "key1")) == ["x1"]
+    assert found(str(tmp_path / "key1"), f"2={tmp_path / 'key2'}") == ["x1", "x2"]
+    assert found(str(tmp_path / "key2")) == []  # the wrong key finds nothing
+
+
+def test_a_pseudonym_can_be_asked_for_without_a_key(log: Path, sidecar: Sidecar) -> None:
+    pseudonym = json.loads(log.read_bytes().splitlines()[2])["links"]["conversations"][0]
+    assert len(sidecar("audit", "show", log, "--conversation", pseudonym)[1].splitlines()) == 3
+
+
+def test_export_writes_the_records_as_they_stand(log: Path, sidecar: Sidecar) -> None:
+    code, out, _ = sidecar("audit", "export", log)
+    assert code == 0
+    assert out.encode() == log.read_bytes()
+
+
+def test_reading_a_broken_log_shows_what_is_sound_and_fails(log: Path, sidecar: Sidecar) -> None:
+    whole = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*whole[:5], *whole[6:]]))
+    for kind in ("show", "export"):
+        code, out, err = sidecar("audit", kind, log)
+        assert code == 1
+        assert out
+        assert "deleted" in err
