@@ -53,18 +53,17 @@ class Selection:
 class _Group:
     """The leaves of one conversation while they are gathered."""
 
-    known: list[Leaf] = field(default_factory=list)
-    labels: dict[int, str] = field(default_factory=dict)
+    known: list[tuple[Leaf, KnownValue]] = field(default_factory=list)
     texts: list[tuple[Leaf, Placement]] = field(default_factory=list)
     loose: list[Leaf] = field(default_factory=list)
     names: list[tuple[Leaf, Placement]] = field(default_factory=list)
 
 
-def select(leaves: Sequence[Leaf], fields: FieldMap, is_placeholder: Callable[[str], bool]) -> Selection:
+def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str], str]) -> Selection:
     """Sort the leaves. Known values outside every conversation count in each of them.
 
-    A field that should hold a known value but holds a placeholder (``is_placeholder``) was redacted before: there is
-    nothing in it to look for elsewhere.
+    ``unredacted`` returns what is left of a value beside placeholders. A field that should hold a known value but holds
+    only a placeholder was redacted before: there is nothing in it to look for elsewhere.
     """
     placed = [(leaf, place(fields, leaf)) for leaf in leaves]
     ids, speakers = _ids(placed), _speakers(placed)
@@ -78,7 +77,7 @@ def select(leaves: Sequence[Leaf], fields: FieldMap, is_placeholder: Callable[[s
             hashed += [leaf.index] if leaf.text else []
         else:
             group = groups.setdefault(ids.get(leaf.path[: max(where.root_depth, 0)]), _Group())
-            _gather(group, leaf, where, fields, is_placeholder)
+            _gather(group, leaf, where, fields, unredacted)
     shared = _known_values(groups[None]) if None in groups else ()
     made = (_conversation(id_, group, shared, speakers, fields) for id_, group in groups.items())
     return Selection(tuple(one for one in made if one.pieces), tuple(dropped), tuple(hashed))
@@ -114,9 +113,7 @@ def _first_ranked(candidates: Iterable[tuple[Path, int, str]]) -> dict[Path, str
     return {path: text for path, (_, text) in best.items()}
 
 
-def _gather(
-    group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, is_placeholder: Callable[[str], bool]
-) -> None:
+def _gather(group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, unredacted: Callable[[str], str]) -> None:
     if leaf.kind is LeafKind.KEY:
         group.names.append((leaf, where))
         return
@@ -125,9 +122,8 @@ def _gather(
     role = where.treatment is Treatment.SPEAKER and fields.messages[where.rule].is_role(leaf.text)
     if where.treatment is Treatment.KEEP or role:
         return
-    if where.label is not None and not is_placeholder(leaf.text):
-        group.known.append(leaf)
-        group.labels[leaf.index] = where.label
+    if where.label is not None and (value := unredacted(leaf.text)):
+        group.known.append((leaf, KnownValue(where.label, value)))
     elif where.treatment is Treatment.MESSAGE:
         group.texts.append((leaf, where))
     else:
@@ -135,7 +131,7 @@ def _gather(
 
 
 def _known_values(group: _Group) -> tuple[KnownValue, ...]:
-    return tuple(dict.fromkeys(KnownValue(group.labels[leaf.index], leaf.text) for leaf in group.known))
+    return tuple(dict.fromkeys(value for _, value in group.known))
 
 
 def _conversation(
@@ -153,10 +149,10 @@ def _conversation(
 
 def _known_pieces(group: _Group, known: tuple[KnownValue, ...]) -> Iterable[Piece]:
     same: dict[KnownValue, list[int]] = {}
-    for leaf in group.known:
-        same.setdefault(KnownValue(group.labels[leaf.index], leaf.text), []).append(leaf.index)
-    for value, indices in same.items():
-        yield Piece(tuple(indices), Message(value.value, known=known, label=value.label))
+    for leaf, value in group.known:
+        same.setdefault(KnownValue(value.label, leaf.text), []).append(leaf.index)
+    for whole, indices in same.items():
+        yield Piece(tuple(indices), Message(whole.value, known=known, label=whole.label))
 
 
 def _message_pieces(
