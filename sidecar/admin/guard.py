@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 
 from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_role
 from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
-from sidecar.admin.route import AdminRoute, Handler
+from sidecar.admin.route import SUBJECT, AdminRoute, Handler
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.errors import AccessDenied, AuditUnavailable, PayloadRefused, SidecarError, StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -112,6 +112,7 @@ class Guard:
             decision=ending.decision if ending else Decision.ABORTED,
             reason=ending.reason if ending else None,
             status=response.status if response else None,
+            subject=request.get(SUBJECT),
             bytes_received=request.content_length or 0,
             bytes_sent=_body_bytes(response),
             duration_us=(time.monotonic_ns() - began) // 1000,

@@ -115,8 +115,8 @@ def _trust_clients(context: ssl.SSLContext, tls: ServerTls, clock: Clock) -> Non
         raise ConfigError((Problem("client_ca", "is missing, but clients are asked for certificates", remedy),))
     check_authorities(tls.client_ca, clock())
     _load_authorities(context, tls.client_ca)
-    required = tls.client_auth is ClientAuth.REQUIRED
-    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    optional = tls.client_auth is ClientAuth.OPTIONAL
+    context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
 
 
 def _load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sidecar.access import Identity, Role
-from sidecar.admin.route import AdminRoute
+from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action, Decision, Intent, Phase
 from sidecar.errors import (
     AuditUnavailable,
@@ -233,6 +233,16 @@ async def test_a_handler_that_streams_is_recorded_with_its_bytes(open_admin: Ope
     assert answer.body.count(b"0123456789") == 3
     _, outcome = admin.audit.pair()
     assert (outcome.decision, outcome.bytes_sent >= 30) == (Decision.COMPLETED, True)
+
+
+async def test_the_person_concerned_is_recorded_by_the_pseudonym_that_the_handler_names(open_admin: Open) -> None:
+    async def concern(request: web.Request, _identity: Identity) -> web.StreamResponse:
+        request[SUBJECT] = "k1:0123"
+        return web.json_response({})
+
+    admin = await open_admin((AdminRoute("GET", "/act", AUDITORS, Action.ERASURE_READ, concern),))
+    await admin.call("/act", Role.AUDITOR)
+    assert admin.audit.pair()[1].subject == "k1:0123"
 
 
 async def test_requests_are_counted_by_pattern_only(open_admin: Open) -> None:
