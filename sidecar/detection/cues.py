@@ -1,0 +1,63 @@
+"""What the turn before a message asks for, as one small token attribute that the model embeds (D2).
+
+A convolution sees a few tokens to each side, so a question put in front of a long answer is out of its sight. Naming
+the question's slot on every token of the answer costs nothing at run time. The set of cues is small and closed, so
+neither the string store nor the embedding grows with the traffic.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sidecar.detection.recognizer import Message, Turn
+
+_SLOTS: Final[tuple[tuple[str, str], ...]] = (
+    ("name", r"(?<!user )(?<!user)(?<!screen )\bnames?\b|who am i|who is this|speaking (?:with|to)|recipient|\bwho\b|addressed|spell"),
+    ("user", r"user ?-?name|user ?id|log ?in|screen name|handle|nickname"),
+    ("mail", r"e-?mail"),
+    ("phone", r"phone|mobile|\bcell\b|telephone|contact (?:no|number)|number to (?:call|reach)|call you"),
+    ("born", r"birth|\bdob\b|\bborn\b|how old"),
+    ("pass", r"pass ?(?:word|code|phrase)|\bpin\b|security (?:question|answer|code)|\bcvv\b|\botp\b|maiden|first pet"),
+    ("ssn", r"\bssn\b|social security|passport|licen[cs]e (?:no|number)|national (?:id|insurance)|tax (?:id|number)|aadhaa?r"),
+    ("card", r"\bcard\b|\biban\b|credit|debit"),
+    ("acct", r"account|\bacc?t?\b(?: no| number)|customer (?:id|number)|member(?:ship)? (?:id|number)|policy|patient id"),
+    ("order", r"order|confirmation|booking|reservation|tracking|ticket|claim|reference|invoice|serial|case (?:id|number)|\bids?\b"),
+    ("zip", r"\bzip\b|post ?code|postal"),
+    ("addr", r"address|ship (?:it|to)|deliver|located|pick(?:ed)? (?:you )?up|drop|street|where do you live"),
+    ("place", r"\bcity\b|\bstate\b|country|where|location|depart|destination"),
+    ("item", r"item|product|brand|model|device|which one|purchase"),
+    ("when", r"\bwhen\b|\bdate\b|what time|which day|what day|how long"),
+    ("count", r"how (?:many|much)|quantity|size|colou?r"),
+    ("why", r"reason|problem|issue|help you|assist you|anything else"),
+    ("yes", r"^(?:is|are|do|did|would|was|were|have|has|can i|shall|should|could i)\b|correct\b|right\?"),
+)  # fmt: skip
+_PATTERNS: Final = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _SLOTS)
+_LONGEST_TURN: Final = 400
+_MOST_SLOTS: Final = 3
+NO_CUE: Final = "none"
+
+
+def cue(message: Message) -> str:
+    """Who speaks and what was asked last: ``c:name+acct``, ``a:yes``, ``-:none``. One of a closed set."""
+    speaker = (message.speaker or "-")[:1]
+    turn = _last_turn(message)
+    if turn is None:
+        return f"{speaker}:{NO_CUE}"
+    sign = ":" if turn.speaker != message.speaker else "="
+    return f"{speaker}{sign}{'+'.join(slots(turn.text)) or 'other'}"
+
+
+def slots(question: str) -> tuple[str, ...]:
+    """The first three slots that a turn names, in order of how well they identify a person. Reads the end of it only."""
+    tail = question[-_LONGEST_TURN:]
+    found = [name for name, pattern in _PATTERNS if pattern.search(tail)]
+    return tuple(found[:_MOST_SLOTS])
+
+
+def _last_turn(message: Message) -> Turn | None:
+    """The last turn of the other side; without one, the last turn of all."""
+    for turn in reversed(message.context):
+        if turn.speaker != message.speaker:
+            return turn
+    return message.context[-1] if message.context else None

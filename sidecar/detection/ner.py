@@ -1,0 +1,117 @@
+"""Finds entities with the spaCy pipeline. Runs in worker processes (``detection.executor``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import spacy
+from spacy.attrs import TAG
+from spacy.language import Language
+from spacy.tokens import Doc
+
+import sidecar.detection.lexicon  # noqa: F401  registers the pipe that a saved pipeline names
+from sidecar.detection.cues import cue
+from sidecar.detection.recognizer import Message
+from sidecar.detection.span import Span
+from sidecar.errors import ConfigError, Problem
+
+SHIPPED: Final = Path(__file__).parent.parent / "models" / "chat_en"
+SCORE: Final = 0.7
+"""The parser gives no probabilities. Below what a checksum or a prompt proves, above what a bare shape suggests (D8)."""
+
+_LONGEST_PIECE: Final = 5_000
+"""Characters. Longer texts are read in pieces, so that memory is bounded by the piece and not by the sender."""
+
+_BATCH: Final = 64
+_EDGE_SIGNS: Final = " \t\r\n\u00a0.,;:!?\"'`()[]{}<>|*…“”‘’«»-–—_/\\"
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def load_pipeline(folder: Path | None = None) -> Language:
+    """The pipeline in ``folder``, by default the shipped one.
+
+    Raises ``ConfigError`` when it is missing, damaged, or was made by another version of spaCy.
+    """
+    place = folder or SHIPPED
+    if not (place / "meta.json").is_file():
+        raise _refused(place, "holds no spaCy pipeline", "Give the folder that 'sidecar train --out' wrote")
+    try:
+        nlp = spacy.load(place)
+    except (OSError, ValueError, KeyError) as error:
+        remedy = "Train it again with 'sidecar train', or install the package again"
+        raise _refused(place, f"can't be loaded ({type(error).__name__})", remedy) from None
+    wanted = str(nlp.meta.get("spacy_version", ""))
+    if not spacy.util.is_compatible_version(spacy.__version__, wanted):
+        remedy = f"Install spacy{wanted}, or train it again with 'sidecar train'"
+        raise _refused(place, f"was made for spaCy {wanted}, not for {spacy.__version__}", remedy)
+    return nlp
+
+
+def _refused(place: Path, message: str, remedy: str) -> ConfigError:
+    return ConfigError((Problem(str(place), f"the model folder {message}", remedy),))
+
+
+def read(nlp: Language, text: str, cue_name: str) -> Doc:
+    """Tokenise one text and put the cue on each token. Training and detection both read texts through here."""
+    doc = nlp.make_doc(_LONE_SURROGATE.sub("\ufffd", text))
+    tag = nlp.vocab.strings.add(cue_name)
+    doc.from_array([TAG], np.full((len(doc), 1), tag, dtype=np.uint64))
+    return doc
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range without white space and signs at its edges; empty when nothing is left."""
+    while start < end and text[start] in _EDGE_SIGNS:
+        start += 1
+    while end > start and text[end - 1] in _EDGE_SIGNS:
+        end -= 1
+    return start, end
+
+
+class NerRecognizer:
+    """The model as a recognizer. Keeps nothing between calls (D13, D15)."""
+
+    name = "ner"
+
+    def __init__(self, nlp: Language) -> None:
+        self._nlp = nlp
+
+    def find(self, message: Message) -> list[Span]:
+        """The entities of one message."""
+        return self.find_all([message])[0]
+
+    def find_all(self, messages: Sequence[Message]) -> list[list[Span]]:
+        """The entities of each message, in order. Batches only make it faster."""
+        answers: list[list[Span]] = [[] for _ in messages]
+        with self._nlp.memory_zone():
+            pieces = [
+                (index, offset, piece, cue(message))
+                for index, message in enumerate(messages)
+                for offset, piece in _pieces(message.text)
+            ]
+            docs = self._nlp.pipe((read(self._nlp, piece, name) for _, _, piece, name in pieces), batch_size=_BATCH)
+            for (index, offset, piece, _), doc in zip(pieces, docs, strict=True):
+                answers[index].extend(self._spans(doc, piece, offset))
+        return answers
+
+    def _spans(self, doc: Doc, text: str, offset: int) -> Iterable[Span]:
+        for entity in doc.ents:
+            start, end = trim(text, entity.start_char, entity.end_char)
+            if start < end:
+                yield Span(offset + start, offset + end, entity.label_, SCORE, self.name)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a long text at white space where there is some. Joined in order, the pieces are the text."""
+    start = 0
+    while start < len(text):
+        end = start + _LONGEST_PIECE
+        if end < len(text):
+            cut = text.rfind(" ", start + _LONGEST_PIECE // 2, end)
+            end = cut if cut > start else end
+        yield start, text[start:end]
+        start = end

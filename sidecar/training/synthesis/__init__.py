@@ -1,0 +1,1 @@
+"""Writes dialogues with labelled personal data: no real person is in them."""

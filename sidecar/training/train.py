@@ -1,0 +1,154 @@
+"""Trains the shipped pipeline: synthetic dialogues, and any labelled folders that are given."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import spacy
+from spacy.language import Language
+from spacy.training import Example
+from spacy.util import compile_infix_regex, load_model_from_config
+from thinc.api import Adam, Config, fix_random_seed
+
+from sidecar.detection.lexicon import Lexicon
+from sidecar.training.corpus import read_files, to_example
+from sidecar.training.gazetteer import word_codes
+from sidecar.training.synthesis.dialogues import Writer
+from sidecar.training.synthesis.lists import DATA
+
+_INFIXES: Final = (r"[,;:/\n()=|<>*#]", r"(?<=[a-zA-Z])\.(?=[A-Z][a-z])")
+_SAMPLE: Final = 2_000
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``data/training.toml`` as a type."""
+
+    seed: int
+    synthetic_messages: int
+    passes: int
+    batch_messages: tuple[int, int]
+    dropout: float
+    learn_rate: float
+    last_learn_rate: float
+    warmup_steps: int
+    outside_bias: float
+
+
+def read_settings(path: Path = DATA / "training.toml", **overrides: Any) -> Settings:
+    """The settings of a file; ``overrides`` that are not None win."""
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    values["batch_messages"] = tuple(values["batch_messages"])
+    return Settings(**values)
+
+
+def blank_pipeline(config: Path = DATA / "pipeline.cfg") -> Language:
+    """The pipeline of the configuration, with our tokenizer and word list, untrained."""
+    nlp = load_model_from_config(Config().from_disk(config), auto_fill=True)
+    infixes = compile_infix_regex([*nlp.Defaults.infixes, *_INFIXES])  # type: ignore[list-item]
+    nlp.tokenizer.infix_finditer = infixes.finditer
+    nlp.tokenizer.rules = {text: rule for text, rule in nlp.tokenizer.rules.items() if "'" in text or "’" in text}
+    lexicon(nlp).replace(word_codes())
+    return nlp
+
+
+def lexicon(nlp: Language) -> Lexicon:
+    """The word list of a pipeline."""
+    pipe = nlp.get_pipe("lexicon")
+    assert isinstance(pipe, Lexicon)  # noqa: S101  the factory makes no other
+    return pipe
+
+
+def train(settings: Settings, data: Sequence[Path], report: Report = print) -> Language:
+    """A trained pipeline. The same settings and data give the same one, on the same machine."""
+    fix_random_seed(settings.seed)
+    rng = random.Random(settings.seed)
+    nlp = blank_pipeline()
+    real = [to_example(nlp, labelled) for labelled in read_files(data)]
+    report(
+        f"{len(real)} labelled messages, {settings.synthetic_messages} synthetic ones in each of {settings.passes} passes"
+    )
+    sample = [to_example(nlp, labelled) for labelled in Writer(settings.seed).messages(_SAMPLE)]
+    nlp.initialize(lambda: [*sample, *rng.sample(real, min(len(real), _SAMPLE))])
+    optimizer = Adam(settings.learn_rate, L2=0.01, grad_clip=1.0, use_averages=True, L2_is_weight_decay=True)
+    steps = _Steps(settings, settings.synthetic_messages + len(real))
+    for number in range(settings.passes):
+        synthetic = Writer(settings.seed + 1 + number).messages(settings.synthetic_messages)
+        examples = [*real, *(to_example(nlp, labelled) for labelled in synthetic)]
+        rng.shuffle(examples)
+        loss = _one_pass(nlp, examples, optimizer, steps, settings)
+        report(f"pass {number + 1} of {settings.passes}: {steps.number} steps, loss {loss:.2f} a message")
+    with nlp.use_params(optimizer.averages):
+        return _cleaned(nlp, settings)
+
+
+class _Steps:
+    """Batch size and learn rate as functions of how many messages were read."""
+
+    def __init__(self, settings: Settings, messages_a_pass: int) -> None:
+        self._settings = settings
+        self._total = messages_a_pass * settings.passes
+        self._read = 0
+        self.number = 0
+
+    def batches(self, examples: list[Example]) -> Iterator[list[Example]]:
+        place = 0
+        first, last = self._settings.batch_messages
+        while place < len(examples):
+            size = min(last, first + self.number // 8)
+            batch = examples[place : place + size]
+            place += len(batch)
+            self._read += len(batch)
+            self.number += 1
+            yield batch
+
+    def learn_rate(self) -> float:
+        settings = self._settings
+        done = min(1.0, self._read / self._total)
+        rate = settings.learn_rate + (settings.last_learn_rate - settings.learn_rate) * done
+        return rate * min(1.0, self.number / settings.warmup_steps)
+
+
+def _one_pass(nlp: Language, examples: list[Example], optimizer: Adam, steps: _Steps, settings: Settings) -> float:
+    losses: dict[str, float] = {}
+    for batch in steps.batches(examples):
+        optimizer.learn_rate = steps.learn_rate()
+        nlp.update(batch, drop=settings.dropout, sgd=optimizer, losses=losses)
+    return losses["ner"] / len(examples)
+
+
+def _cleaned(nlp: Language, settings: Settings) -> Language:
+    """The trained weights in a pipeline that never saw the data: its string store holds no training word."""
+    clean = blank_pipeline()
+    ner = clean.get_pipe("ner")
+    trained = nlp.get_pipe("ner").to_bytes(exclude=["vocab"])  # type: ignore[attr-defined]
+    ner.from_bytes(trained, exclude=["vocab"])  # type: ignore[attr-defined]
+    lower_outside(clean, settings.outside_bias)
+    clean.meta["lang"] = clean.lang  # spaCy would ask the getter of LANG, whose slot the lexicon uses
+    clean.meta["name"], clean.meta["version"] = "sidecar_chat", "1.0.0"
+    clean.meta["spacy_version"] = f"=={spacy.__version__}"
+    return clean
+
+
+def lower_outside(nlp: Language, bias: float) -> None:
+    """Subtract ``bias`` from the score of "no entity", for good: the dial between leaking and over-redacting."""
+    ner = nlp.get_pipe("ner")
+    upper = ner.model.get_ref("upper")  # type: ignore[attr-defined]
+    place = ner.move_names.index("O")  # type: ignore[attr-defined]
+    weights = upper.get_param("b").copy()
+    weights[place] -= bias
+    upper.set_param("b", weights)
+
+
+def save(nlp: Language, folder: Path) -> None:
+    """Write the pipeline where ``sidecar run`` looks for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(folder)
