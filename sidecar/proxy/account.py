@@ -1,0 +1,114 @@
+"""What is known of one exchange while it goes on, and the records and measures that come out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from sidecar.access import ANONYMOUS, Identity
+from sidecar.audit.record import Action, Decision, Intent, Outcome
+from sidecar.errors import Direction, RequestFault, RequestRefused
+from sidecar.metrics import Metrics, code_class, method_label
+from sidecar.proxy.refusals import Refusal
+
+if TYPE_CHECKING:
+    from sidecar.proxy.rewriter import Rewritten
+from sidecar.proxy.routes import Route
+from sidecar.tls.connection import Peer
+
+UNROUTED = "none"
+
+
+@dataclass(slots=True)
+class Account:
+    """The running account of one exchange. Holds no payload text; names are the operator's."""
+
+    method: str
+    exchange_id: str = field(default_factory=lambda: uuid4().hex)
+    began: float = field(default_factory=time.perf_counter)
+    caller: Identity = ANONYMOUS
+    route: Route | None = None
+    policy_version: str | None = None
+    direction: Direction = Direction.REQUEST
+    intending: asyncio.Future[None] | None = None
+    """The writing of the intent. Once it has succeeded, exactly one outcome is owed."""
+    decision: Decision = Decision.COMPLETED
+    reason: str | None = None
+    status: int | None = None
+    received: int = 0
+    sent: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    residuals: int = 0
+    conversations: tuple[str, ...] = ()
+
+    @property
+    def admitted_route(self) -> Route:
+        """The route, where admission has succeeded."""
+        if self.route is None:
+            raise RequestRefused(RequestFault.NO_ROUTE)
+        return self.route
+
+    @property
+    def route_name(self) -> str:
+        return self.route.name if self.route else UNROUTED
+
+    def add(self, rewritten: Rewritten) -> None:
+        self.entities.update(rewritten.entities)
+        self.residuals += rewritten.residuals
+        self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
+
+    def end(self, refusal: Refusal) -> None:
+        self.decision, self.reason = refusal.decision, refusal.reason
+
+    def cut_short(self, reason: str) -> None:
+        """Cut off after the first byte, or by the client at any time."""
+        self.decision, self.reason = Decision.ABORTED, reason
+
+    def intent(self, peer: Peer, target_pseudonym: str) -> Intent:
+        return Intent(
+            exchange_id=self.exchange_id,
+            action=Action.PROXY,
+            actor=self.caller.name,
+            proof=self.caller.proof.value,
+            peer_certificate_sha256=peer.certificate_sha256,
+            tls=peer.tls,
+            route=self.route.name if self.route else None,
+            method=method_label(self.method),
+            target_pseudonym=target_pseudonym,
+        )
+
+    def outcome(self, detector: str) -> Outcome:
+        return Outcome(
+            exchange_id=self.exchange_id,
+            action=Action.PROXY,
+            decision=self.decision,
+            reason=self.reason,
+            status=self.status,
+            conversations=self.conversations,
+            entities=dict(self.entities),
+            residuals=self.residuals,
+            bytes_received=self.received,
+            bytes_sent=self.sent,
+            duration_us=int((time.perf_counter() - self.began) * 1_000_000),
+            policy=self.policy_version,
+            detector=detector,
+        )
+
+    def measure(self, metrics: Metrics) -> None:
+        name = self.route_name
+        metrics.requests.labels(
+            name, method_label(self.method), code_class(self.status or 0), self.decision.value
+        ).inc()
+        metrics.request_seconds.labels(name).observe(time.perf_counter() - self.began)
+        metrics.bytes.labels(Direction.REQUEST.value).inc(self.received)
+        metrics.bytes.labels(Direction.RESPONSE.value).inc(self.sent)
+        if self.reason is not None:
+            metrics.refusals.labels(self.reason).inc()
+        for label, count in self.entities.items():
+            metrics.entities.labels(label).inc(count)
+        if self.residuals:
+            metrics.residuals.inc(self.residuals)

@@ -1,0 +1,49 @@
+"""Who asks, for what, and whether it may be: decided from the head of a request alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from sidecar.access import KnownCaller, identify, require_role
+from sidecar.errors import RequestFault, RequestRefused
+from sidecar.proxy.account import Account
+from sidecar.proxy.routes import METHODS, RouteTable, split_target
+from sidecar.tls.connection import Peer
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Admission:
+    """Default deny: an identity, then a route, then a role, then a head that can be served."""
+
+    def __init__(self, routes: RouteTable, callers: Sequence[KnownCaller]) -> None:
+        self._routes = routes
+        self._callers = callers
+        self._policy_versions = {route.name: route.policy.version for route in routes.routes}
+
+    def admit(self, request: web.BaseRequest, peer: Peer, account: Account) -> str:
+        """Return the target to ask the upstream for. Raises ``AccessDenied`` or ``RequestRefused``.
+
+        What is known by then, caller and route, is in the account either way, for the record.
+        """
+        account.caller = identify(peer.credentials, self._callers)
+        target, path = self._target(request)
+        route = self._routes.match(request.method, path)
+        account.route, account.policy_version = route, self._policy_versions[route.name]
+        require_role(account.caller, route.roles)
+        if "Upgrade" in request.headers:
+            raise RequestRefused(RequestFault.UPGRADE)
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            raise RequestRefused(RequestFault.EXPECTATION)
+        return target
+
+    def _target(self, request: web.BaseRequest) -> tuple[str, str]:
+        if request.method not in METHODS:
+            raise RequestRefused(RequestFault.METHOD)
+        host = request.headers.get("Host")
+        if (host is None and request.version >= (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
+            raise RequestRefused(RequestFault.HEADER, "Host")
+        return split_target(request.raw_path, host)

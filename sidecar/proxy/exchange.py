@@ -1,0 +1,281 @@
+"""One exchange, from the request's head to the audit outcome. Read ``_run`` top to bottom.
+
+Invariants. Nothing is forwarded before the intent is durable (A2). What was not scanned is not relayed. A failure
+before the first response byte is a refusal; after it the connection is cut, so that the client can tell. Every request
+that arrives here leaves exactly one intent and one outcome, however it ends (P58).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.audit.record import AuditWriter
+from sidecar.errors import (
+    AccessDenied,
+    AuditUnavailable,
+    Direction,
+    RequestFault,
+    RequestRefused,
+    SidecarError,
+    UpstreamFailed,
+    UpstreamFault,
+)
+from sidecar.keys import Pseudonymizer
+from sidecar.metrics import Metrics
+from sidecar.proxy.account import Account
+from sidecar.proxy.admission import Admission
+from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields, response_fields
+from sidecar.proxy.refusals import refusal_for, render
+from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
+from sidecar.proxy.routes import BodyMode, RequestPolicy
+from sidecar.proxy.scanning import Scanner
+from sidecar.proxy.upstream import Answer, Upstream
+from sidecar.tls.connection import peer_of
+
+_LOG = logging.getLogger(__name__)
+_SENT_AT_ONCE = 64 * 1024  # bytes: a shorter opaque answer goes out in one write
+_REFUSAL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What exchanges work with."""
+
+    admission: Admission
+    upstreams: Mapping[str, Upstream]
+    scanner: Scanner
+    audit: AuditWriter
+    pseudonyms: Pseudonymizer
+    metrics: Metrics
+    detector_version: str
+    max_inflight: int = 512
+
+
+class Exchange:
+    """Handles requests, one call each, any number at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._scanner = parts.scanner
+        self._inflight = 0
+        self._draining = False
+        self._concluding: set[asyncio.Task[None]] = set()
+
+    def drain(self) -> None:
+        """From now on ask clients to open their next connection elsewhere (P49)."""
+        self._draining = True
+
+    async def settle(self) -> None:
+        """Return when every outcome has been written or has failed to be."""
+        while self._concluding:
+            await asyncio.wait(self._concluding)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Only cancellation, which is the client going away, leaves as an exception."""
+        return await self._handle(request, None)
+
+    async def turn_away(self, request: web.BaseRequest, fault: RequestFault) -> web.StreamResponse:
+        """Record and refuse what could not even be parsed; ``request`` stands for it."""
+        return await self._handle(request, RequestRefused(fault))
+
+    async def _handle(self, request: web.BaseRequest, malformed: RequestRefused | None) -> web.StreamResponse:
+        account = Account(request.method)
+        self._inflight += 1
+        self._parts.metrics.inflight.inc()
+        try:
+            return await self._run(request, account, malformed)
+        except (ClientGone, asyncio.CancelledError) as error:
+            account.cut_short("client_gone")
+            cut(request)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return web.Response()  # for nobody: the connection is cut
+        except Exception as error:  # noqa: BLE001 - the one broad handler: whatever failed, this exchange ends closed
+            return await self._refuse(request, account, error)
+        finally:
+            self._inflight -= 1
+            self._parts.metrics.inflight.dec()
+            self._close(account)
+
+    async def _run(
+        self, request: web.BaseRequest, account: Account, malformed: RequestRefused | None
+    ) -> web.StreamResponse:
+        target = await self._admit(request, account, malformed)
+        limits = account.admitted_route.limits
+        scope = f"{account.route_name} {target.partition('?')[0]}"
+        body = RequestBody(request, limits)
+        answer: Answer | None = None
+        try:
+            async with asyncio.timeout(limits.exchange_seconds):
+                content, fate = await self._take_request(request, body, account, scope)
+                answer = await self._ask(request, target, content, fate, account)
+                response = await self._take_answer(request, answer, account, scope)
+            return await self._relay(request, response, answer, body, account)
+        except TimeoutError:
+            raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None
+        except UpstreamFailed:
+            if body.failure is None:
+                raise
+            account.direction = Direction.REQUEST  # a streamed request broke off on the client's side
+            raise body.failure from None
+        finally:
+            account.received = body.received
+            if answer is not None:
+                answer.close()
+
+    async def _admit(self, request: web.BaseRequest, account: Account, malformed: RequestRefused | None) -> str:
+        """Decide who asks for what, make the intent durable, and only then let a denial out. Return the target."""
+        # What could not be parsed has no fields that could be trusted to be any.
+        peer = peer_of(request.transport, request.headers.getall("Authorization", ()) if malformed is None else ())
+        target = "/"
+        denial: AccessDenied | RequestRefused | None = malformed
+        try:
+            if malformed is None:
+                target = self._parts.admission.admit(request, peer, account)
+                if self._inflight > self._parts.max_inflight:
+                    raise RequestRefused(RequestFault.OVERLOADED)
+        except (AccessDenied, RequestRefused) as error:
+            denial = error
+        pseudonym = self._parts.pseudonyms.label("target", target.partition("?")[0])
+        account.intending = asyncio.ensure_future(self._parts.audit.intend(account.intent(peer, pseudonym)))
+        # Shielded: a client that goes away meanwhile must not leave an intent that nobody concludes.
+        await asyncio.shield(account.intending)
+        if denial is not None:
+            raise denial
+        return target
+
+    async def _take_request(
+        self, request: web.BaseRequest, body: RequestBody, account: Account, scope: str
+    ) -> tuple[bytes | AsyncIterable[bytes] | None, BodyFate]:
+        """Return what goes upstream for the request's body, and how it differs from what came."""
+        policy = account.admitted_route.request_policy
+        if not body.exists:
+            return None, BodyFate.NONE
+        body.check_announced()
+        if policy is RequestPolicy.PASS:
+            await body.ask_for_it()
+            return body.chunks(), BodyFate.SAME
+        self._scanner.media_type_of_request(request.headers)
+        await body.ask_for_it()
+        data = await body.read()
+        if not data:
+            return None, BodyFate.NONE
+        rewritten = await self._scanner.rewrite_request(data, request.headers, account, scope)
+        if policy is RequestPolicy.REFUSE and rewritten.entities:
+            raise RequestRefused(RequestFault.PERSONAL_DATA)
+        return rewritten.body, BodyFate.REWRITTEN
+
+    async def _ask(
+        self,
+        request: web.BaseRequest,
+        target: str,
+        content: bytes | AsyncIterable[bytes] | None,
+        fate: BodyFate,
+        account: Account,
+    ) -> Answer:
+        route = account.admitted_route
+        upstream = self._parts.upstreams[route.upstream]
+        hop = Hop(request.remote or "unknown", request.headers.get("Host"), upstream.host, upstream.settings.origin)
+        fields = request_fields(request.headers, request.method, route, hop, fate, account.caller.proof)
+        account.direction = Direction.RESPONSE
+        began = time.perf_counter()
+        try:
+            return await upstream.send(request.method, target, fields, content)
+        finally:
+            self._parts.metrics.upstream_seconds.labels(route.name).observe(time.perf_counter() - began)
+
+    async def _take_answer(
+        self, request: web.BaseRequest, answer: Answer, account: Account, scope: str
+    ) -> web.StreamResponse:
+        """Return the response for the client: complete, or a head alone where the body is streamed or there is none."""
+        if account.admitted_route.body is BodyMode.OPAQUE:
+            fields = response_fields(answer.fields, BodyFate.SAME)
+            await self._scanner.clean_fields(fields, account, scope)
+            if request.method == "HEAD" or not 0 <= answer.announced <= _SENT_AT_ONCE:
+                return web.StreamResponse(status=answer.status, headers=fields)
+            return web.Response(status=answer.status, headers=fields, body=await answer.read(_SENT_AT_ONCE))
+        rewritten = await self._scanner.rewrite_answer(request.method, answer, account, scope)
+        fields = response_fields(answer.fields, BodyFate.REWRITTEN if rewritten else BodyFate.NONE)
+        await self._scanner.clean_fields(fields, account, scope)
+        if request.method == "HEAD":
+            return web.StreamResponse(status=answer.status, headers=fields)
+        return web.Response(status=answer.status, headers=fields, body=rewritten.body if rewritten else b"")
+
+    async def _relay(
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        answer: Answer,
+        body: RequestBody,
+        account: Account,
+    ) -> web.StreamResponse:
+        """Send the response. From here on a failure can only cut it short."""
+        add_own_fields(response.headers, account.exchange_id)
+        if body.unread or self._draining:
+            response.force_close()
+        account.status = response.status
+        stall_seconds = account.admitted_route.limits.client_stall_seconds
+        if isinstance(response, web.Response):
+            account.sent = await send_whole(request, response, stall_seconds)
+            return response
+        stream = ResponseStream(request, response, answer)
+        try:
+            await stream.run(stall_seconds)
+        finally:
+            account.sent = stream.sent
+        return response
+
+    async def _refuse(self, request: web.BaseRequest, account: Account, error: Exception) -> web.StreamResponse:
+        """End an exchange that failed: with a generic answer, or cut off where the answer had begun (P40)."""
+        refusal = refusal_for(error, account.direction)
+        _log(account, refusal.reason, error)
+        if account.status is not None:
+            account.cut_short(refusal.reason)
+            cut(request)
+            return web.Response()  # for nobody: the connection is cut
+        account.end(refusal)
+        account.status = refusal.status.value
+        response = render(refusal, account.exchange_id)
+        if self._draining or not request.content.is_eof():
+            response.force_close()
+        try:
+            account.sent = await send_whole(request, response, _REFUSAL_SECONDS)
+        except ClientGone:
+            cut(request)
+        return response
+
+    def _close(self, account: Account) -> None:
+        account.measure(self._parts.metrics)
+        if account.intending is not None:
+            # A task of its own: it must outlive the client, whose going away cancels the handler.
+            task = asyncio.get_running_loop().create_task(self._conclude(account.intending, account))
+            self._concluding.add(task)
+            task.add_done_callback(self._concluding.discard)
+
+    async def _conclude(self, intending: asyncio.Future[None], account: Account) -> None:
+        """Write the outcome that a durable intent is owed; without an intent there is none."""
+        await asyncio.wait((intending,))
+        if intending.cancelled() or intending.exception() is not None:
+            return
+        try:
+            await self._parts.audit.conclude(account.outcome(self._parts.detector_version))
+        except AuditUnavailable as error:
+            # The intent stands without an outcome, which `audit verify` reports; the next intent is refused.
+            _LOG.error("exchange %s: its outcome could not be recorded: %s", account.exchange_id, error)
+
+
+def _log(account: Account, reason: str, error: Exception) -> None:
+    """Tell the operator. An expected error's text is free of personal data; of any other only its place is told."""
+    if isinstance(error, SidecarError):
+        _LOG.warning("exchange %s on route %s: %s", account.exchange_id, account.route_name, error)
+        return
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
+    _LOG.error("exchange %s ended on a bug (%s): %s at %s", account.exchange_id, reason, type(error).__name__, place)

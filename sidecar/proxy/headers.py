@@ -1,0 +1,252 @@
+"""Which header fields pass, which are replaced, and which no longer hold. Pure: fields in, fields out.
+
+Requests and responses are judged apart, because the parser is strict with the first and lax with the second: what an
+upstream sends is validated here before any of it is relayed (P19).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import unquote, unquote_plus
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from sidecar.access import Proof
+from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, UpstreamFailed, UpstreamFault
+from sidecar.proxy.encoding import media_type_of
+from sidecar.proxy.routes import AuthorizationPolicy, BodyMode, HostPolicy, Route
+
+EXCHANGE_ID = "X-Exchange-Id"
+SERVER = "privacy-sidecar"
+STRICT_TRANSPORT_SECURITY = "max-age=63072000"  # two years (P57)
+
+_HOP_BY_HOP = frozenset({
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+_HOP_BY_HOP_PREFIX = "proxy-"
+# A Connection header that names one of these wants to take away framing, identity or meaning (P16).
+_NOT_CONNECTION_OPTIONS = frozenset({
+    "authorization", "content-encoding", "content-length", "content-type", "cookie", "host", "set-cookie",
+})  # fmt: skip
+
+# Fields of requests that we alone write, and fields that make a server take a request for another one (P18).
+_NEVER_FORWARDED = frozenset({
+    "client-cert", "client-cert-chain", "content-length", "expect", "forwarded", "host", "http2-settings",
+    "ssl-client-cert", "ssl-client-s-dn", "ssl-client-verify", "true-client-ip", "via", "x-client-cert", "x-client-ip",
+    "x-exchange-id", "x-http-method", "x-http-method-override", "x-method-override", "x-original-uri",
+    "x-original-url", "x-real-ip", "x-rewrite-url", "x-ssl-client-cert",
+})  # fmt: skip
+_FORWARDED_PREFIX = "x-forwarded-"
+# What a client would ask of a representation that it never sees (P25, P26).
+_OF_THE_ORIGINAL = frozenset({"accept-encoding", "if-range", "range"})
+_CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-unmodified-since"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What describes bytes that are no longer those (P24).
+_OF_THE_BYTES = frozenset({
+    "content-digest", "content-encoding", "content-length", "content-md5", "content-range", "digest",
+    "repr-digest", "signature", "signature-input", "x-content-md5", "x-signature",
+})  # fmt: skip
+_OF_THE_REPRESENTATION = _OF_THE_BYTES | {"accept-ranges", "etag", "last-modified"}
+# Alt-Svc leads clients around the sidecar; the others are ours to say.
+_NEVER_RELAYED = frozenset({"alt-svc", "alt-used", "server", "strict-transport-security", "x-exchange-id"})
+_SINGLE = frozenset({
+    "content-disposition", "content-encoding", "content-length", "content-location", "content-range", "content-type",
+    "location", "transfer-encoding",
+})  # fmt: skip
+
+# Response fields whose grammar leaves no room for a person: never scanned.
+_STRUCTURAL = frozenset({
+    "accept-patch", "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
+    "access-control-allow-methods", "access-control-allow-origin", "access-control-expose-headers",
+    "access-control-max-age", "age", "allow", "cache-control", "content-encoding", "content-language", "content-length",
+    "content-security-policy", "content-security-policy-report-only", "content-type", "cross-origin-embedder-policy",
+    "cross-origin-opener-policy", "cross-origin-resource-policy", "date", "etag", "expires", "last-modified",
+    "permissions-policy", "pragma", "referrer-policy", "retry-after", "vary", "x-content-type-options",
+    "x-frame-options", "x-xss-protection",
+})  # fmt: skip
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_NOT_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s<>\";,]*|//[^/?#\s<>\";,]+")
+_DELIMITERS = re.compile(r"[/?&=;,<>\"#]")
+
+
+class BodyFate(StrEnum):
+    """What becomes of the body that the fields describe."""
+
+    NONE = "none"
+    SAME = "same"  # the same bytes
+    REWRITTEN = "rewritten"  # other bytes, in UTF-8, without coding
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """The two sides of one exchange: who asks, under which name, and whom we ask."""
+
+    client_address: str
+    host: str | None
+    upstream_host: str
+    upstream_origin: str
+
+
+def request_fields(
+    fields: CIMultiDictProxy[str], method: str, route: Route, hop: Hop, body: BodyFate, proof: Proof
+) -> CIMultiDict[str]:
+    """Return the fields for the upstream, or raise ``RequestRefused`` (P14, P16, P18, P25, P26, P28)."""
+    dropped = _dropped_from_request(fields, method, route, body)
+    if proof is Proof.TOKEN or route.authorization is AuthorizationPolicy.STRIP:
+        dropped |= {"authorization"}
+    out: CIMultiDict[str] = CIMultiDict()
+    for name, value in fields.items():
+        plain = name.lower().replace("_", "-")  # CGI and WSGI can't tell them apart
+        if plain in dropped or plain.startswith((_FORWARDED_PREFIX, _HOP_BY_HOP_PREFIX)):
+            continue
+        if _NOT_A_VALUE.search(value):
+            raise RequestRefused(RequestFault.HEADER, "a value that is no text")
+        out.add(name, value)
+    _name_hosts(out, route, hop)
+    if route.body is not BodyMode.OPAQUE:
+        out["Accept-Encoding"] = "identity"
+    if body is BodyFate.REWRITTEN:
+        _say_utf8(out)
+    elif body is BodyFate.SAME and "Content-Length" in fields:
+        out["Content-Length"] = fields["Content-Length"]
+    return out
+
+
+def _dropped_from_request(fields: CIMultiDictProxy[str], method: str, route: Route, body: BodyFate) -> frozenset[str]:
+    dropped = _HOP_BY_HOP | _NEVER_FORWARDED
+    if "Connection" in fields:
+        options = connection_options(fields)
+        if options & (_NOT_CONNECTION_OPTIONS | _NEVER_FORWARDED):
+            raise RequestRefused(RequestFault.HEADER, "Connection names a field that is not its own")
+        dropped |= options
+    if route.body is not BodyMode.OPAQUE:
+        dropped |= _OF_THE_ORIGINAL
+        # On a write a condition guards against a lost update; there it can't lead to a 304.
+        if method in _SAFE_METHODS:
+            dropped |= _CONDITIONS
+    if body is BodyFate.REWRITTEN:
+        dropped |= _OF_THE_BYTES
+    return dropped
+
+
+def _name_hosts(out: CIMultiDict[str], route: Route, hop: Hop) -> None:
+    """Write Host, Origin, Referer and X-Forwarded-* (X1).
+
+    Only an Origin that is ours is translated: a foreign one is what the upstream's protection against forged
+    requests must see.
+    """
+    host, origin = hop.upstream_host, hop.upstream_origin
+    if route.host is HostPolicy.KEEP and hop.host:
+        host, origin = hop.host, f"https://{hop.host}"
+    elif route.host is HostPolicy.FIXED:
+        host, origin = route.fixed_host, f"{hop.upstream_origin.partition('://')[0]}://{route.fixed_host}"
+    ours = f"https://{hop.host}"
+    if out.get("Origin") == ours:
+        out["Origin"] = origin
+    referer = out.get("Referer", "")
+    if referer == ours or referer.startswith(f"{ours}/"):
+        out["Referer"] = origin + referer[len(ours) :]
+    out["Host"] = host
+    out["X-Forwarded-For"] = hop.client_address
+    out["X-Forwarded-Proto"] = "https"
+    if hop.host:
+        out["X-Forwarded-Host"] = hop.host
+
+
+def response_fields(fields: CIMultiDictProxy[str], body: BodyFate) -> CIMultiDict[str]:
+    """Return the fields for the client (P15, P17, P24). ``validate_response`` has seen them before."""
+    dropped = _HOP_BY_HOP | _NEVER_RELAYED
+    if "Connection" in fields:
+        dropped |= connection_options(fields) - _NOT_CONNECTION_OPTIONS
+    if body is not BodyFate.SAME:
+        dropped |= _OF_THE_REPRESENTATION
+    out: CIMultiDict[str] = CIMultiDict()
+    for name, value in fields.items():
+        lower = name.lower()
+        if lower not in dropped and not lower.startswith(_HOP_BY_HOP_PREFIX):
+            out.add(name, value)
+    if body is BodyFate.REWRITTEN:
+        _say_utf8(out)
+    return out
+
+
+def add_own_fields(out: CIMultiDict[str], exchange_id: str) -> None:
+    """Write the fields that every response of ours carries."""
+    out["Server"] = SERVER
+    out["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+    out[EXCHANGE_ID] = exchange_id
+
+
+def validate_response(status: int, reason: str | None, fields: CIMultiDictProxy[str]) -> None:
+    """Raise ``UpstreamFailed`` for a head that could be read in two ways or split another response (P19)."""
+    seen: set[str] = set()
+    for name, value in fields.items():
+        if _NOT_A_VALUE.search(value) or not _TOKEN.fullmatch(name):
+            raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+        lower = name.lower()
+        if lower in _SINGLE:
+            if lower in seen:
+                raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+            seen.add(lower)
+    if not 200 <= status <= 599 or _NOT_A_VALUE.search(reason or ""):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+    _validate_framing(fields)
+
+
+def _validate_framing(fields: CIMultiDictProxy[str]) -> None:
+    length, transfer = fields.get("Content-Length"), fields.get("Transfer-Encoding")
+    if length is not None and (transfer is not None or not _DIGITS.fullmatch(length)):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+    if transfer is not None and transfer.lower() != "chunked":
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+
+
+def connection_options(fields: CIMultiDictProxy[str]) -> frozenset[str]:
+    """Return the options of all Connection fields, lower case (RFC 9110 section 7.6.1)."""
+    values = ",".join(fields.getall("Connection", ()))
+    return frozenset(option.strip().lower() for option in values.split(",") if option.strip())
+
+
+def texts_of(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) for each piece of a response field that could hold personal data (P20).
+
+    Fields are cut at the delimiters of URLs and parameters and percent-decoded, without scheme and authority: a
+    redirect is a URL by nature, so what counts is what stands inside it.
+    """
+    for name, value in fields.items():
+        lower = name.lower()
+        if lower in _STRUCTURAL or lower in unscanned:
+            continue
+        for piece in _DELIMITERS.split(_ORIGIN.sub("", value)):
+            for text in dict.fromkeys((unquote(piece).strip(), unquote_plus(piece).strip())):
+                if len(text) > 1:
+                    yield name, text
+
+
+def drop_fields_with_hits(out: CIMultiDict[str], hits: frozenset[str]) -> None:
+    """Take away the fields named in ``hits``. Raise ``PayloadRefused`` where the client can't do without (P20).
+
+    A Content-Disposition loses its parameters, among them the file name.
+    """
+    for name in hits:
+        if name.lower() == "location":
+            raise PayloadRefused(PayloadFault.HEADER)
+        if name.lower() == "content-disposition":
+            out[name] = "inline" if out[name].lower().startswith("inline") else "attachment"
+        else:
+            out.popall(name, None)
+
+
+def _say_utf8(out: CIMultiDict[str]) -> None:
+    """Declare what a rewritten body is: its media type, in UTF-8. Other parameters described other bytes."""
+    declared = out.get("Content-Type")
+    if declared is not None:
+        media_type = media_type_of(declared).name
+        is_json = media_type == "application/json" or media_type.endswith("+json")
+        out["Content-Type"] = media_type if is_json else f"{media_type}; charset=utf-8"

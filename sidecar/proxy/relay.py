@@ -1,0 +1,129 @@
+"""Moving bodies: the client's to us within its limits, and the upstream's to the client as fast as it reads.
+
+The end of a transfer is always told from its interruption: one that can't be completed ends without its last chunk or
+short of its length, and the connection is cut (P40, P46).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, SidecarError
+from sidecar.proxy.routes import Limits
+from sidecar.proxy.upstream import Answer
+
+
+class ClientGone(Exception):
+    """The client went away, or reads so slowly that it is taken for gone."""
+
+
+class RequestBody:
+    """The body of one request, read once: in whole, or chunk by chunk as an upstream takes it."""
+
+    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+        self._request = request
+        self._limits = limits
+        self.received = 0
+        self.failure: SidecarError | ClientGone | None = None
+        """Why a stream of chunks broke off: whoever consumes it only learns that it did."""
+
+    @property
+    def exists(self) -> bool:
+        return self._request.body_exists
+
+    @property
+    def unread(self) -> bool:
+        """Whether the client may still be sending."""
+        return not self._request.content.is_eof()
+
+    def check_announced(self) -> None:
+        """Raise ``PayloadRefused`` for a Content-Length over the limit, before a byte is read (P41, P43)."""
+        if (self._request.content_length or 0) > self._limits.request_body_bytes:
+            raise PayloadRefused(PayloadFault.TOO_LARGE)
+
+    async def ask_for_it(self) -> None:
+        """Send 100 Continue to a client that waits for it. Only after all that can be refused beforehand (P43)."""
+        expected = self._request.headers.get("Expect")
+        if expected is None or self._request.version < (1, 1):
+            return
+        writer = self._request.writer
+        await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        writer.output_size = 0  # not part of the response
+
+    async def read(self) -> bytes:
+        """Return all of it, or raise as soon as it is too much or too slow, while the client still sends (P41)."""
+        whole = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.request_body_seconds):
+                async for some in self._some():
+                    whole += some
+        except TimeoutError:
+            raise RequestRefused(RequestFault.SLOW) from None
+        return bytes(whole)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield it as it comes. On a failure it breaks off and leaves the reason in ``failure``."""
+        try:
+            async for some in self._some():
+                yield some
+        except (SidecarError, ClientGone) as error:
+            self.failure = error
+            raise
+
+    async def _some(self) -> AsyncIterator[bytes]:
+        content = self._request.content
+        while True:
+            try:
+                some = await content.readany()
+            except (web.RequestPayloadError, ValueError):
+                raise RequestRefused(RequestFault.FRAMING) from None
+            except OSError:
+                raise ClientGone from None
+            if not some:
+                return
+            self.received += len(some)
+            if self.received > self._limits.request_body_bytes:
+                raise PayloadRefused(PayloadFault.TOO_LARGE)
+            yield some
+
+
+async def send_whole(request: web.BaseRequest, response: web.StreamResponse, stall_seconds: float) -> int:
+    """Send a response that is complete, and return how many body bytes it had."""
+    try:
+        async with asyncio.timeout(stall_seconds):
+            await response.prepare(request)
+            await response.write_eof()
+    except (OSError, TimeoutError):
+        raise ClientGone from None
+    return len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
+
+
+class ResponseStream:
+    """An answer relayed as it comes, no faster than the client reads (P45). ``sent`` counts body bytes."""
+
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, answer: Answer) -> None:
+        self._request = request
+        self._response = response
+        self._answer = answer
+        self.sent = 0
+
+    async def run(self, stall_seconds: float) -> None:
+        """Raises ``ClientGone`` or ``UpstreamFailed``; then the response is incomplete and must be cut."""
+        try:
+            await self._response.prepare(self._request)
+            while some := await self._answer.read_some():
+                async with asyncio.timeout(stall_seconds):
+                    await self._response.write(some)
+                self.sent += len(some)
+            await self._response.write_eof()
+        except (OSError, TimeoutError):
+            raise ClientGone from None
+
+
+def cut(request: web.BaseRequest) -> None:
+    """Reset the connection: no final chunk, no close_notify, nothing that could pass for an end."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,196 @@
+"""Which path leads where, who may go there, and what is done with what passes.
+
+A route is chosen by the longest prefix of the raw path. What an upstream might read out of the same bytes (percent
+codes, path parameters, doubled slashes) must lead to the same route, or the request is refused: otherwise a path
+could carry the roles of one route to the resources of another (P59).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import unquote_to_bytes
+
+from sidecar.access import Role
+from sidecar.errors import ConfigError, Problem, RequestFault, RequestRefused
+from sidecar.payloads.field_map import FieldMap
+from sidecar.redaction.policy import Policy
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class BodyMode(StrEnum):
+    """What the responses of a route hold."""
+
+    JSON = "json"  # scanned and rewritten; anything else is refused
+    OPAQUE = "opaque"  # declared free of personal data by the operator: streamed as it is
+
+
+class RequestPolicy(StrEnum):
+    """What is done with request bodies."""
+
+    REDACT = "redact"
+    PASS = "pass"  # noqa: S105 - a policy, no password
+    REFUSE = "refuse"  # a request that holds personal data is answered 422
+
+
+class HostPolicy(StrEnum):
+    """What the upstream sees as Host, and as Origin and Referer of pages that we served (X1)."""
+
+    KEEP = "keep"
+    REWRITE = "rewrite"  # the upstream's own
+    FIXED = "fixed"
+
+
+class AuthorizationPolicy(StrEnum):
+    """What becomes of a token that was meant for the upstream. One that proved an identity to us never leaves."""
+
+    STRIP = "strip"
+    FORWARD = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one exchange. Sizes are bytes of decoded body; streamed responses have no size limit, but time."""
+
+    request_body_bytes: int = 1024 * 1024
+    response_body_bytes: int = 16 * 1024 * 1024
+    request_body_seconds: float = 60.0
+    rewrite_seconds: float = 30.0
+    exchange_seconds: float = 300.0  # until the first response byte
+    client_stall_seconds: float = 60.0  # for one write that the client does not read
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path prefix. ``fixed_host`` is the authority that ``HostPolicy.FIXED`` shows the upstream.
+
+    ``unscanned_headers`` names response headers (lower case) that hold no personal data by the operator's word.
+    """
+
+    name: str
+    path_prefix: str
+    methods: frozenset[str]
+    upstream: str
+    roles: frozenset[Role]
+    fields: FieldMap = field(repr=False)
+    policy: Policy = field(default_factory=Policy, repr=False)
+    body: BodyMode = BodyMode.JSON
+    request_policy: RequestPolicy = RequestPolicy.REDACT
+    host: HostPolicy = HostPolicy.REWRITE
+    fixed_host: str = ""
+    authorization: AuthorizationPolicy = AuthorizationPolicy.STRIP
+    unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
+    limits: Limits = Limits()
+
+
+# A path that has none of these reads the same to everybody.
+_READ_DIFFERENTLY = re.compile(r"[%;\\]|//|/\.")
+_TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (RFC 9112 section 3.2 has no fragments)
+_DOTS = frozenset({".", ".."})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DEEPEST_CODING = 3
+
+
+class RouteTable:
+    """Every route, longest prefix first."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        """Raise ``ConfigError`` with everything that is wrong with the table."""
+        problems = tuple(_problems(routes))
+        if problems:
+            raise ConfigError(problems)
+        self.routes = tuple(sorted(routes, key=lambda route: -len(_stem(route.path_prefix))))
+
+    def match(self, method: str, raw_path: str) -> Route:
+        """Return the route of an origin-form path without its query, or raise ``RequestRefused``.
+
+        Of the longest prefix alone: a method that it does not admit is never handed to a shorter one.
+        """
+        prefix = self._prefix(raw_path)
+        if _READ_DIFFERENTLY.search(raw_path):
+            for reading in _readings(raw_path):
+                if self._prefix(reading) != prefix:
+                    raise RequestRefused(RequestFault.TARGET, "the path can be read as another route's")
+        if prefix is None:
+            raise RequestRefused(RequestFault.NO_ROUTE)
+        candidates = [route for route in self.routes if _stem(route.path_prefix) == prefix]
+        for route in candidates:
+            if method in route.methods:
+                return route
+        raise RequestRefused(RequestFault.METHOD, allowed=frozenset().union(*(route.methods for route in candidates)))
+
+    def _prefix(self, path: str) -> str | None:
+        for route in self.routes:
+            stem = _stem(route.path_prefix)
+            if path == stem or path.startswith(stem + "/"):
+                return stem
+        return None
+
+
+def split_target(raw_target: str, host: str | None) -> tuple[str, str]:
+    """Return the origin-form target and its path from a request line's target, byte for byte (P21).
+
+    An absolute-form target must name the host that the Host header names, and never decides where a request goes (P8).
+    """
+    target = raw_target
+    if not target.startswith("/"):
+        scheme, separator, rest = target.partition("://")
+        authority, slash, path = rest.partition("/")
+        if scheme.lower() not in ("http", "https") or not separator or authority.lower() != (host or "").lower():
+            raise RequestRefused(RequestFault.TARGET, "not a path on this host")
+        target = slash + path or "/"
+    if not _TARGET.fullmatch(target):
+        raise RequestRefused(RequestFault.TARGET, "bytes that a target can't hold")
+    return target, target.partition("?")[0]
+
+
+def _stem(prefix: str) -> str:
+    return prefix.rstrip("/")
+
+
+def _readings(path: str) -> Iterator[str]:
+    """Yield what servers are known to make of a path. Raise ``RequestRefused`` for one that climbs."""
+    for _ in range(_DEEPEST_CODING):
+        plain = path.replace("\\", "/")
+        segments = [segment.partition(";")[0] for segment in plain.split("/")]
+        if _DOTS.intersection(segments) or _CONTROL.search(plain):
+            raise RequestRefused(RequestFault.TARGET, "dot segments or control characters")
+        yield "/" + "/".join(segment for segment in segments if segment)
+        decoded = unquote_to_bytes(path).decode("latin-1")
+        if decoded == path:
+            return
+        path = decoded
+    raise RequestRefused(RequestFault.TARGET, "percent codes within percent codes")
+
+
+def _problems(routes: Sequence[Route]) -> Iterator[Problem]:
+    names: set[str] = set()
+    claims: dict[tuple[str, str], str] = {}
+    for index, route in enumerate(routes):
+        path = f"routes[{index}]"
+        if route.name in names:
+            yield Problem(f"{path}.name", f"{route.name} is the name of another route", "Give each route its own name")
+        names.add(route.name)
+        yield from _problems_of(route, path)
+        for method in sorted(route.methods):
+            owner = claims.setdefault((_stem(route.path_prefix), method), route.name)
+            if owner != route.name:
+                yield Problem(
+                    f"{path}.path_prefix", f"{method} there is claimed by {owner}", "Change the prefix or the methods"
+                )
+
+
+def _problems_of(route: Route, path: str) -> Iterator[Problem]:
+    if not _TARGET.fullmatch(route.path_prefix) or _READ_DIFFERENTLY.search(route.path_prefix):
+        yield Problem(
+            f"{path}.path_prefix", "not a plain path", "Begin with / and leave out %, ;, \\, //, ?, # and dot segments"
+        )
+    if not route.methods or not route.methods <= METHODS:
+        yield Problem(f"{path}.methods", "empty, or with methods that are never proxied", f"Use {sorted(METHODS)}")
+    if not route.roles:
+        yield Problem(f"{path}.roles", "empty, so that nobody may use the route", "Name at least one role")
+    if route.host is HostPolicy.FIXED and not route.fixed_host:
+        yield Problem(f"{path}.host", "fixed, but no host is given", "Give the host that the upstream expects")

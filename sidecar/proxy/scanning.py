@@ -1,0 +1,121 @@
+"""What is read and rewritten of one exchange: the request's body, the answer's body, the answer's header fields."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from sidecar.errors import (
+    DetectionFailed,
+    DetectionFault,
+    PayloadFault,
+    PayloadRefused,
+    UpstreamFailed,
+    UpstreamFault,
+)
+from sidecar.metrics import Metrics
+from sidecar.payloads.document import PayloadFormat
+from sidecar.payloads.field_map import FieldMap
+from sidecar.proxy.account import Account
+from sidecar.proxy.encoding import MediaType, media_type_of, to_text, uncompress
+from sidecar.proxy.headers import drop_fields_with_hits, texts_of
+
+if TYPE_CHECKING:
+    from sidecar.proxy.rewriter import Rewriter, Rewritten
+from sidecar.proxy.routes import BodyMode
+from sidecar.proxy.upstream import Answer
+
+_EVERY_STRING = FieldMap()
+_ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (zlib lets go of the interpreter)
+_PARTIAL_CONTENT = 206
+_NOT_MODIFIED = 304
+_WITHOUT_CONTENT = frozenset({204, 205})
+
+
+class Scanner:
+    """Runs bodies and fields through the rewriter. ``formats`` parses the bodies of each mode but ``OPAQUE``."""
+
+    def __init__(self, rewriter: Rewriter, formats: Mapping[BodyMode, PayloadFormat], metrics: Metrics) -> None:
+        self._rewriter = rewriter
+        self._formats = formats
+        self._metrics = metrics
+
+    def media_type_of_request(self, fields: CIMultiDictProxy[str]) -> MediaType:
+        """Return the declared type of a request body, or raise ``PayloadRefused`` (415) for one not understood."""
+        kind = media_type_of(fields.get("Content-Type", ""))
+        if kind.name not in self._formats[BodyMode.JSON].media_types and not kind.name.endswith("+json"):
+            raise PayloadRefused(PayloadFault.MEDIA_TYPE)
+        return kind
+
+    async def rewrite_request(
+        self, data: bytes, fields: CIMultiDictProxy[str], account: Account, scope: str
+    ) -> Rewritten:
+        """Return a request body with personal data replaced by the route's policy."""
+        kind = self.media_type_of_request(fields)
+        text = await _decode(data, fields, kind, account.admitted_route.limits.request_body_bytes)
+        return await self._rewrite(text, BodyMode.JSON, account.admitted_route.fields, account, scope)
+
+    async def rewrite_answer(self, method: str, answer: Answer, account: Account, scope: str) -> Rewritten | None:
+        """Return an answer's body with personal data replaced; None where there is none to relay.
+
+        The route says what the body is: a Content-Type that lies changes nothing, and what can't be parsed as what
+        the route says is refused (P32, X3). The body of a redirect only repeats it, so it is left out.
+        """
+        if answer.status == _PARTIAL_CONTENT or "Content-Range" in answer.fields:
+            raise PayloadRefused(PayloadFault.RANGE)
+        if answer.status == _NOT_MODIFIED:
+            raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)  # nobody asked conditionally (P25)
+        if method == "HEAD" or answer.status in _WITHOUT_CONTENT or 300 <= answer.status <= 399:
+            return None
+        route = account.admitted_route
+        began = time.perf_counter()
+        data = await answer.read(route.limits.response_body_bytes)
+        self._metrics.upstream_seconds.labels(route.name).observe(time.perf_counter() - began)
+        if not data:
+            return None
+        declared = answer.fields.get("Content-Type")
+        kind = media_type_of(declared) if declared is not None else MediaType("")
+        text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
+        return await self._rewrite(text, route.body, route.fields, account, scope)
+
+    async def clean_fields(self, fields: CIMultiDict[str], account: Account, scope: str) -> None:
+        """Take out of ``fields`` what holds personal data by the route's policy (P20)."""
+        found = list(texts_of(fields, account.admitted_route.unscanned_headers))
+        if not found:
+            return
+        texts = [text for _, text in found]
+        rewritten = await self._rewrite(
+            json.dumps(texts, ensure_ascii=False), BodyMode.JSON, _EVERY_STRING, account, scope
+        )
+        cleaned = json.loads(rewritten.body)
+        hits = frozenset(name for (name, text), clean in zip(found, cleaned, strict=True) if clean != text)
+        drop_fields_with_hits(fields, hits)
+
+    async def _rewrite(self, text: str, mode: BodyMode, fields: FieldMap, account: Account, scope: str) -> Rewritten:
+        route = account.admitted_route
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(route.limits.rewrite_seconds):
+                rewritten = await self._rewriter.rewrite(text, self._formats[mode], fields, route.policy, scope)
+        except TimeoutError:
+            raise DetectionFailed(DetectionFault.TIMED_OUT) from None
+        finally:
+            self._metrics.rewrite_seconds.labels(route.name, account.direction.value).observe(
+                time.perf_counter() - began
+            )
+        account.add(rewritten)
+        return rewritten
+
+
+async def _decode(data: bytes, fields: CIMultiDictProxy[str], kind: MediaType, cap: int) -> str:
+    coding = fields.get("Content-Encoding")
+    if coding is not None and len(data) > _ON_THE_LOOP:
+        data = await asyncio.to_thread(uncompress, data, coding, cap)
+    elif coding is not None:
+        data = uncompress(data, coding, cap)
+    return to_text(data, kind.charset)

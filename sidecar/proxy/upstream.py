@@ -1,0 +1,246 @@
+"""One server behind the sidecar: requests out, validated answers in. Foreign errors are translated here, once.
+
+Invariants: a request with a body is sent at most once (P47); nothing decodes, redirects, keeps cookies or reads the
+environment behind our back; a connection that said more than it was asked for is never used again (P48).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from sidecar.errors import (
+    ConfigError,
+    PayloadFault,
+    PayloadRefused,
+    Problem,
+    UpstreamFailed,
+    UpstreamFault,
+)
+from sidecar.proxy.headers import validate_response
+
+_OURS_TO_SET = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+
+
+class Plaintext(StrEnum):
+    """Where plain HTTP may go (P51)."""
+
+    LOOPBACK_ONLY = "loopback_only"
+    UNSAFE_ANYWHERE = "unsafe_anywhere"  # chats cross the network in clear
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """Where an upstream is and how long it is waited for. Raises ``ConfigError`` for one that is not safe to use.
+
+    ``url`` is scheme and authority only. ``tls`` verifies an https upstream; None: the system's authorities.
+    ``keepalive_seconds`` is below what servers commonly grant, so that a connection is seldom reused as it closes.
+    """
+
+    name: str
+    url: str
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    connect_seconds: float = 5.0
+    read_seconds: float = 60.0
+    max_connections: int = 100
+    keepalive_seconds: float = 4.0
+    plaintext: Plaintext = Plaintext.LOOPBACK_ONLY
+
+    def __post_init__(self) -> None:
+        problem = _problem_with(self)
+        if problem is not None:
+            raise ConfigError((Problem(f"upstreams.{self.name}.url", *problem),))
+
+    @property
+    def origin(self) -> str:
+        return self.url.rstrip("/")
+
+
+def _problem_with(settings: UpstreamSettings) -> tuple[str, str] | None:
+    parts = urlsplit(settings.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "not an http or https URL", "Write it like https://chatbot.example:8443"
+    if parts.path.rstrip("/") or parts.query or parts.fragment or parts.username or parts.password:
+        return "more than scheme, host and port", "Leave out path, query and user; paths pass through unchanged"
+    if parts.scheme == "http" and settings.plaintext is Plaintext.LOOPBACK_ONLY and not _is_loopback(parts.hostname):
+        return "plain http to another machine", "Use https, or set unsafe_allow_plaintext to send chats in clear"
+    context = settings.tls
+    if context is not None and not (context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname):
+        return "its certificate would not be verified", "Give a TLS context that checks chain and host name"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Answer:
+    """An upstream's response: a validated head, and a body that is read once. Close it in every case."""
+
+    def __init__(self, response: aiohttp.ClientResponse, read_seconds: float) -> None:
+        self._response = response
+        self._read_seconds = read_seconds
+        self.status = response.status
+
+    @property
+    def fields(self) -> CIMultiDictProxy[str]:
+        return self._response.headers
+
+    @property
+    def announced(self) -> int:
+        """The Content-Length, -1 without one."""
+        length = self._response.content_length
+        return -1 if length is None else length
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything has been read."""
+        return self._response.content.at_eof()
+
+    async def read_some(self) -> bytes:
+        """Return the bytes at hand, b"" at the end. Raises ``UpstreamFailed`` for an end that is not one (P46)."""
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                return await self._response.content.readany()
+        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
+            raise UpstreamFailed(_fault_of(error)) from None
+
+    async def read(self, cap: int) -> bytes:
+        """Return the whole body, or raise ``PayloadRefused`` for more than ``cap`` bytes."""
+        if self.announced > cap:
+            raise PayloadRefused(PayloadFault.TOO_LARGE)
+        first = await self.read_some()
+        if self.ended and len(first) <= cap:
+            return first
+        whole = bytearray(first)
+        while len(whole) <= cap:
+            some = await self.read_some()
+            if not some:
+                return bytes(whole)
+            whole += some
+        raise PayloadRefused(PayloadFault.TOO_LARGE)
+
+    def close(self) -> None:
+        """Give the connection back if the whole answer was read, else cut it, which stops the upstream (P44)."""
+        self._response.close()
+
+
+class Upstream:
+    """The client side of the proxy, for one upstream."""
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self.settings = settings
+        parts = urlsplit(settings.url)
+        self.host = parts.netloc
+        self._scheme, self._hostname, self._port = parts.scheme, parts.hostname or "", parts.port
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        settings = self.settings
+        connector = _CleanConnector(
+            limit=settings.max_connections,
+            keepalive_timeout=settings.keepalive_seconds,
+            ssl=settings.tls if settings.tls is not None else True,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=_OURS_TO_SET,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=None,
+                sock_connect=settings.connect_seconds,
+                sock_read=settings.read_seconds,
+            ),
+        )
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(
+        self, method: str, target: str, fields: CIMultiDict[str], body: bytes | AsyncIterable[bytes] | None
+    ) -> Answer:
+        """Send a request and return the answer once its head is here and valid. Raises ``UpstreamFailed``.
+
+        ``target`` goes out byte for byte (P21). Only a request without a body that may be repeated is sent again, once,
+        when a kept connection turns out to be closed (P46).
+        """
+        if self._session is None:
+            raise UpstreamFailed(UpstreamFault.UNREACHABLE)
+        # The query stays part of the path: split and joined again, "/a?" would lose its question mark.
+        url = URL.build(scheme=self._scheme, host=self._hostname, port=self._port, path=target, encoded=True)
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                headers=fields,
+                data=body,
+                allow_redirects=False,
+                middlewares=() if body is None else (_send_once,),
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailed(_fault_of(error)) from None
+        try:
+            validate_response(response.status, response.reason, response.headers)
+        except UpstreamFailed:
+            response.close()
+            raise
+        return Answer(response, self.settings.read_seconds)
+
+
+class _CleanConnector(aiohttp.TCPConnector):
+    """A pool that throws away what spoke while nobody had asked it anything.
+
+    Bytes that arrive on an idle connection would otherwise be taken for the answer to the next request, which may be
+    another caller's (P48). aiohttp looks for them when a connection is given back, but not when it is taken again.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[aiohttp.tracing.Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature that is overridden
+    ) -> aiohttp.connector.Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Turn a lost connection into our own error, which the session does not take for a reason to send again (P47)."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise UpstreamFailed(_fault_of(error)) from None
+
+
+def _fault_of(error: Exception) -> UpstreamFault:
+    """Name a foreign error. The order matters: the classes are nested."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
+        return UpstreamFault.TLS
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return UpstreamFault.UNREACHABLE
+    if isinstance(error, TimeoutError):
+        return UpstreamFault.TIMED_OUT
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.http.HttpProcessingError):
+        return UpstreamFault.BAD_RESPONSE
+    return UpstreamFault.CLOSED_EARLY

@@ -1,0 +1,175 @@
+"""P1 to P13: what is malformed on the wire is answered and recorded, and the upstream sees nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+from tests.proxy.rig import AUTH, JSON, answering, request, running
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+HOST = b"Host: sidecar.example\r\n" + AUTH
+
+
+def post(fields: bytes, body: bytes) -> bytes:
+    return b"POST /api/chats/1 HTTP/1.1\r\n" + HOST + JSON.encode() + b"\r\n" + fields + b"\r\n" + body
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+MALFORMED = {
+    "P1 length and chunked": post(b"Content-Length: 2\r\n" + CHUNKED, b"2\r\n{}\r\n0\r\n\r\n"),
+    "P1 chunked and length": post(CHUNKED + b"Content-Length: 2\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    "P2 two lengths": post(b"Content-Length: 2\r\nContent-Length: 3\r\n", b"{} "),
+    "P2 the same length twice": post(b"Content-Length: 2\r\nContent-Length: 2\r\n", b"{}"),
+    "P2 a list of lengths": post(b"Content-Length: 2, 2\r\n", b"{}"),
+    "P3 plus": post(b"Content-Length: +2\r\n", b"{}"),
+    "P3 minus": post(b"Content-Length: -2\r\n", b"{}"),
+    "P3 underscore": post(b"Content-Length: 0_2\r\n", b"{}"),
+    "P3 hexadecimal": post(b"Content-Length: 0x2\r\n", b"{}"),
+    "P3 digits of another script": post("Content-Length: ٢\r\n".encode(), b"{}"),
+    "P3 empty": post(b"Content-Length: \r\n", b"{}"),
+    "P4 xchunked": post(b"Transfer-Encoding: xchunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    "P4 chunked, identity": post(b"Transfer-Encoding: chunked, identity\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    "P4 chunked twice": post(CHUNKED + CHUNKED, b"2\r\n{}\r\n0\r\n\r\n"),
+    "P4 vertical tab": post(b"Transfer-Encoding: \x0bchunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    "P4 not ASCII": post("Transfer-Encoding: chunkedé\r\n".encode(), b"2\r\n{}\r\n0\r\n\r\n"),
+    "P5 bare line feeds": b"GET /api/chats/1 HTTP/1.1\nHost: sidecar.example\n\n",
+    "P5 folded field": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A: 1\r\n 2\r\n\r\n",
+    "P5 space before colon": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A : 1\r\n\r\n",
+    "P5 NUL in a value": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A: a\x00b\r\n\r\n",
+    "P5 control character in a value": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A: a\x01b\r\n\r\n",
+    "P5 bytes that are no text": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A: \xff\xfe\r\n\r\n",
+    "P6 negative chunk": post(CHUNKED, b"-1\r\n{}\r\n0\r\n\r\n"),
+    "P6 chunk with plus": post(CHUNKED, b"+2\r\n{}\r\n0\r\n\r\n"),
+    "P6 chunk in 0x": post(CHUNKED, b"0x2\r\n{}\r\n0\r\n\r\n"),
+    "P6 17 hexadecimal digits": post(CHUNKED, b"00000000000000002\r\n{}\r\n0\r\n\r\n".replace(b"00", b"f0", 1)),
+    "P6 bare line feed after a chunk": post(CHUNKED, b"2\n{}\n0\n\n"),
+    "P8 two hosts": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"Host: other.example\r\n\r\n",
+    "P8 no host": b"GET /api/chats/1 HTTP/1.1\r\n" + AUTH + b"\r\n",
+    "P8 bad host": b"GET /api/chats/1 HTTP/1.1\r\nHost: a b/c\r\n" + AUTH + b"\r\n",
+    "P8 empty host": b"GET /api/chats/1 HTTP/1.1\r\nHost: \r\n" + AUTH + b"\r\n",
+    "P8 another host in the target": b"GET http://other.example/api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "P16 Connection names the framing": post(b"Connection: Content-Length\r\nContent-Length: 2\r\n", b"{}"),
+    "P16 Connection names the identity": b"GET /api/1 HTTP/1.1\r\n" + HOST + b"Connection: authorization\r\n\r\n",
+    "P21 fragment in the target": b"GET /api/chats/1#x HTTP/1.1\r\n" + HOST + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_P1_to_P8_malformed_requests_are_refused_recorded_and_not_forwarded(
+    data: bytes, contexts: Contexts
+) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        # P10: what is pipelined behind a rejected request is never executed.
+        client.writer.write(data + request("GET", "/api/second"))
+        answered = await client.answer()
+        assert answered.status == 400
+        assert await client.is_closed()
+        await client.close()
+        outcome = await rig.outcome()
+        assert (outcome.decision, outcome.status) == ("refused", 400)
+        assert rig.upstream.requests == []
+
+
+@pytest.mark.parametrize("split", [1, 7, 60])
+async def test_P6_malformed_chunk_that_arrives_late_is_refused(split: int, contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        data = post(CHUNKED, b"")
+        client.writer.write(data)
+        await asyncio.sleep(0.05)
+        bad = b"2\r\n{}\r\n-1\r\n" + b"x" * 100
+        client.writer.write(bad[:split])
+        await asyncio.sleep(0.05)
+        client.writer.write(bad[split:])
+        assert (await client.answer()).status == 400
+        await client.close()
+        await rig.settled(len(rig.audit.intents))
+        assert {outcome.decision for outcome in rig.audit.outcomes} == {"refused"}
+        assert rig.upstream.requests == []
+
+
+async def test_P7_flood_of_chunk_extensions_is_refused(contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        data = post(CHUNKED, b"2;" + b"a=b;" * 5_000_000 + b"\r\n{}\r\n0\r\n\r\n")
+        client = await rig.connect()
+        client.writer.write(data)
+        assert (await client.answer()).status == 400
+        await client.close()
+        assert rig.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"CONNECT upstream.example:443 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"TRACE /api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"PROPFIND /api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"BREW /api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"\x16\x03\x01 hello\r\n\r\n", 405),
+        (b"PATCH /api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+    ],
+)
+async def test_P9_methods_that_are_not_proxied(data: bytes, status: int, contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        assert (await rig.send(data + b"GET /api/second HTTP/1.1\r\n" + HOST + b"\r\n")).status == status
+        assert (await rig.outcome()).reason == "method"
+        assert rig.upstream.requests == []
+
+
+async def test_P9_says_which_methods_a_route_admits(contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        answered = await rig.get(method="PATCH")
+        assert answered.values("Allow") == ["DELETE, GET, HEAD, OPTIONS, POST, PUT"]
+
+
+async def test_P10_pipelined_requests_are_answered_in_order(contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        client.writer.write(request("GET", "/api/1") + request("GET", "/api/2") + request("GET", "/nowhere"))
+        assert [(await client.answer()).status for _ in range(3)] == [200, 200, 404]
+        await client.close()
+        assert [received.target for received in rig.upstream.requests] == [b"/api/1", b"/api/2"]
+        await rig.settled(3)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[f"X-{number}: 1" for number in range(129)], ["X-Long: " + "a" * 8191]],
+    ids=["129 fields", "a line of 8191 bytes"],
+)
+async def test_P11_heads_over_the_limit_sent_in_small_pieces(lines: list[str], contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        data = request("GET", "/api/chats/1", *lines)
+        for start in range(0, len(data), 97):
+            client.writer.write(data[start : start + 97])
+            await asyncio.sleep(0)
+        assert (await client.answer()).status == 400
+        await client.close()
+        assert (await rig.outcome()).reason == "framing"
+        assert rig.upstream.requests == []
+
+
+async def test_P13_HTTP_1_0_gets_no_chunks(contexts: Contexts) -> None:
+    async with running(answering(b'{"a":1}'), contexts) as rig:
+        answered = await rig.send(b"GET /api/chats/1 HTTP/1.0\r\n" + AUTH + b"\r\n")
+        assert (answered.status, answered.body) == (200, b'{"a":1}')
+        assert answered.values("Content-Length") == ["7"]
+        assert answered.values("Transfer-Encoding") == []
+
+
+async def test_P13_HTTP_1_0_stream_ends_with_the_connection(contexts: Contexts) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+
+    async def handler(received: object, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(chunked)
+
+    async with running(handler, contexts) as rig:
+        answered = await rig.send(b"GET /files/1 HTTP/1.0\r\n" + AUTH + b"\r\n")
+        assert answered.body == b"abc"
+        assert answered.values("Transfer-Encoding") == []
