@@ -97,6 +97,10 @@ class StoredPlaceholders:
         self._drop_mirror()
         return removed
 
+    async def count(self, keys: Sequence[bytes]) -> int:
+        """Return how many rows any of the keys has, in every scope, read from the database and not from memory."""
+        return await self._database.read(lambda connection: _counted(connection, keys))
+
     async def forget_scope(self, scope: bytes) -> int:
         """Delete every row of one conversation, numbers too; return how many."""
         removed = await self._database.run(
@@ -184,6 +188,14 @@ def _entered(connection: Connection, scope: bytes, asks: Sequence[Ask], reserved
 def _rows(connection: Connection, table: Table, scope: bytes) -> tuple[Any, ...]:
     columns = [column for column in table.columns if column.name != "scope"]
     return tuple(tuple(row) for row in connection.execute(select(*columns).where(table.c.scope == scope)))
+
+
+def _counted(connection: Connection, keys: Sequence[bytes]) -> int:
+    rows = select(func.count()).select_from(_keys)
+    return sum(
+        connection.scalar(rows.where(_keys.c.key.in_(keys[start : start + _CHUNK]))) or 0
+        for start in range(0, len(keys), _CHUNK)
+    )
 
 
 def _forgotten(connection: Connection, keys: Sequence[bytes]) -> int:

@@ -1,0 +1,84 @@
+"""The sidecar itself as a target: it forgets the hashes and numbers that stand for a person (E48).
+
+A value may have been found under any entity type (a customer id taken for an order id), so its key is looked for under
+all of them. That can forget a row of somebody who shares a name: their value gets a new number next time, and no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from sidecar.detection.entity_types import ENTITY_TYPES
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.errors import StoreUnavailable
+from sidecar.keys import Pseudonymizer
+from sidecar.redaction.linking import ask_for
+from sidecar.targets.target import (
+    NO_LIMITS,
+    DeleteResult,
+    DeleteStatus,
+    TargetFault,
+    TargetLimits,
+    VerifyResult,
+    VerifyStatus,
+)
+
+
+class ForgettingStore(Protocol):
+    """What of a placeholder store is needed here. Raises ``StoreUnavailable``."""
+
+    async def forget(self, keys: Sequence[bytes]) -> int: ...
+
+    async def count(self, keys: Sequence[bytes]) -> int: ...
+
+
+class PlaceholderTarget:
+    """Implements ``Target`` on the placeholder store, for every identity of a request at once."""
+
+    def __init__(self, store: ForgettingStore, placeholder_keys: Pseudonymizer, name: str = "sidecar") -> None:
+        self._store = store
+        self._keys = placeholder_keys
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def required(self) -> frozenset[IdentityType]:
+        return frozenset()
+
+    @property
+    def limits(self) -> TargetLimits:
+        return NO_LIMITS
+
+    @property
+    def max_completion(self) -> timedelta:
+        return timedelta(minutes=1)
+
+    async def start(self) -> None:
+        """Nothing to open: the store is opened by its owner."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
+        try:
+            removed = await self._store.forget(self._keys_of(identities))
+        except StoreUnavailable:
+            return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.STORE)
+        return DeleteResult(DeleteStatus.DELETED if removed else DeleteStatus.NO_DATA, removed)
+
+    async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
+        try:
+            left = await self._store.count(self._keys_of(identities))
+        except StoreUnavailable:
+            return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
+        return VerifyResult(VerifyStatus.PRESENT if left else VerifyStatus.GONE, left)
+
+    def _keys_of(self, identities: Sequence[SubjectIdentity]) -> list[bytes]:
+        return sorted(
+            {ask_for(label, identity.value, self._keys).key for identity in identities for label in ENTITY_TYPES}
+        )
