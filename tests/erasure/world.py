@@ -1,0 +1,177 @@
+"""A whole erasure part on a real SQLite file, with a clock that the test turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sidecar.audit.record import Event, Intent, Outcome
+from sidecar.erasure.attempt import Checkpoint, nowhere
+from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.intake import Accepted, Intake
+from sidecar.erasure.outcomes import request_state
+from sidecar.erasure.request import parse_request
+from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
+from sidecar.errors import AuditUnavailable
+from sidecar.keys import MasterKey, Purpose
+from sidecar.metrics import Metrics
+from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.erasure_plans import ErasurePlans
+from sidecar.stores.erasure_tasks import ErasureTasks
+from sidecar.stores.erasures import ErasureRequests, RequestView
+from sidecar.stores.seal import Seal
+from sidecar.targets.http import HttpTarget
+from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.target import Target
+
+CANARY = "anna.canary@example.org"
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+OTHER_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+START = datetime(2025, 3, 1, 12, tzinfo=UTC)
+MASTER = MasterKey(bytes(range(32)))
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(MASTER.derive(Purpose.RECEIPT_SIGNING))
+
+
+def body(request_id: str = ID, email: str = CANARY, **changes: Any) -> bytes:
+    """A submission."""
+    fields: dict[str, Any] = {
+        "id": request_id,
+        "regulation": "gdpr",
+        "subject": {"identities": [{"type": "email", "value": email}]},
+        "verified_by": "account_login",
+    }
+    return json.dumps(fields | changes).encode()
+
+
+@dataclass
+class Clock:
+    """The time, as the test says it is."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Ledger:
+    """An ``AuditWriter`` in memory, which can be told to fail."""
+
+    entries: list[Intent | Outcome | Event] = field(default_factory=list)
+    available: bool = True
+
+    async def intend(self, intent: Intent) -> None:
+        self._add(intent)
+
+    async def conclude(self, outcome: Outcome) -> None:
+        self._add(outcome)
+
+    async def note(self, event: Event) -> None:
+        self._add(event)
+
+    def _add(self, entry: Intent | Outcome | Event) -> None:
+        if not self.available:
+            raise AuditUnavailable("told to fail")
+        self.entries.append(entry)
+
+    def routes(self) -> list[str | None]:
+        return [entry.route for entry in self.entries if isinstance(entry, Intent)]
+
+
+@dataclass
+class World:
+    """Everything of one sidecar that erasure needs."""
+
+    database: Database
+    targets: Sequence[Target]
+    stores: ErasureStores
+    intake: Intake
+    worker: ErasureWorker
+    clock: Clock
+    ledger: Ledger
+    metrics: Metrics
+
+    async def submit(self, data: bytes | None = None) -> Accepted:
+        return await self.intake.accept(parse_request(data or body()))
+
+    async def view(self, request_id: str = ID) -> RequestView:
+        found = await self.stores.requests.find(request_id)
+        assert found is not None
+        return found
+
+    async def state(self, request_id: str = ID) -> str:
+        view = await self.view(request_id)
+        state = request_state(view.outcomes, subject_verified=view.verified_at, legal=view.overdue_at, now=self.clock())
+        return state.value
+
+    async def outcomes(self, request_id: str = ID) -> dict[str, str]:
+        return {task.target: task.outcome.value for task in (await self.view(request_id)).tasks}
+
+    async def settle(self, passes: int = 20) -> None:
+        """Do what is due until nothing is, with the clock standing still."""
+        for _ in range(passes):
+            if not await self.worker.pass_once():
+                return
+        raise AssertionError("did not come to rest")
+
+
+@asynccontextmanager
+async def world(
+    path: Path,
+    targets: Sequence[Target],
+    clock: Clock | None = None,
+    settings: WorkerSettings | None = None,
+    checkpoint: Checkpoint = nowhere,
+) -> AsyncIterator[World]:
+    """Open a world on a database file; the targets are started with it."""
+    clock = clock or Clock()
+    database = Database(DatabaseSettings(f"sqlite:///{path}"))
+    await database.start()
+    for target in targets:
+        await target.start()
+    made = wire(database, targets, clock, settings or WorkerSettings(), checkpoint)
+    try:
+        yield made
+    finally:
+        await made.worker.stop()
+        for target in targets:
+            await target.stop()
+        await database.stop()
+
+
+def wire(
+    database: Database, targets: Sequence[Target], clock: Clock, settings: WorkerSettings, checkpoint: Checkpoint
+) -> World:
+    seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
+    stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
+    pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
+    metrics, ledger = Metrics(), Ledger()
+    return World(
+        database=database,
+        targets=targets,
+        stores=stores,
+        intake=Intake(stores.requests, targets, pseudonyms, DeadlinePolicy(), clock),
+        worker=ErasureWorker(stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint),
+        clock=clock,
+        ledger=ledger,
+        metrics=metrics,
+    )
+
+
+def http_target(name: str, mapping: dict[str, Any], clock: Clock) -> HttpTarget:
+    return HttpTarget(parse_http_target(name, mapping, {}, f"targets.{name}"), clock=clock)
+
+
+def bytes_on_disk(folder: Path) -> bytes:
+    """Everything in the files of a folder, WAL and journals included."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
