@@ -31,9 +31,17 @@ _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
 
 
-def is_data(number: str) -> bool:
-    """Whether a number has digits enough for a phone, a card or an id."""
-    return len(_DIGIT.findall(number)) >= _FEWEST_DIGITS
+def is_data(text: str) -> bool:
+    """Whether a text has digits enough for a phone, a card or an id."""
+    return len(_DIGIT.findall(text)) >= _FEWEST_DIGITS
+
+
+def is_id(number: str) -> bool:
+    """Whether a number, as ``number_text`` writes it, could be an id: whole, and with digits enough.
+
+    The fraction of a probability or a duration passes a card's checksum one time in ten, and no id is a fraction.
+    """
+    return number.lstrip("-").isdigit() and is_data(number)
 
 
 def number_text(number: str) -> str:

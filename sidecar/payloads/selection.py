@@ -1,7 +1,7 @@
 """From a document and a field map to the texts that detection must see, conversation by conversation.
 
 Nothing is left out but what the map keeps, and what can hold no identifier: empty strings, true, false, null, numbers
-of fewer than seven digits, and member names that are plain words of a program (see ``names``).
+that are fractions or have fewer than seven digits, and member names that are plain words of a program (see ``names``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import groupby
 from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, Turn
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap, Order
-from sidecar.payloads.names import ANY_SCORE, is_data, name_score, number_score, number_text, question, words
+from sidecar.payloads.names import ANY_SCORE, is_id, name_score, number_score, number_text, question, words
 from sidecar.payloads.placement import NOWHERE, Placement, Treatment, place
 
 CONTEXT_TURNS = 2
@@ -184,7 +184,7 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
         text = leaf.text
         if leaf.kind is LeafKind.NUMBER:
             score, text = number_score(text), number_text(text)
-            if not is_data(text) and text not in values:
+            if not is_id(text) and text not in values:
                 continue
         same.setdefault((text, question(leaf.path), score), []).append(leaf.index)
     for (text, asked, score), indices in same.items():
