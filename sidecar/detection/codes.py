@@ -71,7 +71,9 @@ def _starts_code(view: View, place: int) -> bool:
     tight = view.gap(place + 1) in _TIGHT
     if tight and view.gap(place + 1) not in {".", ":", ""}:
         return len(word) <= _LONGEST_TIGHT_LETTERS
-    return view.gap(place + 1) == " " and len(word) <= _LONGEST_LETTERS and not _is_word(view, word)
+    if view.gap(place + 1) != " " or len(word) > _LONGEST_LETTERS or word in view.vocabulary.enumerated:
+        return False
+    return not _is_word(view, word) or (len(word) == 1 and _alternates(view, place + 1))
 
 
 def _continues(view: View, place: int) -> bool:
@@ -120,6 +122,8 @@ def is_measure(view: View, code: Code) -> bool:
     start, end = view.starts[code.first], view.ends[code.last - 1]
     if _MONEY.search(view.lower[max(0, start - 9) : start]) or _MONEY_AFTER.match(view.lower, end):
         return True
+    if code.is_number and len(code.compact) < 5 and code.first and _is_enumerated(view, code.first):
+        return True
     if _ORDINAL.fullmatch(code.compact) or (code.last - code.first == 1 and _is_counted(view, code.first)):
         return True
     if (
@@ -132,6 +136,10 @@ def is_measure(view: View, code: Code) -> bool:
     if _MEASURE.match(view.lower, end) and code.digit_count < 5:
         return True
     return start > 1 and view.lower[start - 1] in ".,:" and view.lower[start - 2].isdigit()
+
+
+def _is_enumerated(view: View, place: int) -> bool:
+    return view.words[place - 1] in view.vocabulary.enumerated and not view.gap(place).strip(" .#")
 
 
 def is_year(compact: str) -> bool:

@@ -22,6 +22,8 @@ RULE: Final = "dialogue"
 _READ_BACK: Final = 600
 """Characters of a turn that are read, from its end: the question is what it ends with."""
 _SHORT: Final = 12
+_LONG: Final = 40
+"""Words of an answer up to which all of it, or its longer numbers, are typed by the question."""
 _MOST_NAME_WORDS: Final = 4
 _NUMERIC: Final = frozenset(
     {"ACCOUNT_ID", "ORDER_ID", "TRACKING_NUMBER", "OTHER_ID", "NATIONAL_ID", "CREDIT_CARD", "PHONE", "PASSPORT",
@@ -74,15 +76,17 @@ def _slots(mentions: Iterable[Mention]) -> Iterator[Mention]:
 
 
 def find_answers(view: View, question: Question) -> Iterable[Span]:
-    """Type a short answer by what was asked."""
-    if not question.slots or len(view.words) > _SHORT:
+    """Type an answer by what was asked: all of a short one, and the longer numbers of a long one."""
+    if not question.slots or len(view.words) > _LONG:
         return
-    numbers = list(_codes(view))
-    for order, code in enumerate(numbers):
+    short = len(view.words) <= _SHORT
+    codes = [code for code in _codes(view) if short or (code.is_number and len(code.compact) >= 4)]
+    for order, code in enumerate(codes):
         label = _label_for(code, question, order)
         if label is not None:
             yield view.span(code.first, code.last, label, DIALOGUE, RULE)
-    yield from _worded(view, question, numbers)
+    if short:
+        yield from _worded(view, question, codes)
 
 
 def _codes(view: View) -> Iterator[Code]:
@@ -105,22 +109,38 @@ def _label_for(code: Code, question: Question, order: int) -> str | None:
     return fitting[min(order, len(fitting) - 1)]
 
 
-def _worded(view: View, question: Question, numbers: list[Code]) -> Iterator[Span]:
-    """Names, passwords and user names in words: what is left of a short answer without fillers and numbers."""
-    taken = {place for code in numbers for place in range(code.first, code.last)}
-    left = [p for p in range(len(view.words)) if p not in taken and not view.vocabulary.is_plain(view.words[p])]
-    if not left or len(left) > _MOST_NAME_WORDS or left[-1] - left[0] >= _MOST_NAME_WORDS + 1:
+def _worded(view: View, question: Question, codes: list[Code]) -> Iterator[Span]:
+    """Names, passwords and user names in words: the first words of a short answer that are no everyday ones."""
+    label = _word_label(question, bool(codes))
+    if label is None:
         return
-    label = _word_label(question, bool(numbers))
-    letters = all(view.words[place].replace("'", "").isalpha() for place in left)
-    if label is None or (label == "PERSON" and not letters):
+    first = 0
+    while first < len(view.words) and view.words[first] in view.vocabulary.fillers:
+        first += 1
+    if first < len(view.words) and codes and codes[0].first == first:
+        first = codes[0].last
+        while first < len(view.words) and view.words[first] in view.vocabulary.fillers:
+            first += 1
+    last = _end_of_words(view, first, label)
+    others = len(view.words) - (last - first) - first
+    if last == first or (others > 3 and label != "PERSON" and view.gap(last).strip() == ""):
         return
-    first, last = left[0], left[-1] + 1
-    plain_ratio = sum(view.vocabulary.is_plain(word) for word in view.words) / len(view.words)
-    score = DIALOGUE if plain_ratio <= 0.5 else GRAMMAR
-    if label == "PERSON" and plain_ratio > 0.75:
-        return
-    yield view.span(first, last, label, score, RULE)
+    yield view.span(first, last, label, DIALOGUE if others <= 2 else GRAMMAR, RULE)
+
+
+def _end_of_words(view: View, first: int, label: str) -> int:
+    """Return where the run of words that are no everyday ones ends; a name has letters only, and at most four words."""
+    last = first
+    while last < len(view.words) and last - first < _MOST_NAME_WORDS:
+        word = view.words[last]
+        if view.vocabulary.is_plain(word) or (label == "PERSON" and not word.isalpha()):
+            break
+        if (last > first and any(mark in view.gap(last) for mark in ",;!?\n")) or (
+            ". " in view.gap(last) and last - first > 1
+        ):
+            break
+        last += 1
+    return last
 
 
 def _word_label(question: Question, has_numbers: bool) -> str | None:

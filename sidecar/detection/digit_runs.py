@@ -87,7 +87,8 @@ def _finished(groups: list[Group], view: View) -> Iterator[DigitRun]:
     """Yield the run; number words count only where at least three stand together or with written digits."""
     spoken = [not view.words[group.place].isdigit() for group in groups]
     if not any(spoken):
-        yield DigitRun(tuple(groups), False)
+        if not _is_amount(groups, view):
+            yield DigitRun(tuple(groups), False)
         return
     digits = "".join(_tens(groups, view))
     if sum(spoken) >= _LEAST_SPOKEN and len(digits) >= _LEAST_SPOKEN:
@@ -104,6 +105,15 @@ def _finished(groups: list[Group], view: View) -> Iterator[DigitRun]:
             written.append(group)
     if written:
         yield DigitRun(tuple(written), False)
+
+
+def _is_amount(groups: list[Group], view: View) -> bool:
+    """Say whether the groups are the thousands of one number: "9,192,631,770"."""
+    return (
+        len(groups) > 1
+        and len(groups[0].digits) <= 3
+        and all(len(group.digits) == 3 and view.gap(group.place) == "," for group in groups[1:])
+    )
 
 
 def _tens(groups: list[Group], view: View) -> list[str]:

@@ -173,6 +173,9 @@ def _start_of_stripped(view: View, place: int) -> int:
     match = _RUN_TOGETHER.match(view.words[place])
     if place and match and len(match.group("local")) < 2:
         return _names_before(view, place)
+    numbered = place > 1 and view.words[place - 1].isdigit() and len(view.words[place - 1]) <= 6
+    if numbered and view.gap(place) == " " and not view.vocabulary.is_plain(view.words[place - 2]):
+        return _names_before(view, place)
     return place
 
 
@@ -185,7 +188,11 @@ def _names_before(view: View, place: int) -> int:
         if word.isdigit():
             if len(word) > 9:
                 break
-        elif view.vocabulary.is_plain(word) or names == 2:
+        elif (
+            names == 2
+            or word in view.vocabulary.fillers
+            or (view.vocabulary.is_plain(word) and (first == place or not view.words[first].isdigit()))
+        ):
             break
         else:
             names += 1

@@ -13,30 +13,32 @@ from sidecar.detection.view import View
 from sidecar.detection.vocabulary import COUNTED, Mention, Strength
 
 RULE: Final = "ids"
-_MOST_FILLERS: Final = 7
-_WORDED: Final = frozenset({"PASSWORD", "USERNAME"})
-_NOT_CODES: Final = frozenset({"PERSON", "EMAIL", COUNTED})
+_MOST_LINKS: Final = 7
+_NOT_CODES: Final = frozenset({"PERSON", "EMAIL", "ORG", COUNTED})
+_NUMBERED: Final = frozenset({"ORDER_ID", "OTHER_ID", "TRACKING_NUMBER"})
+_ALTERNATIVES: Final = frozenset({"or", "and", "oder", "ou", "o"})
 _LEAST_DIGITS: Final = {"PHONE": 5, "CREDIT_CARD": 3, "IBAN": 8, "ADDRESS": 4, "DATE_OF_BIRTH": 4}
 _LONG_NUMBER: Final = 7
-_LINKS: Final = frozenset({"is", "as", "my", "the", "was", "ist", "es", "est"})
+_COPULAS: Final = frozenset({"is", "as", "my", "the", "was", "ist", "es", "est"})
 
 
 def find_named(view: View) -> Iterable[Span]:
     """ "my account number is 4821", "order #A-991", "pin 3100", "4821 is my account number"."""
     for mention in view.mentions:
-        if mention.slot in _NOT_CODES:
+        if mention.slot in _NOT_CODES or not view.has_digit:
             continue
-        ahead = _ahead(view, mention)
-        if ahead is not None:
-            yield ahead
-        elif view.has_digit:
+        code = _ahead(view, mention)
+        if code is None:
             yield from _behind(view, mention)
+            continue
+        yield view.span(code.first, code.last, mention.slot, CONTEXT, RULE)
+        yield from _alternatives(view, code, mention)
 
 
-def _ahead(view: View, mention: Mention) -> Span | None:
-    """Read the value after the words that name it, past at most seven filler words."""
-    place, linked = mention.last, False
-    limit = min(len(view.words), mention.last + _MOST_FILLERS)
+def _ahead(view: View, mention: Mention) -> Code | None:
+    """Read the value after the words that name it, past at most seven linking words."""
+    place = mention.last
+    limit = min(len(view.words), mention.last + _MOST_LINKS)
     while place < limit:
         if place > mention.last and _ends_clause(view.gap(place)):
             return None
@@ -45,13 +47,22 @@ def _ahead(view: View, mention: Mention) -> Span | None:
             continue
         code = read_code(view, place)
         if code is not None:
-            return _named(view, code, mention)
-        word = view.words[place]
-        linked = linked or word in _LINKS or ":" in view.gap(place) or "=" in view.gap(place)
-        if word not in view.vocabulary.fillers:
-            return _worded(view, place, mention, linked)
+            return code if _is_value(view, code, mention) else None
+        if view.words[place] not in view.vocabulary.links:
+            return None
         place += 1
     return None
+
+
+def _alternatives(view: View, code: Code, mention: Mention) -> Iterator[Span]:
+    """ "my pin is 3100 or 7402": what follows "or" and has the same length is of the same kind."""
+    place = code.last
+    while place + 1 < len(view.words) and view.words[place] in _ALTERNATIVES:
+        follower = read_code(view, place + 1)
+        if follower is None or len(follower.compact) != len(code.compact) or is_measure(view, follower):
+            return
+        yield view.span(follower.first, follower.last, mention.slot, CONTEXT, RULE)
+        place = follower.last
 
 
 def _ends_clause(gap: str) -> bool:
@@ -71,14 +82,25 @@ def _is_last_four(view: View, place: int) -> bool:
     )
 
 
-def _named(view: View, code: Code, mention: Mention) -> Span | None:
+def _is_value(view: View, code: Code, mention: Mention) -> bool:
+    """Say whether a code can be what the words before or after it name."""
     if is_measure(view, code) or code.digit_count < _LEAST_DIGITS.get(mention.slot, 1):
-        return None
-    if mention.strength is Strength.WEAK and not _is_code_like(code):
-        return None
-    if mention.strength is Strength.STRONG and len(code.compact) < 2:
-        return None
-    return view.span(code.first, code.last, mention.slot, CONTEXT, RULE)
+        return False
+    if mention.strength is Strength.STRONG:
+        return len(code.compact) >= 2
+    return _is_code_like(code) or _is_short_number(view, code, mention)
+
+
+def _is_short_number(view: View, code: Code, mention: Mention) -> bool:
+    """ "ride 788 please", "order #52": two or three digits right after the noun, with nothing counted after them."""
+    if not code.is_number or len(code.compact) < 2 or mention.slot not in _NUMBERED:
+        return False
+    if "#" in view.gap(code.first):
+        return True
+    ends = (
+        code.last == len(view.words) or view.gap(code.last).strip() or view.words[code.last] in view.vocabulary.common
+    )
+    return code.first == mention.last and len(code.compact) == 3 and bool(ends) and not code.compact.endswith("00")
 
 
 def _is_code_like(code: Code) -> bool:
@@ -88,34 +110,21 @@ def _is_code_like(code: Code) -> bool:
     return len(code.compact) >= 4 and code.digit_count >= 2
 
 
-def _worded(view: View, place: int, mention: Mention, linked: bool) -> Span | None:
-    """A password or user name made of letters, where "is" or ":" links it to its name."""
-    word = view.words[place]
-    if mention.slot not in _WORDED or not linked or view.vocabulary.is_plain(word) or len(word) < 3:
-        return None
-    end = view.ends[place]
-    while end < len(view.lower) and not view.lower[end].isspace() and view.lower[end] not in ",;.\"')":
-        end += 1
-    return Span(view.starts[place], end, mention.slot, CONTEXT, RULE)
-
-
 def _behind(view: View, mention: Mention) -> Iterator[Span]:
     """ "4821 is my account number": a code, then linking words, then what it is."""
     place = mention.first - 1
     while (
         place >= 0
         and mention.first - place <= 4
-        and view.words[place] in _LINKS
+        and view.words[place] in _COPULAS
         and not _ends_clause(view.gap(place + 1))
     ):
         place -= 1
     if place < 0 or place == mention.first - 1 or not any(c.isdigit() for c in view.words[place]):
         return
     code = read_code(view, place)
-    if code is not None and code.last == place + 1:
-        named = _named(view, code, mention)
-        if named is not None:
-            yield named
+    if code is not None and code.last == place + 1 and _is_value(view, code, mention):
+        yield view.span(code.first, code.last, mention.slot, CONTEXT, RULE)
 
 
 def find_lone(view: View, question: Question) -> Iterable[Span]:
@@ -152,7 +161,7 @@ def _lone_score(view: View, code: Code, question: Question) -> float:
 
 
 def _is_alone(view: View, code: Code) -> bool:
-    """Say whether the message holds little but the code: fillers, and at most three other words."""
+    """Say whether the message holds little but the code: fillers, and at most three words that are no everyday ones."""
     others = [
         word
         for place, word in enumerate(view.words)

@@ -68,6 +68,8 @@ PROVIDERS: Final = (
     "gmx",
     "web",
     "rediffmail",
+    "reddifmail",
+    "reddiffmail",
     "rediff",
     "mail",
     "comcast",

@@ -160,3 +160,7 @@ def _passes(check: _Check, compact: str, written: str) -> bool:
             continue
         return True
     return False
+
+
+COUNTRIES: Final = frozenset(row.country for row in NATIONAL_IDS)
+"""ISO 3166-1 codes of the countries whose numbers are checked."""

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass
+from hashlib import sha256
 
+from sidecar.detection.addresses import find_addresses
+from sidecar.detection.catalogue import Catalogue, CatalogueRecognizer
+from sidecar.detection.credentials import find_credentials
+from sidecar.detection.dates import date_ranges, find_dates
 from sidecar.detection.dialogue import find_answers, question_of
 from sidecar.detection.emails import find_emails
+from sidecar.detection.id_grammars import IdGrammar, IdGrammarRule
 from sidecar.detection.ids import find_lone, find_named
-from sidecar.detection.national_ids import NationalIdChecks
+from sidecar.detection.known_values import KnownValueRecognizer
+from sidecar.detection.national_ids import COUNTRIES, NationalIdChecks
 from sidecar.detection.numbers import NumberRules
+from sidecar.detection.phones import is_region
 from sidecar.detection.recognizer import Message, Recognizer
 from sidecar.detection.secret_shapes import find_secrets
 from sidecar.detection.span import Span
 from sidecar.detection.view import Rule, look, to_original
 from sidecar.detection.vocabulary import vocabulary
 from sidecar.detection.web import find_network, find_places, find_urls, find_wallets
+from sidecar.detection.words import LANGUAGES
+from sidecar.errors import ConfigError, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """What a deployment tells the rules. Countries and regions are ISO 3166-1 codes; no ``id_countries`` means all."""
+    """What a deployment tells the rules. Countries and regions are ISO 3166-1 codes; no ``id_countries`` means all.
+
+    ``phone_regions``: whose local numbers are known, the likeliest first. ``languages``: ISO 639-1.
+    """
 
     languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
-    phone_regions: tuple[str, ...] = ("US", "GB", "IN", "DE", "FR", "ES", "IT", "NL", "PL", "PT", "AU")
-    id_countries: frozenset[str] = frozenset()
+    phone_regions: tuple[str, ...] = ("US", "GB", "IN", "DE", "FR", "ES")
+    id_countries: tuple[str, ...] = ()
+    id_grammars: tuple[IdGrammar, ...] = ()
+    catalogue: Catalogue | None = None
+
+    @property
+    def version(self) -> str:
+        """16 hex digits of everything in it, the catalogue's content included (D16)."""
+        grammars = [(g.name, g.label, g.pattern, g.context) for g in self.id_grammars]
+        catalogue = self.catalogue.version if self.catalogue else ""
+        written = json.dumps([self.languages, self.phone_regions, sorted(self.id_countries), grammars, catalogue])
+        return sha256(written.encode()).hexdigest()[:16]
 
 
 class PatternRecognizer:
@@ -33,28 +56,66 @@ class PatternRecognizer:
     name = "rules"
 
     def __init__(self, settings: RuleSettings) -> None:
+        """Raises ``ConfigError`` for languages, regions, countries and patterns that don't exist."""
+        _check(settings)
         self._vocabulary = vocabulary(settings.languages)
-        numbers = NumberRules(settings.phone_regions, NationalIdChecks(settings.id_countries))
+        numbers = NumberRules(settings.phone_regions, NationalIdChecks(frozenset(settings.id_countries)))
         self._rules: tuple[Rule, ...] = (
-            find_emails, find_urls, find_network, find_places, find_wallets, find_secrets, numbers, find_named,
-        )  # fmt: skip
+            find_emails,
+            find_urls,
+            find_network,
+            find_places,
+            find_wallets,
+            find_secrets,
+            find_credentials,
+            find_named,
+            numbers,
+            IdGrammarRule(settings.id_grammars),
+        )
 
     def find(self, message: Message) -> list[Span]:
-        view = look(message, self._vocabulary)
-        if not view.lower or view.lower.isspace():
+        if not message.text or message.text.isspace():
             return []
+        view = look(message, self._vocabulary)
         question = question_of(message, self._vocabulary)
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
-        found.extend(find_answers(view, question))
-        found.extend(find_lone(view, question))
+        found.extend(find_addresses(view, question))
+        dates = list(find_dates(view, question))
+        taken = date_ranges(dates)
+        found.extend(dates)
+        found.extend(span for span in find_answers(view, question) if not _lies_in(span, taken))
+        found.extend(span for span in find_lone(view, question) if not _lies_in(span, taken))
         return sorted(set(to_original(found, view.normalised)))
 
 
 def rule_recognizers(settings: RuleSettings) -> tuple[Recognizer, ...]:
-    """Return the recognizers of these settings."""
-    return (PatternRecognizer(settings),)
+    """Return the recognizers of these settings. Raises ``ConfigError``."""
+    rules: tuple[Recognizer, ...] = (PatternRecognizer(settings), KnownValueRecognizer())
+    return (*rules, CatalogueRecognizer(settings.catalogue)) if settings.catalogue is not None else rules
 
 
-def find_all(recognizers: Iterable[Recognizer], message: Message) -> list[Span]:
-    """Return what all of them find, unresolved."""
-    return sorted(span for recognizer in recognizers for span in recognizer.find(message))
+def _lies_in(span: Span, ranges: list[tuple[int, int]]) -> bool:
+    return any(span.start < end and start < span.end for start, end in ranges)
+
+
+def _check(settings: RuleSettings) -> None:
+    known = ", ".join(sorted(LANGUAGES))
+    problems = [
+        *(
+            Problem("languages", f"{code!r} is not known", f"Use: {known}.")
+            for code in settings.languages
+            if code not in LANGUAGES
+        ),
+        *(
+            Problem("phone_regions", f"{code!r} has no numbering plan", "Use ISO 3166-1 codes such as US or DE.")
+            for code in settings.phone_regions
+            if not is_region(code)
+        ),
+        *(
+            Problem("id_countries", f"no id of {code!r} is known", f"Use: {', '.join(sorted(COUNTRIES))}.")
+            for code in settings.id_countries
+            if code not in COUNTRIES
+        ),
+    ]
+    if problems:
+        raise ConfigError(tuple(problems))

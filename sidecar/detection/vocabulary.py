@@ -81,6 +81,8 @@ class Vocabulary:
     street_heads: PhraseTable = field(repr=False)
     fillers: frozenset[str] = field(repr=False)
     common: frozenset[str] = field(repr=False)
+    links: frozenset[str] = field(repr=False)
+    enumerated: frozenset[str] = field(repr=False)
     units: frozenset[str] = field(repr=False)
     digits: dict[str, str] = field(repr=False)
     months: frozenset[str] = field(repr=False)
@@ -115,6 +117,8 @@ def vocabulary(languages: tuple[str, ...]) -> Vocabulary:
         street_heads=phrases("street_heads"),
         fillers=union("fillers"),
         common=union("common"),
+        links=union("links"),
+        enumerated=union("enumerated"),
         units=union("units"),
         digits={word: value for table in reversed(tables) for word, value in table.digits.items()},
         months=union("months"),

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidecar.detection.words.table import LanguageWords
+from sidecar.detection.words.table import LanguageWords, phrases_in, words_in
 
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-def _phrases(text: str) -> tuple[str, ...]:
-    return tuple(phrase.strip() for phrase in text.split(",") if phrase.strip())
-
-
-_STREETS: Final = _words(
+_STREETS: Final = words_in(
     "street st avenue ave av road rd lane ln drive dr boulevard blvd court ct place pl terrace ter way circle cir "
     "highway hwy parkway pkwy square sq trail trl alley crescent cres close grove gardens mews row walk rise turnpike "
     "tpke plaza plz loop pike expressway expy crossing xing route rte broadway cove glen ridge hollow crossings nagar"
 )
-_REGIONS: Final = _phrases(
+_REGIONS: Final = phrases_in(
     "al, ak, az, ar, ca, co, ct, de, fl, ga, hi, id, il, in, ia, ks, ky, la, me, md, ma, mi, mn, ms, mo, mt, ne, "
     "nv, nh, nj, "
     "nm, ny, nc, nd, oh, ok, or, pa, ri, sc, sd, tn, tx, ut, vt, va, wa, wv, wi, wy, dc, pr, alabama, alaska, arizona, "
@@ -34,87 +25,98 @@ _REGIONS: Final = _phrases(
 
 ENGLISH: Final = LanguageWords(
     nouns={
-        "ACCOUNT_ID": _phrases(
+        "ACCOUNT_ID": phrases_in(
             "account, acct, acc, ac, a c, customer, client, member, membership, subscriber, loyalty, frequent flyer, "
             "bank account, savings account, checking account, savings, checking, routing, sort, rewards, patient, "
             "utility account"
         ),
-        "ORDER_ID": _phrases(
+        "ORDER_ID": phrases_in(
             "order, booking, confirmation, reservation, booking confirmation, purchase order, purchase, ride, invoice, "
             "receipt, transaction, itinerary, record, record locator, quote, rental, delivery, return, rma"
         ),
-        "TRACKING_NUMBER": _phrases("tracking, shipment, parcel, package, consignment, waybill, awb, airway bill"),
-        "OTHER_ID": _phrases(
+        "TRACKING_NUMBER": phrases_in("tracking, shipment, parcel, package, consignment, waybill, awb, airway bill"),
+        "OTHER_ID": phrases_in(
             "policy, claim, case, ticket, reference, ref, serial, contract, employee, student, staff, registration, "
             "medical record, incident, complaint, request, file, job, device, meter, application, support ticket, "
             "enrollment, voucher, gift card, driver license, drivers license, driving licence"
         ),
-        "NATIONAL_ID": _phrases(
+        "NATIONAL_ID": phrases_in(
             "social security, national insurance, tax, taxpayer, national id, identity card, social, nhs, vat, "
             "aadhaar, pan card"
         ),
-        "PASSPORT": _phrases("passport"),
-        "CREDIT_CARD": _phrases("credit card, card, debit card, credit, visa, mastercard, amex, cc, bank card"),
-        "PHONE": _phrases(
+        "PASSPORT": phrases_in("passport"),
+        "CREDIT_CARD": phrases_in("credit card, card, debit card, credit, visa, mastercard, amex, cc, bank card"),
+        "PHONE": phrases_in(
             "phone, telephone, tel, mobile, cell, cell phone, cellphone, contact, mob, callback, whatsapp, fax, "
             "ph, home phone, "
             "work phone, landline"
         ),
-        "ADDRESS": _phrases("zip, postal, post, house, street, apartment"),
-        "VEHICLE_PLATE": _phrases(
-            "license plate, licence plate, number plate, plate, registration plate, vehicle registration"
+        "ADDRESS": phrases_in("zip, postal, post, house, street, apartment"),
+        "VEHICLE_PLATE": phrases_in(
+            "license plate, licence plate, number plate, plate, registration plate, vehicle registration, license, "
+            "licence"
         ),
-        "IBAN": _phrases("iban"),
-        "PASSWORD": _phrases("pin, access, security, passcode, otp, verification, unlock, secret"),
+        "IBAN": phrases_in("iban"),
+        "PASSWORD": phrases_in("pin, access, security, passcode, otp, verification, unlock"),
     },
-    number_words=_words(
+    number_words=words_in(
         "number numbers no num nr nbr nos id ids code # no. numer nmber numbr identifier locator digits"
     ),
     names={
-        "ACCOUNT_ID": _phrases("accountnumber, acctno, user account id"),
-        "ORDER_ID": _phrases("pnr, po number, ordernumber, order id"),
-        "OTHER_ID": _phrases("imei, vin, esn, iccid, meid, my id, the id, id number, id no"),
-        "NATIONAL_ID": _phrases(
+        "ACCOUNT_ID": phrases_in("accountnumber, acctno, user account id"),
+        "ORDER_ID": phrases_in("pnr, po number, ordernumber, order id"),
+        "OTHER_ID": phrases_in("imei, vin, esn, iccid, meid, my id, the id, id number, id no, id"),
+        "NATIONAL_ID": phrases_in(
             "ssn, ss, s s n, social security number, nino, itin, ein, tin, sin number, social insurance number"
         ),
-        "CREDIT_CARD": _phrases("cvv, cvc, card ending in, card ending with, card ending"),
-        "PHONE": _phrases(
+        "CREDIT_CARD": phrases_in("cvv, cvc, card ending in, card ending with, card ending"),
+        "PHONE": phrases_in(
             "phone number, my number is, call me at, call me on, reach me at, reach me on, text me at, number to "
             "reach you, "
             "number to call, best number, contact details, call back number"
         ),
-        "EMAIL": _phrases("email, e mail, email address, e mail address, mail id, email id, mail address, emailid"),
-        "ADDRESS": _phrases(
+        "EMAIL": phrases_in("email, e mail, email address, e mail address, mail id, email id, mail address, emailid"),
+        "ADDRESS": phrases_in(
             "zip, zip code, zipcode, postcode, post code, postal code, pincode, pin code, address, street address, "
             "home address, "
             "shipping address, billing address, delivery address, mailing address, where do you live, where should "
             "we send, "
             "where are we delivering, deliver to, area code no, ship to"
         ),
-        "DATE_OF_BIRTH": _phrases(
+        "DATE_OF_BIRTH": phrases_in(
             "date of birth, dob, birth date, birthdate, birthday, born, d o b, when were you born"
         ),
-        "PASSWORD": _phrases(
+        "PASSWORD": phrases_in(
             "password, passcode, pass code, pwd, pswd, passwd, passphrase, pin, pin number, otp, one time password, "
             "onetime password, access code, security code, secret word, security answer, passowrd, pasword, paswd, "
             "enter the code, verification code, memorable word, name of your first pet, name of the pet, pets name, "
             "pet s name, first pet, childhood pet, pet as a child"
         ),
-        "USERNAME": _phrases(
+        "USERNAME": phrases_in(
             "username, user name, user id, userid, login, login id, login name, screen name, handle, usrname, "
             "logon, gamertag, "
             "twitter handle, instagram"
         ),
-        "PERSON": _phrases(
+        "PERSON": phrases_in(
             "name, full name, last name, first name, surname, family name, given name, your name, maiden name, "
             "lastname, "
-            "firstname, who am i speaking with, who am i talking to, whom am i speaking, name on the account, name "
+            "firstname, name of the host, name of the customer, name of the account holder, name of the person, "
+            "name of the patient, "
+            "name of the passenger, name of the guest, who am i speaking with, who am i talking to, whom am i "
+            "speaking, name on the account, name "
             "on the card, "
             "middle name, who is this, name please, middle initial"
         ),
-        "IBAN": _phrases("iban"),
+        "IBAN": phrases_in("iban"),
+        "ORG": phrases_in(
+            "company name, hotel name, restaurant name, brand name, product name, venue name, business name, store "
+            "name, "
+            "school name, event name, city name, street name, name of the, name of your, model name, bank name, "
+            "file name"
+        ),
+        "VEHICLE_PLATE": phrases_in("license plate is, licence plate is"),
     },
-    counted=_phrases(
+    counted=phrases_in(
         "how many, how much, how long, how old, how far, how often, what time, what size, what price, what "
         "quantity, quantity, "
         "what year, which year, model year, budget, amount, price, cost, what floor, which floor, temperature, "
@@ -123,12 +125,12 @@ ENGLISH: Final = LanguageWords(
         "number of bedrooms, party size, which plan, what speed, data plan, guests, what model, which model, "
         "bedrooms, bedroom"
     ),
-    requests=_phrases(
+    requests=phrases_in(
         "what, whats, may i, can i, could i, can you, could you, would you, please, provide, enter, give, tell, "
         "need, confirm, "
         "verify, share, type, send, have, your, know, which, is it, spell"
     ),
-    fillers=_words(
+    fillers=words_in(
         "is was are its it s the a an my our of this that as be would will should number no num nr id code and "
         "also so please "
         "ok okay yes yeah yep yea ya sure hi hello hey well um uh uhh umm oh ah right here hers his her sorry "
@@ -141,7 +143,7 @@ ENGLISH: Final = LanguageWords(
         "only ma'am "
         "mam sir maam dear again same like have has got"
     ),
-    common=_words(
+    common=words_in(
         "yes no yeah yep nope nah ok okay sure thanks thank you thx ty please hi hello hey hai bye goodbye good "
         "morning "
         "evening afternoon night fine great perfect cool nice awesome correct right wrong sorry what who why when "
@@ -166,6 +168,8 @@ ENGLISH: Final = LanguageWords(
         "savings statement balance transfer change update cancel close open send receive lost stolen report fraud nope "
         "absolutely definitely certainly alright gotcha hmm hm um uh oh ah wow lol haha ha yup ya yea u r ur pls plz k "
         "because since until before after during while up down out off back away again once done finished complete "
+        "don t ll ve re didn doesn isn wasn couldn wouldn haven hasn ain aren won shouldn either maybe easy room "
+        "food gate "
         "anything something everything someone anyone everyone nobody somebody else enough many much few lot lots "
         "has have had having been being were let lets let's it's i'm i'll i've i'd that's what's there's he she "
         "they them "
@@ -179,7 +183,29 @@ ENGLISH: Final = LanguageWords(
         "skip stop start continue proceed repeat online store app website page link mail text message chat live "
         "speak talk"
     ),
-    units=_words(
+    links=words_in(
+        "is was are were its it s the a my our your of this that as be would will should number no num nr nbr id "
+        "code ends "
+        "ending end with in last first digits digit full correct here also and actually either maybe might could "
+        "think uh um "
+        "uhh uhhh uhhhh believe yes for on file currently now changed new old old both following equals so just try"
+    ),
+    enumerated=words_in(
+        "room rooms floor model question page gate terminal flight route bus train section chapter version size "
+        "level grade class "
+        "part top step option windows iphone galaxy ps xbox playstation channel episode season food hotel shopping "
+        "travel "
+        "boarding meals lunch dinner total amount sum price costs cost budget balance credits seat row table item "
+        "items "
+        "score points grand version build release kernel python java usb hdmi wifi series chapter verse psalm "
+        "article day "
+        "year area unit suite apt apartment ext extension up under below above over around about than least most only "
+        "transfer pay paid spend spent worth save charged withdraw deposit deposited withdrew charge bought sold "
+        "another"
+    ),
+    units=words_in(
+        "aed sar chf sek nok dkk pln czk huf jpy cny aud cad nzd sgd hkd zar brl mxn thb php idr myr egp ngn kes "
+        "pkr lkr bdt "
         "am pm gb mb tb kb kg g mg lb lbs oz ml l cm mm m km mi ft inch inches in mph kmh percent dollars dollar "
         "usd eur euro "
         "euros pounds gbp bucks cents rs inr rupees credits points minutes minute min mins hours hour hrs hr "
@@ -230,16 +256,16 @@ ENGLISH: Final = LanguageWords(
         "triple": "x3",
         "hundred": "00",
     },
-    months=_words(
+    months=words_in(
         "january february march april may june july august september october november december jan feb mar apr jun "
         "jul aug "
         "sep sept oct nov dec"
     ),
-    birth=_phrases("born, dob, date of birth, birth date, birthdate, birthday, d o b, birth"),
+    birth=phrases_in("born, dob, date of birth, birth date, birthdate, birthday, d o b, birth"),
     streets=_STREETS,
-    street_units=_words("apt apartment unit suite ste floor fl flat room rm bldg building lot level #"),
+    street_units=words_in("apt apartment unit suite ste floor fl flat room rm bldg building lot level #"),
     regions=_REGIONS,
     at_words=("at",),
     dot_words=("dot", "period", "point"),
-    introductions=_phrases("my name is, i am, im, i m, this is, name is, call me, name"),
+    introductions=phrases_in("my name is, i am, im, i m, this is, name is, call me, name"),
 )

@@ -16,6 +16,8 @@ class LanguageWords:
     ``nouns``: entity type → what numbers of that type are called, weak alone ("order"): followed by one of
     ``number_words`` they name an identifier ("order number").
     ``names``: entity type → phrases that name it without help ("ssn").
+    ``links``: words that may stand between such a phrase and its value ("is", "ending", "in").
+    ``enumerated``: words whose number is no identifier ("room 450", "model 3000", "question 4").
     ``counted``: phrases of questions whose numeric answers are no identifiers ("how many").
     """
 
@@ -26,6 +28,8 @@ class LanguageWords:
     requests: Phrases = ()
     fillers: Phrases = ()
     common: Phrases = ()
+    links: Phrases = ()
+    enumerated: Phrases = ()
     units: Phrases = ()
     digits: Mapping[str, str] = field(default_factory=dict)
     months: Phrases = ()
@@ -38,3 +42,13 @@ class LanguageWords:
     at_words: Phrases = ()
     dot_words: Phrases = ()
     introductions: Phrases = ()
+
+
+def words_in(text: str) -> Phrases:
+    """Return the words of a text, for tables that would be unreadable with a quote around each."""
+    return tuple(text.split())
+
+
+def phrases_in(text: str) -> Phrases:
+    """Return the phrases of a text, which commas separate."""
+    return tuple(phrase.strip() for phrase in text.split(",") if phrase.strip())

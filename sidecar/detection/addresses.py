@@ -1,0 +1,255 @@
+"""Street addresses by grammar: US, UK and EU shapes, in any case, with or without punctuation (D4). Pure.
+
+An address is grown from an anchor (a street type, a postcode, a PO box) word by word, with every step bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sidecar.detection.dialogue import Question
+from sidecar.detection.scores import DIALOGUE, GRAMMAR, STRONG_GRAMMAR
+from sidecar.detection.span import Span
+from sidecar.detection.view import View
+from sidecar.detection.words.table import words_in
+
+RULE: Final = "address"
+_HOUSE: Final = re.compile(r"[0-9]{1,6}[a-z]?")
+_ZIP: Final = re.compile(r"[0-9]{4,6}")
+_ORDINAL: Final = re.compile(r"[0-9]{1,3}(?:st|nd|rd|th)")
+_UK: Final = re.compile(r"(?<![a-z0-9])[a-z]{1,2}[0-9][a-z0-9]?\s?[0-9][abd-hjlnp-uw-z]{2}(?![a-z0-9])")
+_CANADA: Final = re.compile(
+    r"(?<![a-z0-9])[abceghj-nprstvxy][0-9][abceghj-nprstv-z]\s?-?[0-9][abceghj-nprstv-z][0-9](?![a-z0-9])"
+)
+_NETHERLANDS: Final = re.compile(
+    r"(?<![a-z0-9])[1-9][0-9]{3}\s?(?!sa|sd|ss|am|pm|gb|mb|kg|km|cm|mm|rs|ft|lb)[a-z]{2}(?![a-z0-9])"
+)
+_BOX: Final = re.compile(
+    r"(?<![a-z0-9])(?:p\.?\s?o\.?\s?box|postfach|apartado|boite postale|postbus)\s{0,2}#?[0-9]{1,6}"
+)
+_DIRECTIONS: Final = frozenset(
+    words_in("n s e w ne nw se sw north south east west northeast northwest southeast southwest")
+)
+_WEAK_STREETS: Final = frozenset(
+    words_in(
+        "way place pl court ct drive close square circle row walk rise loop crossing grove gardens ridge av st dr "
+        "route rte cove hollow "
+        "glen terrace trail alley highway pike plaza crossings"
+    )
+)
+"""Street types that are everyday words: they need a house number close before them."""
+_MOST_STREET_WORDS: Final = 5
+_MOST_TOWN_WORDS: Final = 5
+_SEPARATORS: Final = frozenset(
+    {" ", ", ", ",", "  ", ". ", "\n", ",\n", "-", " - ", " #", ", #", " ,", ".", "'", "' ", "/"}
+)
+
+
+_REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", "oh"})
+
+
+_REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", "oh"})
+
+
+def find_addresses(view: View, question: Question) -> Iterable[Span]:
+    yield from _streets(view)
+    yield from _corners(view)
+    if view.has_digit:
+        yield from _postcodes(view, question)
+
+
+def _streets(view: View) -> Iterator[Span]:
+    reached = 0
+    for place, word in enumerate(view.words):
+        if place < reached:
+            continue
+        first, last = _street_at(view, place, word)
+        if last <= first:
+            continue
+        end, full = _tail(view, last)
+        reached = end
+        yield view.span(first, end, "ADDRESS", STRONG_GRAMMAR if full else GRAMMAR, RULE)
+
+
+def _street_at(view: View, place: int, word: str) -> tuple[int, int]:
+    """Return the words of the street whose type stands at ``place``; an empty range where there is none."""
+    vocabulary = view.vocabulary
+    if word in vocabulary.streets:
+        house = _house_before(view, place)
+        return (house, _after_type(view, place)) if house is not None else (place, place)
+    ending = next((e for e in vocabulary.street_endings if word.endswith(e)), None)
+    if ending is not None and place + 1 < len(view.words) and _HOUSE.fullmatch(view.words[place + 1]):
+        if len(word) > len(ending) + 2 or (word == ending and place and ending in {"strasse", "str", "straat"}):
+            return (place if word != ending else place - 1), place + 2
+        return place, place
+    mention = next(iter(vocabulary.street_heads.find(view.words[place : place + 2])), None)
+    if mention is not None and mention.first == 0:
+        return _headed(view, place, place + mention.last)
+    return place, place
+
+
+def _house_before(view: View, street_type: int) -> int | None:
+    """Step back from a street type to its house number over at most five words of the street's name."""
+    place = street_type - 1
+    named = 0
+    while place >= 0 and named <= _MOST_STREET_WORDS:
+        word = view.words[place]
+        if view.gap(place + 1) not in _SEPARATORS:
+            return None
+        if _HOUSE.fullmatch(word) and not (
+            place + 1 < street_type and view.words[place + 1] in {"st", "nd", "rd", "th"}
+        ):
+            if named == 0 and street_type + 1 < len(view.words) and view.words[street_type] in _WEAK_STREETS:
+                return None
+            return place if named or word[0] != "0" else None
+        if _stops_street(view, word, named, street_type):
+            return None
+        named += 1
+        place -= 1
+    return None
+
+
+def _stops_street(view: View, word: str, named: int, street_type: int) -> bool:
+    if _ORDINAL.fullmatch(word) or word in _DIRECTIONS or word in {"st", "nd", "rd", "th", "la", "de", "new", "old"}:
+        return False
+    if word in view.vocabulary.units and len(word) < 4:
+        return True
+    weak = view.words[street_type] in _WEAK_STREETS
+    return (word in view.vocabulary.fillers and named < 4) or (weak and view.vocabulary.is_plain(word))
+
+
+def _after_type(view: View, place: int) -> int:
+    """Take in further types and a direction after the street type: "park avenue street", "main st ne"."""
+    last = place + 1
+    while last < len(view.words) and last - place < 3 and view.gap(last) in _SEPARATORS:
+        if view.words[last] not in view.vocabulary.streets and view.words[last] not in _DIRECTIONS:
+            break
+        last += 1
+    return last
+
+
+def _headed(view: View, place: int, name: int) -> tuple[int, int]:
+    """ "rue de la paix 12", "12 rue de la paix", "calle mayor 5", "via roma 3": the type comes first."""
+    words = view.words
+    house = place - 1 if place and _HOUSE.fullmatch(words[place - 1]) else None
+    for last in range(name + 1, min(name + 6, len(words) + 1)):
+        if last < len(words) and _HOUSE.fullmatch(words[last]) and view.gap(last) in {" ", ", ", ",", " nº "}:
+            return place, last + 1
+    if house is None or name >= len(words):
+        return place, place
+    last = name
+    while last < len(words) and last - name < 4 and view.gap(last) in {" ", "'", "-"}:
+        last += 1
+        if words[last - 1] not in {
+            "de",
+            "la",
+            "du",
+            "des",
+            "le",
+            "les",
+            "l",
+            "d",
+            "del",
+            "della",
+            "dei",
+            "das",
+            "dos",
+            "do",
+            "da",
+        }:
+            break
+    return house, last
+
+
+def _tail(view: View, last: int) -> tuple[int, bool]:
+    """Grow an address past its street: unit, town, region, postcode. Full if it reached a region or postcode."""
+    words = view.words
+    place = _units(view, last)
+    end = place
+    full = False
+    look = place
+    while look < len(words) and look - place <= _MOST_TOWN_WORDS and view.gap(look) in _SEPARATORS:
+        region = _region_at(view, look)
+        if region:
+            look += region
+            end, full = look, True
+            continue
+        if _ZIP.fullmatch(words[look]) and (look - place > 0 or len(words[look]) == 5):
+            look += 1
+            end, full = look, True
+            continue
+        if view.vocabulary.is_plain(words[look]) and words[look] not in {
+            "new",
+            "north",
+            "south",
+            "east",
+            "west",
+            "city",
+        }:
+            break
+        look += 1
+    if not full and look == len(words) and look - place <= 3:
+        end = look
+    return end, full
+
+
+def _region_at(view: View, place: int) -> int:
+    mention = next(iter(view.vocabulary.regions.find(view.words[place : place + 2])), None)
+    return mention.last if mention is not None and mention.first == 0 else 0
+
+
+def _units(view: View, place: int) -> int:
+    """ "apt 3b", "suite 200", "# 5", "2nd floor"."""
+    words = view.words
+    while place < len(words):
+        if "#" in view.gap(place) and _HOUSE.fullmatch(words[place]):
+            place += 1
+        elif (
+            words[place] in view.vocabulary.street_units and place + 1 < len(words) and len(words[place + 1]) <= 5
+        ) or (_ORDINAL.fullmatch(words[place]) and words[place + 1 : place + 2] in (("floor",), ("fl",))):
+            place += 2
+        else:
+            break
+    return place
+
+
+def _corners(view: View) -> Iterator[Span]:
+    """ "5th and main", "corner of oak and 3rd": two streets that cross, at least one of them numbered."""
+    words = view.words
+    for place in range(1, len(words) - 1):
+        if words[place] not in {"and", "n"} or view.gap(place) != " " or view.gap(place + 1) not in {" ", " & "}:
+            continue
+        if (_ORDINAL.fullmatch(words[place - 1]) and not _is_dated(view, place + 1)) or (
+            _ORDINAL.fullmatch(words[place + 1]) and not view.vocabulary.is_plain(words[place - 1])
+        ):
+            yield view.span(place - 1, place + 2, "ADDRESS", GRAMMAR, RULE)
+
+
+def _is_dated(view: View, place: int) -> bool:
+    word = view.words[place]
+    return bool(_ORDINAL.fullmatch(word)) or view.vocabulary.is_plain(word) or word in view.vocabulary.months
+
+
+def _postcodes(view: View, question: Question) -> Iterator[Span]:
+    for match in _BOX.finditer(view.lower):
+        yield Span(*match.span(), "ADDRESS", STRONG_GRAMMAR, RULE)
+    for pattern in (_UK, _CANADA):
+        for match in pattern.finditer(view.lower):
+            yield Span(*match.span(), "ADDRESS", GRAMMAR, RULE)
+    if "ADDRESS" in question.slots:
+        for match in _NETHERLANDS.finditer(view.lower):
+            yield Span(*match.span(), "ADDRESS", DIALOGUE, RULE)
+    yield from _towns(view)
+
+
+def _towns(view: View) -> Iterator[Span]:
+    """ "springfield il 62704", "berlin 10115" at the end of "new address …": a region and a postcode after it."""
+    words = view.words
+    for place in range(1, len(words)):
+        region, code = words[place - 1], words[place]
+        if len(code) != 5 or not code.isdigit() or len(region) != 2 or region in _REGIONS_THAT_ARE_WORDS:
+            continue
+        if _region_at(view, place - 1) == 1 and view.gap(place) in {" ", ", "}:
+            yield view.span(place - 1, place + 1, "ADDRESS", GRAMMAR, RULE)

@@ -1,0 +1,55 @@
+"""English words that are names too, or that a name field may hold by accident. Pure data.
+
+A known name that is one of these is masked alone only where it is written like a name, or is all of a message (D11).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidecar.detection.words.table import words_in
+
+EVERYDAY: Final = frozenset(
+    words_in(
+        "may will mark rose hope grace summer autumn winter spring art bill june april august march young long "
+        "short strong "
+        "white black brown green gray grey blue gold silver king queen prince price rich poor best good day night "
+        "hill lake "
+        "field wood woods forest rivers river stone rock sand beach wells bush rain snow sunny storm ray dawn eve "
+        "star moon "
+        "joy faith charity patience precious angel heaven christian pope bishop church law case power love loving "
+        "swift "
+        "chance chase hunter fisher cook baker butler carter taylor mason miller smith page book sharp small "
+        "little large "
+        "big low high wise smart noble frank ernest earnest pat bob rob nick jack dean dale glen cliff drew sue "
+        "mike dick "
+        "peg penny bucks cash rusty sandy sunday monday friday major minor general guy buddy max min iris lily "
+        "violet daisy "
+        "ivy olive ginger pepper basil rosemary sage amber ruby pearl crystal jade jasmine melody harmony carol "
+        "bell ring "
+        "the and for you not but can could would should has had have was were this that with from they she him her "
+        "his its "
+        "one two three four five six seven eight nine ten new old yes no ok okay hi hello hey thanks thank please "
+        "sorry sir "
+        "order name phone email address account number help need want like get got give make take see know think "
+        "time week "
+        "month year home house work office company customer agent service card money payment city state street "
+        "road avenue "
+        "an my me we us our your it is are be am do did go up in on at by to of or if so as all any out now how "
+        "who why what "
+        "when where which great fine nice cool perfect right wrong same other more most less few many much done "
+        "gone north "
+        "south east west bank park place court land ford banks parks banner singer potter porter parker cooper "
+        "turner walker "
+        "gardner archer piper rider ryder marshal marshall sergeant earl duke knight pilgrim monk abbey close "
+        "holiday merry "
+        "gay happy bright moody stern savage wild wolf fox bear bird crane drake finch hawk lamb lyon swan wren "
+        "bass pike "
+        "trout roach salmon berry plum cherry apple lemon peach honey candy sugar brandy sherry kitty misty stormy "
+        "windy "
+        "china india paris london jordan israel chad georgia carolina virginia dakota austin dallas houston "
+        "madison lincoln "
+        "washington jackson brooklyn chelsea sydney florence vienna victoria regina alma mercedes porsche lexus "
+        "royce bentley"
+    )
+)
