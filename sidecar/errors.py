@@ -108,6 +108,7 @@ class DetectionFailed(SidecarError):
     def __init__(self, fault: DetectionFault, detail: str = "") -> None:
         super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
         self.fault = fault
+        self.detail = detail
 
 
 class StoreUnavailable(SidecarError):

@@ -30,6 +30,7 @@ PURE_MODULES = {
 EDGES_AMONG_PURE = {
     "sidecar.detection.executor",
     "sidecar.detection.worker",
+    "sidecar.detection.worker_process",
     "sidecar.detection.ner",
     "sidecar.detection.assembly",
 }
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "audit": set(),
     "cli": {"app", "audit", "config", "demo", "detection", "erasure", "redaction", "stores", "tls", "training"},
-    "config": {"detection", "redaction", "payloads", "proxy", "targets"},
+    "config": {"detection", "redaction", "proxy", "tls"},
     "demo": {"tls"},
     "detection": set(),
     "erasure": {"admin", "audit", "stores", "targets"},

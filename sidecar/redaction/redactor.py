@@ -1,27 +1,18 @@
-"""From messages to redacted messages: detect, choose by policy, link, replace, and look once more.
-
-The straight line through this part. All steps but the first and the numbering are pure functions of their own modules.
-"""
+"""From messages to redacted messages: detect, then replace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Protocol
 
 from sidecar.detection.recognizer import Message
-from sidecar.detection.resolve import resolve, subtract
 from sidecar.detection.span import Span
-from sidecar.errors import DetectionFailed, DetectionFault
 from sidecar.keys import Pseudonymizer
-from sidecar.redaction.last_look import Values, residuals, values_of
-from sidecar.redaction.linking import ask_for, full_name, scope_key
-from sidecar.redaction.operators import acted_on, replacement
-from sidecar.redaction.placeholder import Literal, literals
-from sidecar.redaction.policy import Operator, Policy
-from sidecar.redaction.propagate import propagate
-from sidecar.redaction.redact import Edit, apply_edits
-from sidecar.redaction.scope import Ask, PlaceholderStore
+from sidecar.redaction.policy import Policy
+from sidecar.redaction.replacer import Redacted, Replacer
+from sidecar.redaction.scope import PlaceholderStore
+
+__all__ = ["Detection", "Redacted", "Redactor"]
 
 
 class Detection(Protocol):
@@ -31,38 +22,6 @@ class Detection(Protocol):
     def version(self) -> str: ...
 
     async def detect(self, messages: Sequence[Message]) -> list[tuple[Span, ...]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Redacted:
-    """One redacted message.
-
-    ``spans``: what was replaced, as places in the input, sorted and disjoint. ``places``: where each replacement
-    stands in ``text``, in the same order, so that offsets can be translated either way (X6). ``residuals``: how many
-    of the spans only the last look found (D21).
-    """
-
-    text: str = field(repr=False)
-    spans: tuple[Span, ...]
-    residuals: int
-    places: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """One message on its way: what will be replaced in it, and which placeholders it held already."""
-
-    message: Message = field(repr=False)
-    literals: tuple[Literal, ...]
-    spans: tuple[Span, ...]
-
-    def with_spans(self, more: Iterable[Span], policy: Policy) -> _Draft:
-        """Add spans that the policy acts on, around the literal placeholders (D20)."""
-        held = [(literal.start, literal.end) for literal in self.literals]
-        apart = subtract(self.message.text, (span for span in more if acted_on(policy, span)), held)
-        if not apart:
-            return self
-        return _Draft(self.message, self.literals, resolve(self.message.text, [*self.spans, *apart]))
 
 
 class Redactor:
@@ -76,9 +35,7 @@ class Redactor:
         operator_keys: Pseudonymizer,
     ) -> None:
         self._detection = detection
-        self._store = store
-        self._placeholder_keys = placeholder_keys
-        self._operator_keys = operator_keys
+        self._replacer = Replacer(store, placeholder_keys, operator_keys)
 
     @property
     def detector_version(self) -> str:
@@ -90,81 +47,4 @@ class Redactor:
 
         Raises ``DetectionFailed`` or ``StoreUnavailable``; there is no partial answer.
         """
-        return await self.replace(scope, messages, await self._detection.detect(messages), policy)
-
-    async def replace(
-        self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy
-    ) -> list[Redacted]:
-        """Do what ``redact`` does after detection."""
-        if len(found) != len(messages):
-            raise DetectionFailed(DetectionFault.INVALID, "not one answer for each message")
-        drafts = [
-            _Draft(message, tuple(literals(message.text)), ()).with_spans(spans, policy)
-            for message, spans in zip(messages, found, strict=True)
-        ]
-        followed = propagate([message.text for message in messages], [draft.spans for draft in drafts])
-        drafts = [draft.with_spans(more, policy) for draft, more in zip(drafts, followed, strict=True)]
-        first = await self._render(scope, drafts, policy)
-        values = values_of(messages, [draft.spans for draft in drafts])
-        looked = [_look(draft, one, values, policy) for draft, one in zip(drafts, first, strict=True)]
-        if not any(looked):
-            return first
-        drafts = [draft.with_spans(more, policy) for draft, more in zip(drafts, looked, strict=True)]
-        final = await self._render(scope, drafts, policy)
-        counts = map(len, looked)
-        return [Redacted(one.text, one.spans, n, one.places) for one, n in zip(final, counts, strict=True)]
-
-    async def _render(self, scope: str, drafts: Sequence[_Draft], policy: Policy) -> list[Redacted]:
-        asked = [[self._ask(draft.message, span, policy) for span in draft.spans] for draft in drafts]
-        asks = [ask for row in asked for ask in row if ask is not None]
-        numbers = iter(await self._numbers(scope, asks, drafts))
-        return [
-            self._edited(draft, [None if ask is None else next(numbers) for ask in row], policy)
-            for draft, row in zip(drafts, asked, strict=True)
-        ]
-
-    async def _numbers(self, scope: str, asks: Sequence[Ask], drafts: Sequence[_Draft]) -> list[int]:
-        held = (literal for draft in drafts for literal in draft.literals)
-        reserved = dict.fromkeys((literal.label, literal.number) for literal in held if literal.number is not None)
-        if not asks and not reserved:
-            return []
-        return await self._store.assign(scope_key(scope, self._placeholder_keys), asks, list(reserved))
-
-    def _ask(self, message: Message, span: Span, policy: Policy) -> Ask | None:
-        """Return the ask for a span that gets a number; a short form of a known name asks by the whole name."""
-        if policy.for_type(span.label).operator is not Operator.REPLACE:
-            return None
-        value = message.text[span.start : span.end]
-        if span.label == "PERSON" and message.known:
-            value = full_name(value, (known.value for known in message.known if known.label == "PERSON"))
-        return ask_for(span.label, value, self._placeholder_keys)
-
-    def _edited(self, draft: _Draft, numbers: Sequence[int | None], policy: Policy) -> Redacted:
-        text = draft.message.text
-        edits = []
-        for span, number in zip(draft.spans, numbers, strict=True):
-            value = text[span.start : span.end]
-            new = replacement(span.label, value, policy.for_type(span.label), number, self._operator_keys)
-            edits.append(Edit(span.start, span.end, new))
-        redacted, places = apply_edits(text, edits)
-        return Redacted(redacted, draft.spans, 0, places)
-
-
-def _look(draft: _Draft, redacted: Redacted, values: Values, policy: Policy) -> list[Span]:
-    """Return what still stands in the redacted text and should not, as places in the input."""
-    hits = [hit for hit in residuals(redacted.text, values) if acted_on(policy, hit)]
-    if not hits:
-        return []
-    held = [*redacted.places, *((literal.start, literal.end) for literal in literals(redacted.text))]
-    apart = subtract(redacted.text, resolve(redacted.text, hits), sorted(set(held)))
-    return [_moved(hit, draft.spans, redacted.places) for hit in apart]
-
-
-def _moved(hit: Span, spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> Span:
-    """Translate a span of the output that lies between replacements into a span of the input."""
-    shift = 0
-    for span, (_, end) in zip(spans, places, strict=True):
-        if end > hit.start:
-            break
-        shift = span.end - end
-    return Span(hit.start + shift, hit.end + shift, hit.label, hit.score, hit.recognizer)
+        return await self._replacer.replace(scope, messages, await self._detection.detect(messages), policy)
