@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from sidecar.app import serve
+from sidecar.app.running import serve
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

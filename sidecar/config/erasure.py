@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sidecar.config.scalars import Name, Section
+from sidecar.config.traffic import UpstreamTlsConfig
 
 
-class HttpSuccessConfig(Section):
-    """What an answer must look like to count."""
+class SecretConfig(Section):
+    """Where a header's secret comes from; ``prefix`` goes before it, e.g. ``"Bearer "``."""
 
-    status: Annotated[tuple[int, ...], Field(min_length=1)] = (200, 202, 204)
-    pointer: str | None = None
-    at_least: int | None = None
-    equals: Any = None
+    env: str | None = None
+    file: Path | None = None
+    prefix: str = ""
 
-
-class HttpCallConfig(Section):
-    """One templated call to a target."""
-
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    url: str
-    body: Any = None
-    success: HttpSuccessConfig = HttpSuccessConfig()
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretConfig:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give exactly one of env and file")
+        return self
 
 
 class ErasureTargetConfig(Section):
-    """A system that personal data must be deleted from, and how one sees that it is gone."""
+    """A system that personal data must be deleted from, and how one sees that it is gone. See docs/erasure.md.
+
+    ``delete`` and ``verify`` are read by the target's own parser, which knows their keys.
+    """
 
     name: Name
     type: Literal["http"]
+    headers: dict[str, SecretConfig] = Field(default_factory=dict)
+    tls: UpstreamTlsConfig = UpstreamTlsConfig()
     delete: dict[str, Any]
     verify: dict[str, Any] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    per_second: Annotated[float, Field(gt=0)] | None = None
+    max_completion_days: Annotated[float, Field(gt=0, le=3650)] = 1.0
 
 
 class ErasureConfig(Section):
-    """Erasure requests and the systems they are driven through."""
+    """Erasure requests and the systems they are driven through. Without targets no request is taken.
+
+    ``horizon_days``: how long after its end a request's identities stay sealed, for deleting again after a restore.
+    """
 
     targets: tuple[ErasureTargetConfig, ...] = ()
+    horizon_days: Annotated[float, Field(ge=0, le=3650)] = 35.0

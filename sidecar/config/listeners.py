@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from sidecar.config.scalars import Port, Seconds, Section, is_loopback
-
-
-class ClientAuth(StrEnum):
-    """Whether a client must show a certificate."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    NONE = "none"
+from sidecar.tls.contexts import ClientAuth
 
 
 class ServerTlsConfig(Section):

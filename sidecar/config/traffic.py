@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 
 from sidecar.access import Role
 from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
+from sidecar.proxy.routes import BodyMode, RequestPolicy
 
 
 class CertificateIdentity(Section):
@@ -66,21 +66,6 @@ class UpstreamConfig(Section):
         return self
 
 
-class BodyConfig(StrEnum):
-    """How a route's bodies are understood."""
-
-    JSON = "json"
-    OPAQUE = "opaque"
-
-
-class RequestBodyConfig(StrEnum):
-    """What is done with what trainers send."""
-
-    REDACT = "redact"
-    PASS = "pass"  # noqa: S105 - a policy, no password
-    REFUSE = "refuse"
-
-
 class RouteConfig(Section):
     """A path prefix, who may use it, where it leads, and what its payloads look like."""
 
@@ -91,11 +76,15 @@ class RouteConfig(Section):
     ]
     upstream: Name
     roles: Annotated[frozenset[Role], Field(min_length=1)]
-    body: BodyConfig = BodyConfig.JSON
-    request: RequestBodyConfig = RequestBodyConfig.REDACT
+    body: BodyMode = BodyMode.JSON
+    request: RequestPolicy = RequestPolicy.REDACT
     preset: str | None = None
     fields: dict[str, Any] | None = None
     policy: Name = "default"
-    host: str = "rewrite"
+    host: Annotated[
+        str, Field(pattern=r"^(keep|rewrite|[A-Za-z0-9.-]+\.[A-Za-z0-9.-]+(:[0-9]+)?|localhost(:[0-9]+)?)$")
+    ] = "rewrite"
+    forward_authorization: bool = False
+    unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     max_request_bytes: Bytes = 1024 * 1024
     max_response_bytes: Bytes = 16 * 1024 * 1024

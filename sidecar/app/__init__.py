@@ -1,0 +1,13 @@
+"""The composition root: reads the configuration and wires the parts. No other module reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sidecar.app.settings import settings_of
+from sidecar.config import load_config
+
+
+def check(path: Path) -> None:
+    """Raise ``ConfigError`` with every problem that would keep ``sidecar run`` from starting."""
+    settings_of(load_config(path))

@@ -1,0 +1,59 @@
+"""What the process writes to stderr: operator's words only. The text of foreign exceptions never gets there.
+
+Threat: an exception of a library quotes what it choked on (a header line, a JSON document, SQL parameters). So a trace
+is written as places and kinds, and only our own errors, which hold no payload, show their text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from sidecar.errors import SidecarError
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class _PlacesOnly(logging.Formatter):
+    """Formats exceptions as their kind and the places they passed."""
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - the name is logging's
+        error = ei[1]
+        return describe(error) if error is not None else ""
+
+
+def describe(error: BaseException) -> str:
+    """Return kind and places of an exception; its text only where it is ours."""
+    text = f": {error}" if isinstance(error, SidecarError) else ""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+    return f"{type(error).__name__}{text} at {' < '.join(reversed(places)) or 'no place'}"
+
+
+def configure_logging() -> None:
+    """Send everything from INFO up to stderr, without the text of foreign exceptions."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PlacesOnly("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # else logging itself prints the arguments of a bad call
+
+
+def quiet_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Log what the event loop could hand to nobody, by kind and place: its context quotes objects at length."""
+
+    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        logging.getLogger("sidecar").error("unhandled in the event loop: %s", describe(error) if error else "unknown")
+
+    loop.set_exception_handler(handle)
+
+
+def forbid_core_dumps() -> None:
+    """A core dump would hold whatever chats are in memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,0 +1,195 @@
+"""Starts every part in order and stops them in reverse. Start and stop stand together.
+
+The order is the promise. State, audit log and detection are there before anything is served; the admin listener comes
+before the data listener and goes after it, so that a draining sidecar still says that it is not ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sidecar.admin.guard import Guard
+from sidecar.admin.listener import MAX_BODY_BYTES, AdminListener, AdminSettings
+from sidecar.admin.probes import ReadinessCheck, probe_routes
+from sidecar.admin.pulse import Pulse
+from sidecar.admin.route import AdminRoute
+from sidecar.app.detecting import executor_of
+from sidecar.app.erasing import Erasing, erasing_of
+from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
+from sidecar.app.settings import Settings, settings_of
+from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.record import Action, Event
+from sidecar.config import load_config
+from sidecar.detection.cache import CachedDetection, CacheLimits
+from sidecar.keys import Purpose
+from sidecar.metrics import Metrics
+from sidecar.payloads.json_body import JsonBody
+from sidecar.proxy.admission import Admission
+from sidecar.proxy.exchange import Exchange, Parts
+from sidecar.proxy.listener import DataListener, ListenerSettings
+from sidecar.proxy.rewriter import Rewriter
+from sidecar.proxy.routes import BodyMode
+from sidecar.proxy.scanning import Scanner
+from sidecar.proxy.upstream import Upstream
+from sidecar.redaction.redactor import Detection, Redactor
+from sidecar.redaction.scope import PlaceholderStore
+from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.placeholders import StoredPlaceholders
+from sidecar.tls.reload import reloaded_listener
+
+_log = logging.getLogger("sidecar")
+
+
+class Startable(Protocol):
+    """A part with a life: what ``start`` opened, ``stop`` closes."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+T = TypeVar("T", bound=Startable)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started sidecar can be asked: the ports it listens on."""
+
+    data_port: int
+    admin_port: int
+
+
+async def serve(path: Path, when_ready: Callable[[Running], Awaitable[None]] | None = None) -> None:
+    """Run the sidecar until SIGTERM or SIGINT, then drain. ``when_ready`` is called once everything listens."""
+    settings, digest = _read(path)
+    configure_logging()
+    forbid_core_dumps()
+    loop = asyncio.get_running_loop()
+    quiet_loop(loop)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings, digest) as now:
+        _log.info("ready: data on port %d (TLS), admin on port %d", now.data_port, now.admin_port)
+        if when_ready is not None:
+            await when_ready(now)
+        await stopping.wait()
+        _log.info("stopping")
+
+
+def _read(path: Path) -> tuple[Settings, str]:
+    """Return what the file says, and its SHA-256 for the record of the start."""
+    return settings_of(load_config(path)), sha256(path.read_bytes()).hexdigest()
+
+
+@asynccontextmanager
+async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Running]:
+    """Everything started, in order; stopped in reverse, whatever happens."""
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
+        audit = await _started(stack, audit_of(settings, metrics))
+        stack.push_async_callback(audit.note, Event(Action.STOP))
+        detection = await _detection(stack, settings, metrics)
+        placeholders = StoredPlaceholders(database)
+        upstreams = {one.name: await _started(stack, Upstream(one)) for one in settings.upstreams}
+        erasing = erasing_of(settings, database, placeholders, audit, metrics)
+        if erasing is not None:
+            parts: tuple[Startable, ...] = (*erasing.targets, erasing.worker)
+            for part in parts:
+                await _started(stack, part)
+        redactor = redactor_of(settings, detection, placeholders)
+        exchange = Exchange(_parts_of(settings, upstreams, redactor, audit, metrics))
+        data = await _data_listener(stack, settings, exchange, metrics)
+        await _started(stack, Pulse(metrics))
+        routes = (*probe_routes(_checks(data, audit, erasing), metrics.registry), *(erasing.routes if erasing else ()))
+        admin = await _admin_listener(stack, settings, routes, audit, metrics)
+        stack.push_async_callback(exchange.settle)
+        await audit.note(Event(Action.START, config_sha256=config_sha256, detector=detection.version))
+        await _started(stack, data)
+        yield Running(data.port, admin.port)
+
+
+async def _started(stack: AsyncExitStack, part: T) -> T:
+    await part.start()
+    stack.push_async_callback(part.stop)
+    return part
+
+
+def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
+    """Return the audit log; there is no way to leave it out."""
+    config = settings.config.audit
+    return AuditLog(AuditSettings(config.file, deadline_seconds=config.append_timeout_seconds), metrics)
+
+
+async def _detection(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> CachedDetection:
+    executor = await _started(stack, executor_of(settings.config.detection, metrics))
+    keys = settings.master.pseudonymizer(Purpose.DETECTION_CACHE)
+    entries = settings.config.detection.cache_entries
+    return CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries))
+
+
+def redactor_of(settings: Settings, detection: Detection, placeholders: PlaceholderStore) -> Redactor:
+    """Return the redactor with the keys of this deployment."""
+    keys = settings.master.pseudonymizer
+    return Redactor(detection, placeholders, keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR))
+
+
+def _parts_of(
+    settings: Settings, upstreams: Mapping[str, Upstream], redactor: Redactor, audit: AuditLog, metrics: Metrics
+) -> Parts:
+    pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
+    return Parts(
+        admission=Admission(settings.routes, settings.callers),
+        upstreams=upstreams,
+        scanner=Scanner(Rewriter(redactor, pseudonyms), {BodyMode.JSON: JsonBody()}, metrics),
+        audit=audit,
+        pseudonyms=pseudonyms,
+        metrics=metrics,
+        detector_version=redactor.detector_version,
+    )
+
+
+async def _data_listener(
+    stack: AsyncExitStack, settings: Settings, exchange: Exchange, metrics: Metrics
+) -> DataListener:
+    config = settings.config.listeners.data
+    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds)
+    context = reloaded.open()
+    await _started(stack, reloaded)
+    listener = ListenerSettings(
+        host=config.host,
+        port=config.port,
+        max_connections=config.max_connections,
+        drain_delay_seconds=config.drain_delay_seconds,
+        drain_seconds=config.drain_seconds,
+    )
+    return DataListener(listener, context, exchange)
+
+
+async def _admin_listener(
+    stack: AsyncExitStack, settings: Settings, routes: Sequence[AdminRoute], audit: AuditLog, metrics: Metrics
+) -> AdminListener:
+    config = settings.config.listeners.admin
+    reloaded = None
+    if settings.admin_tls is not None and config.tls is not None:
+        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds)
+    pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
+    guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES)
+    return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))
+
+
+def _checks(data: DataListener, audit: AuditLog, erasing: Erasing | None) -> tuple[ReadinessCheck, ...]:
+    return (
+        ReadinessCheck("data_listener", lambda: data.ready),
+        ReadinessCheck("audit", lambda: audit.healthy),
+        ReadinessCheck("erasure", lambda: erasing is None or erasing.worker.healthy),
+    )

@@ -1,0 +1,182 @@
+"""From configuration to what each part is made of. Everything that can be wrong is found here, and all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import TypeVar
+
+from sidecar.access import Identity, KnownCaller
+from sidecar.app.secrets import read_master_key, read_secret
+from sidecar.config.detection import PolicyConfig
+from sidecar.config.erasure import ErasureTargetConfig
+from sidecar.config.listeners import ServerTlsConfig
+from sidecar.config.model import Config
+from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, UpstreamTlsConfig
+from sidecar.errors import ConfigError, Problem
+from sidecar.keys import MasterKey
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.field_map_reader import parse_field_map
+from sidecar.payloads.presets import load_preset
+from sidecar.proxy.routes import (
+    AuthorizationPolicy,
+    HostPolicy,
+    Limits,
+    Route,
+    RouteTable,
+)
+from sidecar.proxy.upstream import Plaintext, UpstreamSettings
+from sidecar.redaction.policy import Policy, TypePolicy
+from sidecar.targets.http import HttpTarget
+from sidecar.targets.http_settings import parse_http_target
+from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration that has been found sound, in the terms of the parts."""
+
+    config: Config
+    master: MasterKey = field(repr=False)
+    callers: tuple[KnownCaller, ...]
+    routes: RouteTable
+    upstreams: tuple[UpstreamSettings, ...]
+    targets: tuple[HttpTarget, ...] = field(repr=False)
+    data_tls: ServerTls
+    admin_tls: ServerTls | None
+    horizon: timedelta
+
+
+class _Problems:
+    """Collects the problems of parts that are each built on their own."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def of(self, build: Callable[[], T]) -> T | None:
+        try:
+            return build()
+        except ConfigError as error:
+            self.found.extend(error.problems)
+            return None
+
+
+def settings_of(config: Config) -> Settings:
+    """Return the parts' settings, or raise ``ConfigError`` with the problems of all of them."""
+    problems = _Problems()
+    policies = {"default": Policy(), **{name: policy_of(name, one) for name, one in config.policies.items()}}
+    master = problems.of(lambda: read_master_key(config.keys))
+    routes = [problems.of(partial(route_of, one, policies, index)) for index, one in enumerate(config.routes)]
+    table = problems.of(lambda: RouteTable([route for route in routes if route is not None]))
+    upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
+    targets = [problems.of(partial(target_of, one, index)) for index, one in enumerate(config.erasure.targets)]
+    listeners = config.listeners
+    data_tls = problems.of(lambda: _checked(server_tls_of(listeners.data.tls)))
+    shown = listeners.admin.tls
+    admin_tls = problems.of(lambda: _checked(server_tls_of(shown))) if shown else None
+    if problems.found or master is None or table is None or data_tls is None:
+        raise ConfigError(tuple(problems.found))
+    return Settings(
+        config=config,
+        master=master,
+        callers=tuple(caller_of(one) for one in config.identities),
+        routes=table,
+        upstreams=tuple(one for one in upstreams if one is not None),
+        targets=tuple(one for one in targets if one is not None),
+        data_tls=data_tls,
+        admin_tls=admin_tls,
+        horizon=timedelta(days=config.erasure.horizon_days),
+    )
+
+
+def caller_of(config: IdentityConfig) -> KnownCaller:
+    """Return a known caller."""
+    return KnownCaller(
+        Identity(config.name, config.roles),
+        certificate_name=config.certificate.san if config.certificate else None,
+        token_sha256=bytes.fromhex(config.token_sha256) if config.token_sha256 else None,
+    )
+
+
+def policy_of(name: str, config: PolicyConfig) -> Policy:
+    """Return the default policy with what the configuration changes in it."""
+    types = dict(Policy().types)
+    for label, one in config.items():
+        threshold = TypePolicy().threshold if one.threshold is None else one.threshold
+        types[label] = TypePolicy(one.operator, threshold, one.mask_keep_last)
+    return Policy(name, MappingProxyType(types))
+
+
+def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) -> Route:
+    """Return one route, its field map included."""
+    fixed = config.host not in ("keep", "rewrite")
+    return Route(
+        name=config.name,
+        path_prefix=config.path_prefix,
+        methods=frozenset(config.methods),
+        upstream=config.upstream,
+        roles=config.roles,
+        fields=_fields_of(config, f"routes[{index}]"),
+        policy=policies.get(config.policy, Policy()),
+        body=config.body,
+        request_policy=config.request,
+        host=HostPolicy.FIXED if fixed else HostPolicy(config.host),
+        fixed_host=config.host if fixed else "",
+        authorization=AuthorizationPolicy.FORWARD if config.forward_authorization else AuthorizationPolicy.STRIP,
+        unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
+        limits=Limits(request_body_bytes=config.max_request_bytes, response_body_bytes=config.max_response_bytes),
+    )
+
+
+def _fields_of(config: RouteConfig, where: str) -> FieldMap:
+    if config.preset is not None and config.fields is not None:
+        remedy = "Keep one; a preset can be copied to a file of your own and changed there."
+        raise ConfigError((Problem(where, "gives both preset and fields", remedy),))
+    if config.preset is not None:
+        return load_preset(config.preset, f"{where}.preset")
+    return parse_field_map(config.fields or {}, f"{where}.fields")
+
+
+def upstream_of(name: str, config: UpstreamConfig) -> UpstreamSettings:
+    """Return one upstream; an https one is verified by a context of its own."""
+    https = config.url.startswith("https:")
+    return UpstreamSettings(
+        name=name,
+        url=config.url,
+        tls=client_context(client_tls_of(config.tls)) if https else None,
+        connect_seconds=config.connect_timeout_seconds,
+        read_seconds=config.read_timeout_seconds,
+        max_connections=config.max_connections,
+        plaintext=Plaintext.UNSAFE_ANYWHERE if config.unsafe_allow_plaintext else Plaintext.LOOPBACK_ONLY,
+    )
+
+
+def target_of(config: ErasureTargetConfig, index: int) -> HttpTarget:
+    """Return one system to erase from."""
+    where = f"erasure.targets[{index}]"
+    headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
+    mapping = config.model_dump(
+        include={"delete", "verify", "concurrency", "per_second", "max_completion_days"}, exclude_none=True
+    )
+    settings = parse_http_target(config.name, mapping, headers, where)
+    return HttpTarget(settings, client_context(client_tls_of(config.tls)))
+
+
+def server_tls_of(config: ServerTlsConfig) -> ServerTls:
+    """Return what a listener shows and trusts."""
+    return ServerTls(config.certificate, config.private_key, config.client_auth, config.client_ca)
+
+
+def client_tls_of(config: UpstreamTlsConfig) -> ClientTls:
+    """Return whom we trust as a server, and what we show."""
+    return ClientTls(config.ca, config.certificate, config.private_key)
+
+
+def _checked(tls: ServerTls) -> ServerTls:
+    server_context(tls)  # raises for files that can't serve; the listener builds its own later
+    return tls
