@@ -1,0 +1,26 @@
+"""docs/audit.md can't drift: it names every word that a record, a verdict or a command may hold."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.chain import Flaw
+from sidecar.audit.record import Action, Decision, Event, Intent, Outcome, Phase
+
+DOCS = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+WORDS = {
+    *(one.value for kind in (Action, Flaw, Phase) for one in kind),
+    *(one.value for one in Decision if one is not Decision.PENDING),
+    *(one.name for kind in (Intent, Outcome, Event) for one in fields(kind)),
+    "--expect-head", "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
+    "--conversation", "--subject", "--key-file", "--format", "--json", "REQUIRE_MOUNTS",
+    "sidecar_audit_healthy", "torn_line", "write_failed",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_the_documentation_names_it(word: str) -> None:
+    assert f"`{word}" in DOCS or f"{word}`" in DOCS
