@@ -35,6 +35,9 @@ ENDED: Final = VERIFIED | {Outcome.RETAINED, Outcome.UNVERIFIED}
 RUNNABLE: Final = frozenset({Outcome.PENDING, Outcome.SUBMITTED, Outcome.VERIFYING, Outcome.RETRYABLE_FAILURE})
 """The worker leases these, and no others."""
 
+WAITING: Final = frozenset({Outcome.AWAITING_EXPIRY, Outcome.KEY_PENDING})
+"""A known day must come first; then it is looked at again."""
+
 STUCK: Final = frozenset({Outcome.MANUAL_REQUIRED, Outcome.CAPABILITY_UNRESOLVED})
 """Only a person can move these on."""
 
@@ -74,6 +77,6 @@ def request_state(
         return RequestState.AWAITING_VERIFICATION
     if outcomes and all(outcome is Outcome.PENDING for outcome in outcomes):
         return RequestState.PENDING
-    if RUNNABLE.isdisjoint(outcomes):
+    if (RUNNABLE | WAITING).isdisjoint(outcomes):
         return RequestState.NEEDS_ATTENTION
     return RequestState.IN_PROGRESS
