@@ -1,0 +1,43 @@
+"""A sidecar process that kills itself, kill -9, at the nth time it comes to a place.
+
+``python -m tests.erasure.mortal DATABASE UPSTREAM_URL PLACE NTH``: accepts the canary's request if it is not there yet,
+then works until nothing is due. Place ``accepted`` is between commit and answer. Exit code 0: it was never killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sidecar.erasure.attempt import Checkpoint
+from tests.erasure.world import Clock, http_target, world
+from tests.targets.upstream import target_mapping
+
+
+def killer(place: str, nth: int) -> Checkpoint:
+    """Return a checkpoint that does not return the nth time it is at the place."""
+    seen = 0
+
+    def check(here: str) -> None:
+        nonlocal seen
+        seen += here == place
+        if here == place and seen == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return check
+
+
+async def live(database: Path, url: str, checkpoint: Checkpoint) -> None:
+    clock = Clock()
+    async with world(database, [http_target("crm", target_mapping(url), clock)], clock, checkpoint=checkpoint) as w:
+        await w.worker.recover()
+        await w.submit()
+        checkpoint("accepted")
+        await w.settle()
+
+
+if __name__ == "__main__":
+    asyncio.run(live(Path(sys.argv[1]), sys.argv[2], killer(sys.argv[3], int(sys.argv[4]))))
