@@ -50,14 +50,12 @@ _SEPARATORS: Final = frozenset(
 _REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", "oh"})
 
 
-_REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", "oh"})
-
-
 def find_addresses(view: View, question: Question) -> Iterable[Span]:
+    if not view.has_digit:
+        return
     yield from _streets(view)
     yield from _corners(view)
-    if view.has_digit:
-        yield from _postcodes(view, question)
+    yield from _postcodes(view, question)
 
 
 def _streets(view: View) -> Iterator[Span]:
@@ -79,15 +77,20 @@ def _street_at(view: View, place: int, word: str) -> tuple[int, int]:
     if word in vocabulary.streets:
         house = _house_before(view, place)
         return (house, _after_type(view, place)) if house is not None else (place, place)
-    ending = next((e for e in vocabulary.street_endings if word.endswith(e)), None)
-    if ending is not None and place + 1 < len(view.words) and _HOUSE.fullmatch(view.words[place + 1]):
+    ending = _street_ending(view, word)
+    if ending and place + 1 < len(view.words) and _HOUSE.fullmatch(view.words[place + 1]):
         if len(word) > len(ending) + 2 or (word == ending and place and ending in {"strasse", "str", "straat"}):
             return (place if word != ending else place - 1), place + 2
         return place, place
-    mention = next(iter(vocabulary.street_heads.find(view.words[place : place + 2])), None)
-    if mention is not None and mention.first == 0:
-        return _headed(view, place, place + mention.last)
+    mention = vocabulary.street_heads.at(view.words, place)
+    if mention is not None:
+        return _headed(view, place, mention.last)
     return place, place
+
+
+def _street_ending(view: View, word: str) -> str:
+    endings = view.vocabulary.street_endings
+    return next(ending for ending in endings if word.endswith(ending)) if word.endswith(endings) else ""
 
 
 def _house_before(view: View, street_type: int) -> int | None:
@@ -196,8 +199,8 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
 
 
 def _region_at(view: View, place: int) -> int:
-    mention = next(iter(view.vocabulary.regions.find(view.words[place : place + 2])), None)
-    return mention.last if mention is not None and mention.first == 0 else 0
+    mention = view.vocabulary.regions.at(view.words, place)
+    return mention.last - place if mention is not None else 0
 
 
 def _units(view: View, place: int) -> int:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sidecar.detection.mail_names import COM_WORDS, PROVIDERS, SUREPROVIDERS, TLDS
+from sidecar.detection.mail_names import COM_WORDS, PROVIDERS, SURE_PROVIDERS, TLDS
 from sidecar.detection.scores import CERTAIN_SHAPE, GRAMMAR, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
+from sidecar.detection.words.table import words_in
 
 RULE: Final = "email"
 _AT: Final = re.compile(r"\s{0,2}(?:@|%40|[\[({<]\s?at\s?[\])}>])\s{0,2}")
@@ -22,9 +23,10 @@ _DOMAIN: Final = re.compile(rf"[a-z0-9](?:[\w-]{{0,61}}\w)?(?:{_DOT}[a-z0-9](?:[
 _LITERAL: Final = re.compile(r"\[[0-9a-f:.]{3,45}\]")
 _SPACED_DOMAIN: Final = re.compile(r"([a-z0-9-]{2,63})\s?\.\s?([a-z]{2,10})\b")
 _SPLIT_TLDS: Final = frozenset(TLDS) - {"in", "at", "me", "be", "no", "us", "it", "name", "email", "app"}
+_ENDINGS: Final = words_in("com cm con cim cvom comm net org couk coin cojp de fr es it nl edu")
 _RUN_TOGETHER: Final = re.compile(
     rf"(?P<local>[a-z0-9]{{0,64}}?)(?P<provider>{'|'.join(sorted(PROVIDERS, key=len, reverse=True))})"
-    r"(?:com|cm|con|cim|cvom|comm|net|org|couk|coin|cojp|de|fr|es|it|nl|edu)\Z"
+    rf"(?:{'|'.join(_ENDINGS)})\Z"
 )
 _ENDS_COM: Final = re.compile(r"[a-z0-9]{4,64}(?:com|couk|net)\Z")
 _JOINERS: Final = {
@@ -145,10 +147,8 @@ def _stripped(view: View) -> Iterator[Span]:
     """ "jonsmithgmailcom", "jon 23 gmailcom", "jonsmith gmail com", and lone words ending in "com"."""
     words = view.words
     for place, word in enumerate(words):
-        if len(word) > 80:
-            continue
-        if word in PROVIDERS:
-            split = word in SUREPROVIDERS and place + 1 < len(words) and words[place + 1] in _SPLIT_TLDS and place > 0
+        if word in SURE_PROVIDERS:
+            split = place + 1 < len(words) and words[place + 1] in _SPLIT_TLDS and place > 0
             if split and view.gap(place + 1) in {" ", ".", ". "} and not view.vocabulary.is_plain(words[place - 1]):
                 yield view.span(_names_before(view, place), place + 2, "EMAIL", STRONG_GRAMMAR, RULE)
             continue
@@ -158,10 +158,10 @@ def _stripped(view: View) -> Iterator[Span]:
 
 
 def _run_together(view: View, word: str) -> float:
-    if len(word) < 7:
+    if not 7 <= len(word) <= 80 or not word.endswith(_ENDINGS):
         return 0.0
     match = _RUN_TOGETHER.match(word)
-    if match and (match.group("provider") in SUREPROVIDERS or len(match.group("local")) > 3):
+    if match and (match.group("provider") in SURE_PROVIDERS or len(match.group("local")) > 3):
         return STRONG_GRAMMAR
     if _ENDS_COM.match(word) and word not in COM_WORDS and not view.vocabulary.is_plain(word):
         return GRAMMAR if word.endswith(("com", "couk")) else 0.0

@@ -97,7 +97,7 @@ PROVIDERS: Final = (
     "user",
     "example",
 )
-SUREPROVIDERS: Final = frozenset(
+SURE_PROVIDERS: Final = frozenset(
     p for p in PROVIDERS if len(p) > 4 and p not in {"orange", "email", "proton", "charter", "example"}
 )
 COM_WORDS: Final = frozenset(

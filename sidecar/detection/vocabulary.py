@@ -55,14 +55,15 @@ class PhraseTable:
     def find(self, words: Sequence[str]) -> Iterator[Mention]:
         place = 0
         while place < len(words):
-            mention = self._at(words, place)
+            mention = self.at(words, place)
             if mention is None:
                 place += 1
             else:
                 yield mention
                 place = mention.last
 
-    def _at(self, words: Sequence[str], place: int) -> Mention | None:
+    def at(self, words: Sequence[str], place: int) -> Mention | None:
+        """Return the longest phrase that begins at word ``place``."""
         for rest, slot, strength in self.by_first.get(words[place], ()):
             last = place + 1 + len(rest)
             if tuple(words[place + 1 : last]) == rest:
