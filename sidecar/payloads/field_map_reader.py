@@ -80,7 +80,7 @@ class _Reader:
             self._report(where, "is no mapping", "Write e.g. {$.customer.name: PERSON}")
             return ()
         return [
-            KnownRule(self._path(path, where), self._choice(label, f"{where}.{path}", ENTITY_TYPES))
+            KnownRule(self._path(path, f"{where}.{path}"), self._choice(label, f"{where}.{path}", ENTITY_TYPES))
             for path, label in item.items()
         ]
 
