@@ -15,10 +15,12 @@ from sidecar.audit.file import read_lines
 from sidecar.audit.query import Question, Row, rows
 from sidecar.audit.record import Action, Decision
 from sidecar.audit.verify import Anchor, Anchoring, Report, verify
-from sidecar.errors import KeyMaterialError
-from sidecar.keys import MasterKey, Pseudonymizer, Purpose
+from sidecar.erasure.request import IdentityType, SubjectIdentity, subject_pseudonym
+from sidecar.errors import ConfigError, KeyMaterialError, Problem
+from sidecar.keys import MasterKey, Purpose
 
 DONE, CHECK_FAILED, USAGE = 0, 1, 2
+_PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 
 
@@ -66,7 +68,10 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--action", choices=[one.value for one in Action])
     parser.add_argument("--exchange", metavar="ID", help="one exchange, by its id")
     parser.add_argument("--conversation", metavar="ID", help="as the chatbot knows it (with --key-file), or k1:…")
-    parser.add_argument("--subject", metavar="TYPE=VALUE", help="as in its erasure request (with --key-file), or k1:…")
+    parser.add_argument(
+        "--subject", metavar="TYPE=VALUE", action="append", default=[],
+        help="as in the erasure request (with --key-file), repeated for each identity that stood in it; or k1:…",
+    )  # fmt: skip
     parser.add_argument(
         "--key-file", metavar="[VERSION=]FILE", action="append", default=[],
         help="a master key that pseudonyms were made with; repeat it after a rotation",
@@ -128,30 +133,44 @@ def _print_rows(args: argparse.Namespace, render: Callable[[Iterator[Row]], Iter
 
 
 def _question(args: argparse.Namespace) -> Question:
-    pseudonyms = None
-    if args.conversation is not None or args.subject is not None:
-        keys = [_pseudonymizer(one) for one in args.key_file]
-        pseudonyms = frozenset(
-            [
-                *(_labels(keys, "conversation", args.conversation) if args.conversation is not None else ()),
-                *(_labels(keys, "subject", args.subject.replace("=", "\0", 1)) if args.subject is not None else ()),
-            ]
-        )
     return Question(
-        args.since, args.until, args.actor, args.route, args.decision, args.action, args.exchange, pseudonyms
+        args.since,
+        args.until,
+        args.actor,
+        args.route,
+        args.decision,
+        args.action,
+        args.exchange,
+        _pseudonyms(args),
     )
 
 
-def _labels(keys: list[Pseudonymizer], kind: str, value: str) -> list[str]:
-    """Return what the value is called under each key; a pseudonym already made is taken as it is."""
-    if re.fullmatch(r"k[0-9]+:[0-9a-f]{32}", value):
-        return [value]
-    if not keys:
-        raise KeyMaterialError(f"to look for a {kind} in clear, give the master key with --key-file")
-    return [key.label(kind, value) for key in keys]
+def _pseudonyms(args: argparse.Namespace) -> frozenset[str] | None:
+    """Return what is looked for, as it is called under each key; a pseudonym already made is taken as it is."""
+    given = [one for one in (args.conversation, *args.subject) if one is not None]
+    if not given:
+        return None
+    made = {one for one in given if _PSEUDONYM.fullmatch(one)}
+    if len(made) < len(given) and not args.key_file:
+        raise KeyMaterialError("to look for a value in clear, give the master key with --key-file")
+    subject = [_identity(one) for one in args.subject if one not in made]
+    for key in map(_master_key, args.key_file):
+        if args.conversation is not None and args.conversation not in made:
+            made.add(key.pseudonymizer(Purpose.AUDIT_PSEUDONYM).label("conversation", args.conversation))
+        if subject:
+            made.add(subject_pseudonym(subject, key.pseudonymizer(Purpose.ERASURE_PSEUDONYM)))
+    return frozenset(made)
 
 
-def _pseudonymizer(argument: str) -> Pseudonymizer:
+def _identity(text: str) -> SubjectIdentity:
+    kind, _, value = text.partition("=")
+    if kind not in set(IdentityType) or not value:
+        kinds = ", ".join(IdentityType)
+        raise ConfigError((Problem("--subject", "not TYPE=VALUE", f"TYPE is one of {kinds}"),))
+    return SubjectIdentity(IdentityType(kind), value)
+
+
+def _master_key(argument: str) -> MasterKey:
     version, separator, path = argument.partition("=")
     if not separator or not version.isdecimal():
         version, path = "1", argument
@@ -159,7 +178,7 @@ def _pseudonymizer(argument: str) -> Pseudonymizer:
         secret = bytes.fromhex(Path(path).read_text(encoding="ascii").strip())
     except (OSError, ValueError):
         raise KeyMaterialError(f"{path}: not a readable file of 64 hex digits") from None
-    return MasterKey(secret, int(version)).pseudonymizer(Purpose.AUDIT_PSEUDONYM)
+    return MasterKey(secret, int(version))
 
 
 def _anchor(text: str) -> Anchor:

@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.audit.record import Entry
 from sidecar.cli import main
+from sidecar.erasure.request import IdentityType, SubjectIdentity, subject_pseudonym
 from sidecar.keys import MasterKey, Purpose
 from tests.audit.samples import entries, intent, lines_of, outcome
 
@@ -88,11 +89,16 @@ def test_a_cut_tail_is_seen_with_an_expected_head_and_not_without_a10(log: Path,
         ("show", "FILE", "--conversation", "c-1"),
         ("show", "FILE", "--conversation", "c-1", "--key-file", "nowhere"),
         ("show", "FILE", "--conversation", "c-1", "--key-file", "FILE"),
+        ("show", "FILE", "--subject", "someone", "--key-file", "KEY"),
+        ("show", "FILE", "--subject", "shoe_size=44", "--key-file", "KEY"),
         ("export", "FILE", "--format", "xml"),
     ],
 )
 def test_bad_usage_is_exit_2_with_a_word_of_help(log: Path, sidecar: Sidecar, arguments: tuple[str, ...]) -> None:
-    code, out, err = sidecar("audit", *(log if one == "FILE" else one for one in arguments))
+    key = log.with_name("key")
+    key.write_text(KEYS[1].hex())
+    places = {"FILE": log, "KEY": key}
+    code, out, err = sidecar("audit", *(places.get(one, one) for one in arguments))
     assert code == 2
     assert out == ""
     assert err.strip()
@@ -126,6 +132,26 @@ def test_a_conversation_is_found_by_its_clear_id_under_old_and_new_keys_a21_a22(
     assert found(str(tmp_path / "key1")) == ["x1"]
     assert found(str(tmp_path / "key1"), f"2={tmp_path / 'key2'}") == ["x1", "x2"]
     assert found(str(tmp_path / "key2")) == []  # the wrong key finds nothing
+
+
+def test_a_subject_is_found_by_the_identities_of_its_request_in_any_order_a21(tmp_path: Path, sidecar: Sidecar) -> None:
+    email, phone = SubjectIdentity(IdentityType.EMAIL, "a@example.com"), SubjectIdentity(IdentityType.PHONE, "555-0143")
+    keys = MasterKey(KEYS[1]).pseudonymizer(Purpose.ERASURE_PSEUDONYM)
+    made: list[Entry] = [
+        intent("x1"),
+        replace(outcome("x1"), subject=subject_pseudonym((email, phone), keys)),
+        intent("x2"),
+    ]
+    log = tmp_path / "audit.jsonl"
+    log.write_bytes(b"".join(lines_of(made)))
+    (tmp_path / "key").write_text(KEYS[1].hex())
+
+    def found(*subject: str) -> int:
+        options = [part for one in subject for part in ("--subject", one)]
+        return len(sidecar("audit", "show", log, "--key-file", tmp_path / "key", *options)[1].splitlines())
+
+    assert found("phone=555-0143", "email=a@example.com") == 1
+    assert found("email=a@example.com") == 0
 
 
 def test_a_pseudonym_can_be_asked_for_without_a_key(log: Path, sidecar: Sidecar) -> None:
