@@ -1,0 +1,65 @@
+"""Figures from results, and how they are printed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.load import Result
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One case: requests per second (the median of its rounds), latencies of all rounds in milliseconds."""
+
+    name: str
+    per_second: float
+    p50: float
+    p99: float
+    errors: int
+    first_error: str = ""
+
+
+def figures(name: str, results: Sequence[Result]) -> Figures:
+    """Sum up the rounds of one case."""
+    latencies = sorted(value for result in results for value in result.milliseconds)
+    return Figures(
+        name=name,
+        per_second=statistics.median(len(result.milliseconds) / result.seconds for result in results),
+        p50=percentile(latencies, 0.50),
+        p99=percentile(latencies, 0.99),
+        errors=sum(result.errors for result in results),
+        first_error=next((result.first_error for result in results if result.first_error), ""),
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least ``share`` of all are not above (nearest rank); NaN of none."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def highest_rates(rows: Sequence[Figures]) -> str:
+    """Return the table of the cases at their highest rate; the first is what the others are compared with."""
+    bare = rows[0]
+    lines = ["| at its highest rate | requests/s | of bare | p50 ms | p99 ms | errors |", "|---|--:|--:|--:|--:|--:|"]
+    for row in rows:
+        ratio = row.per_second / bare.per_second if bare.per_second else math.nan
+        lines.append(
+            f"| {row.name} | {row.per_second:.0f} | {ratio:.2f} | {row.p50:.2f} | {row.p99:.2f} | {row.errors} |"
+        )
+    return "\n".join(lines)
+
+
+def at_rate(rate: float, rows: Sequence[Figures]) -> str:
+    """Return the table of the cases at one common rate, with what each adds to the first."""
+    bare = rows[0]
+    lines = [
+        f"| at {rate:.0f} requests/s | p50 ms | p99 ms | added p50 | added p99 | errors |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        added50, added99 = row.p50 - bare.p50, row.p99 - bare.p99
+        lines.append(f"| {row.name} | {row.p50:.2f} | {row.p99:.2f} | {added50:.2f} | {added99:.2f} | {row.errors} |")
+    return "\n".join(lines)

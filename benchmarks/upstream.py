@@ -1,0 +1,46 @@
+"""The server behind every proxy: conversations from memory, over plain HTTP on loopback.
+
+Usage: python -m benchmarks.upstream PORT
+"""
+
+from __future__ import annotations
+
+import sys
+
+from aiohttp import web
+
+from benchmarks.conversations import conversation
+from benchmarks.processes import serve_forever
+
+
+async def _answer(request: web.BaseRequest) -> web.StreamResponse:
+    """``/chats/N`` is conversation N as JSON, ``/blobs/N`` the same bytes as something opaque."""
+    kind, _, number = request.path.strip("/").partition("/")
+    content_type = "application/json" if kind == "chats" else "application/octet-stream"
+    return web.Response(body=_conversations.get(int(number)) or _make(int(number)), content_type=content_type)
+
+
+_conversations: dict[int, bytes] = {}
+
+
+def _make(number: int) -> bytes:
+    """Keep what is read again and again, so that making it is not what is measured."""
+    body = conversation(number)
+    if number < 1000:
+        _conversations[number] = body
+    return body
+
+
+async def serve_on(port: int) -> web.ServerRunner:
+    runner = web.ServerRunner(web.Server(_answer), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return runner
+
+
+def main() -> None:
+    serve_forever(serve_on(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
