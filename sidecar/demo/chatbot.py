@@ -3,7 +3,7 @@
 It stands for the system behind the sidecar and so knows nothing of it: it answers with personal data in clear, to
 anyone who can reach it. ::
 
-    GET    /api/conversations                 {"conversations": [{"id", "customer", "started_at", "message_count"}]}
+    GET    /api/conversations                 {"conversations": [{"id", "customer", "created_at", "message_count"}]}
     GET    /api/conversations/{id}            {"conversation": {"id", "customer", "order"?, "messages": […]}}
     POST   /api/conversations/{id}/messages   {"text"} -> 201 {"conversation": {"id", "messages": [said, answered]}}
     DELETE /api/customers/{email}             {"deleted": n}, or 404 where there is nobody of that address
@@ -54,7 +54,7 @@ class Chats:
             {
                 "id": chat["id"],
                 "customer": chat["customer"],
-                "started_at": chat["messages"][0]["at"] if chat["messages"] else None,
+                "created_at": chat["messages"][0]["created_at"] if chat["messages"] else None,
                 "message_count": len(chat["messages"]),
             }
             for chat in self._chats.values()
@@ -63,11 +63,11 @@ class Chats:
     def get(self, chat_id: str) -> Chat | None:
         return self._chats.get(chat_id)
 
-    def say(self, chat: Chat, text: str, at: str) -> list[Chat]:
+    def say(self, chat: Chat, text: str, created_at: str) -> list[Chat]:
         """Add what a customer says and the bot's answer; return both."""
         start = len(chat["messages"]) + 1
         said = [
-            {"id": f"{chat['id']}-{start + step}", "speaker": speaker, "text": words, "at": at}
+            {"id": f"{chat['id']}-{start + step}", "speaker": speaker, "text": words, "created_at": created_at}
             for step, (speaker, words) in enumerate((("customer", text), ("agent", ANSWER)))
         ]
         self._replace({**self._chats, chat["id"]: {**chat, "messages": [*chat["messages"], *said]}})

@@ -116,7 +116,7 @@ def test_there_are_enough_chats_and_some_customers_come_back() -> None:
     for chat in CHATS:
         assert len(chat["messages"]) >= 6
         assert {one["speaker"] for one in chat["messages"]} == {"customer", "agent"}
-        times = [one["at"] for one in chat["messages"]]
+        times = [one["created_at"] for one in chat["messages"]]
         assert times == sorted(times)
 
 
