@@ -1,4 +1,4 @@
-"""kill -9 between every two steps, as a real process on a real file; the next start must bring it to the end (E1, E13)."""
+"""kill -9 between every two steps, as a real process on a real file; the next start brings it to the end (E1, E13)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,235 @@
+"""``sidecar erasure submit | confirm | status | receipt | keys | replay | verify-receipt``.
+
+All but ``verify-receipt`` call the admin listener of a running sidecar. Identities are read from a file or standard
+input, one ``type=value`` a line: arguments can be seen by every user of the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from sidecar.erasure.client import Connection
+from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.receipt import ReceiptInvalid, is_about, key_id, verify_receipt
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
+from sidecar.tls.contexts import ClientTls, client_context
+
+DONE, CHECK_FAILED, USAGE = 0, 1, 2
+_PATH = "/v1/erasures"
+_STANDARD_INPUT = Path("-")
+_LINES = f"Write one type=value a line; types are {', '.join(IdentityType)}"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``erasure`` and its kinds."""
+    erasure = commands.add_parser("erasure", help="submit an erasure, follow it, check its receipt")
+    kinds = erasure.add_subparsers(dest="kind", required=True)
+    submit = _add(kinds, "submit", _submit, "have a person erased everywhere (role intake)")
+    submit.add_argument("--regulation", choices=[one.value for one in Regulation], default=Regulation.GDPR.value)
+    submit.add_argument("--id", help="the id of an earlier try, to send it again (default: a new one)")
+    submit.add_argument("--verified-by", metavar="WORD", help="how the person was identified; without it, it waits")
+    submit.add_argument("--submitted-time", metavar="RFC3339", help="when the person asked, if earlier than now")
+    _add_identities(submit, default=_STANDARD_INPUT)
+    confirm = _add(kinds, "confirm", _confirm, "say that the person was identified (role intake, privacy_officer)")
+    confirm.add_argument("id", metavar="ID")
+    confirm.add_argument("--verified-by", metavar="WORD", required=True)
+    _add(kinds, "status", _status, "show how a request stands").add_argument("id", metavar="ID")
+    receipt = _add(kinds, "receipt", _receipt, "fetch the signed receipt of a request that has ended")
+    receipt.add_argument("id", metavar="ID")
+    receipt.add_argument("--output", metavar="FILE", type=Path, help="(default: standard output)")
+    _add(kinds, "keys", _keys, "print the public keys that receipts are checked with, PEM")
+    _add(kinds, "replay", _replay, "erase everybody again whose identities are still kept, e.g. after a restore")
+    check = kinds.add_parser("verify-receipt", help="check a receipt offline (exit 1: it does not hold)")
+    check.add_argument("file", metavar="FILE", type=Path, help="the receipt")
+    check.add_argument("--public-key", metavar="FILE", type=Path, required=True, help="PEM, one or more")
+    check.add_argument("--salt", metavar="HEX", help="check as well that it is about the person who was given this")
+    _add_identities(check, default=None)
+    check.set_defaults(run=run, act=_verify_receipt)
+
+
+def _add(
+    kinds: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = kinds.add_parser(name, help=text)
+    parser.add_argument("--url", required=True, help="the admin listener, e.g. https://127.0.0.1:9443")
+    parser.add_argument("--ca", metavar="FILE", type=Path, help="authority of its certificate (default: the system's)")
+    parser.add_argument("--certificate", metavar="FILE", type=Path, help="our client certificate")
+    parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
+    parser.add_argument("--token-file", metavar="FILE", type=Path, help="or a bearer token")
+    parser.set_defaults(run=run, act=act)
+    return parser
+
+
+def _add_identities(parser: argparse.ArgumentParser, default: Path | None) -> None:
+    parser.add_argument(
+        "--identities", metavar="FILE", type=Path, default=default, help="lines type=value; - is standard input"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one kind. A file that can't be read or written is a usage error."""
+    act: Callable[[argparse.Namespace], int] = args.act
+    try:
+        return act(args)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}. Check the path and its permissions", file=sys.stderr)
+        return USAGE
+    except UnicodeDecodeError:
+        print("a file is no UTF-8 text. Check that it is the right one", file=sys.stderr)
+        return USAGE
+
+
+def _submit(args: argparse.Namespace) -> int:
+    request_id = args.id or str(uuid4())
+    fields = {
+        "id": request_id,
+        "regulation": args.regulation,
+        "subject": {"identities": [{"type": one.type.value, "value": one.value} for one in _identities(args)]},
+        "submitted_time": args.submitted_time,
+        "verified_by": args.verified_by,
+    }
+    # Known before it is sent: if the answer is lost, the same id sent again does no harm (E1).
+    print(f"submitting as {request_id}", file=sys.stderr)
+    body = {name: value for name, value in fields.items() if value is not None}
+    _print_json(_connection(args).call("POST", _PATH, json.dumps(body).encode()))
+    return DONE
+
+
+def _confirm(args: argparse.Namespace) -> int:
+    body = json.dumps({"verified_by": args.verified_by}).encode()
+    _print_json(_connection(args).call("POST", f"{_one(args)}/verification", body))
+    return DONE
+
+
+def _status(args: argparse.Namespace) -> int:
+    _print_json(_connection(args).call("GET", _one(args)))
+    return DONE
+
+
+def _receipt(args: argparse.Namespace) -> int:
+    data = _connection(args).call("GET", f"{_one(args)}/receipt")
+    if args.output is not None:
+        args.output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)  # byte for byte: not even a newline may be added
+        sys.stdout.flush()
+    return DONE
+
+
+def _keys(args: argparse.Namespace) -> int:
+    for key in _parsed(_connection(args).call("GET", "/v1/erasure-receipt-keys")).get("keys", ()):
+        print(key["public_key"], end="")
+    return DONE
+
+
+def _replay(args: argparse.Namespace) -> int:
+    _print_json(_connection(args).call("POST", "/v1/erasure-replays", b""))
+    return DONE
+
+
+def _verify_receipt(args: argparse.Namespace) -> int:
+    if (args.salt is None) != (args.identities is None):
+        print("--salt and --identities go together", file=sys.stderr)
+        return USAGE
+    keys = _public_keys(args.public_key)
+    try:
+        said = verify_receipt(args.file.read_bytes(), keys)
+    except ReceiptInvalid as error:
+        print(f"{args.file}: {error}")
+        return CHECK_FAILED
+    print(json.dumps(said, indent=2))
+    if args.salt is not None and not is_about(said, _salt(args.salt), _identities(args)):
+        print(f"{args.file}: holds, but is about somebody else")
+        return CHECK_FAILED
+    print(f"{args.file}: holds")
+    return DONE
+
+
+def _connection(args: argparse.Namespace) -> Connection:
+    tls = None
+    if args.url.startswith("https:"):
+        tls = client_context(ClientTls(ca=args.ca, certificate=args.certificate, key=args.key))
+    token = args.token_file.read_text("utf-8").strip() if args.token_file else None
+    if token is not None and not (token.isascii() and token.isprintable() and token):
+        raise _problem("--token-file", "holds no token", "It must hold one line of printable ASCII")
+    return Connection(args.url.rstrip("/"), tls, token)
+
+
+def _one(args: argparse.Namespace) -> str:
+    if not all(character.isalnum() or character == "-" for character in args.id):
+        raise _problem("ID", "is not the id of a request", "Give the id that was printed at submission")
+    return f"{_PATH}/{args.id}"
+
+
+def _identities(args: argparse.Namespace) -> tuple[SubjectIdentity, ...]:
+    source: Path = args.identities
+    text = sys.stdin.read() if source == _STANDARD_INPUT else source.read_text("utf-8")
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    found = tuple(_identity(line, f"--identities line {number}") for number, line in lines)
+    if not found:
+        raise _problem("--identities", "holds no identity", _LINES)
+    return tuple(dict.fromkeys(found))
+
+
+def _identity(line: str, where: str) -> SubjectIdentity:
+    kind, separator, value = line.partition("=")
+    if not separator or not value.strip() or kind.strip() not in set(IdentityType):
+        raise _problem(where, "is no identity", _LINES)  # what stands there is not repeated
+    return SubjectIdentity(IdentityType(kind.strip()), value.strip())
+
+
+def _public_keys(path: Path) -> dict[str, Ed25519PublicKey]:
+    keys: dict[str, Ed25519PublicKey] = {}
+    end = b"-----END PUBLIC KEY-----"
+    for block in path.read_bytes().split(end)[:-1]:
+        try:
+            key = load_pem_public_key(block.strip() + b"\n" + end + b"\n")
+        except (ValueError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, Ed25519PublicKey):
+            raise _problem(str(path), "holds something else than Ed25519 public keys", "Fetch it with erasure keys")
+        keys[key_id(key)] = key
+    if not keys:
+        raise _problem(str(path), "holds no public key in PEM", "Fetch it with: sidecar erasure keys --url …")
+    return keys
+
+
+def _salt(text: str) -> str:
+    try:
+        return bytes.fromhex(text).hex()
+    except ValueError:
+        raise _problem("--salt", "is not hexadecimal", "Give receipt_salt as it was printed at submission") from None
+
+
+def _print_json(data: bytes) -> None:
+    print(json.dumps(_parsed(data), indent=2))
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
+    if not isinstance(parsed, dict):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+    return parsed
+
+
+def _problem(path: str, message: str, remedy: str) -> ConfigError:
+    return ConfigError((Problem(path, message, remedy),))
