@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from sidecar.cli.json_lines import BadLine, read_lines, to_message
-from sidecar.detection.assembly import DetectorSettings, build_detector
+from sidecar.detection.assembly import CatalogueFile, DetectorSettings, build_detector
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.detection.worker import AnyDetector
@@ -39,11 +39,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'A line out: {"text", "spans": [{"start", "end", "label", "score", "recognizer"}]}, or {"error"}.',
     )
     parser.add_argument("--model", type=Path, help="folder that 'sidecar train' wrote (default: the shipped one)")
+    parser.add_argument("--catalogue", type=Path, help="product catalogue, CSV or JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    detector = build_detector(DetectorSettings(model=args.model))
+    catalogue = CatalogueFile(args.catalogue) if args.catalogue else None
+    detector = build_detector(DetectorSettings(model=args.model, catalogue=catalogue))
     return asyncio.run(redact_lines(detector, sys.stdin.buffer, sys.stdout.buffer))
 
 

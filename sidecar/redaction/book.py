@@ -150,6 +150,10 @@ class Book:
         self.rows -= removed
         return removed
 
+    def count(self, keys: Sequence[bytes]) -> int:
+        """Return how many entries any of the keys has."""
+        return sum(key in chapter.number_of for chapter in self._chapters.values() for key in set(keys))
+
     def _new(self, asks: Sequence[Ask]) -> list[Ask]:
         unknown: dict[tuple[str, bytes], Ask] = {}
         for ask in asks:

@@ -133,6 +133,10 @@ class MemoryPlaceholders:
         """As ``StoredPlaceholders.forget``."""
         return sum(book.forget(keys) for book in self._books.values())
 
+    async def count(self, keys: Sequence[bytes]) -> int:
+        """As ``StoredPlaceholders.count``."""
+        return sum(book.count(keys) for book in self._books.values())
+
     async def forget_scope(self, scope: bytes) -> int:
         """As ``StoredPlaceholders.forget_scope``."""
         book = self._books.pop(scope, None)

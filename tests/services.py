@@ -1,0 +1,43 @@
+"""Outside services for tests. Missing ones are skipped, loudly; with ``REQUIRE_SERVICES`` set they fail."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1/test")
+REQUIRE_SERVICES = bool(os.environ.get("REQUIRE_SERVICES"))
+
+
+def missing(service: str, why: str) -> None:
+    """Fail, or skip with a reason that shows in the summary (``-ra``)."""
+    if REQUIRE_SERVICES:
+        pytest.fail(f"{service} is required by REQUIRE_SERVICES: {why}")
+    pytest.skip(f"{service} is not there: {why}")
+
+
+@contextmanager
+def fresh_postgresql() -> Iterator[str]:
+    """Give the URL of a new, empty PostgreSQL database; drop it afterwards."""
+    admin = create_engine(POSTGRESQL_URL, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    name = f"sidecar_test_{secrets.token_hex(6)}"
+    try:
+        _execute(admin, f'CREATE DATABASE "{name}"')
+    except OperationalError as error:
+        missing("PostgreSQL", f"{POSTGRESQL_URL}: {type(error.orig).__name__}")
+    try:
+        yield make_url(POSTGRESQL_URL).set(database=name).render_as_string(hide_password=False)
+    finally:
+        _execute(admin, f'DROP DATABASE "{name}" WITH (FORCE)')
+        admin.dispose()
+
+
+def _execute(engine: Engine, statement: str) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(statement))
