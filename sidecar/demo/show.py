@@ -13,15 +13,13 @@ from sidecar.access import Role
 from sidecar.demo.setup import DemoSetup
 
 _COLUMN = 58
-_SHOWN = "telecom-01"
 
 
 async def compare(setup: DemoSetup, chatbot_url: str, data_port: int) -> str:
     """Fetch a conversation from the chatbot and through the sidecar, and return both as text."""
     async with aiohttp.ClientSession() as session:
         chats = await _get(session, f"{chatbot_url}/api/conversations", None)
-        one = _first_id(chats)
-        path = f"/api/conversations/{one}"
+        path = f"/api/conversations/{chats['conversations'][0]['id']}"
         original = await _get(session, chatbot_url + path, None)
         redacted = await _get(session, f"https://localhost:{data_port}{path}", _trainer(setup))
     return "\n".join(_side_by_side(_lines(original), _lines(redacted)))
@@ -62,11 +60,6 @@ async def _get(session: aiohttp.ClientSession, url: str, tls: ssl.SSLContext | N
     async with session.get(url, ssl=tls if tls is not None else True) as response:
         response.raise_for_status()
         return await response.json()
-
-
-def _first_id(chats: Mapping[str, Any]) -> str:
-    ids = [str(chat["id"]) for chat in chats["conversations"]]
-    return _SHOWN if _SHOWN in ids else ids[0]
 
 
 def _lines(chat: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,110 @@
+"""Starting, stopping, restarting and starving the running program."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidecar.access import Role
+from tests.scenario.world import World
+
+
+def sidecar(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "sidecar", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_placeholders_outlive_restarts_and_kills_d19(fresh_world: World) -> None:
+    world = fresh_world
+    path = f"/api/conversations/{world.chats()[0]['id']}"
+    before = world.data("GET", path).body
+    assert world.stop_sidecar(signal.SIGTERM) == 0
+    world.start_sidecar()
+    assert world.data("GET", path).body == before
+    world.stop_sidecar(signal.SIGKILL)
+    world.start_sidecar()
+    assert world.data("GET", path).body == before
+
+
+def test_no_room_for_the_audit_log_refuses_everything_and_recovers_a4_a34(fresh_world: World) -> None:
+    world = fresh_world
+    path = f"/api/conversations/{world.chats()[0]['id']}"
+    assert world.data("GET", path).status == 200
+    assert world.sidecar is not None
+    size = (world.folder / "audit.jsonl").stat().st_size
+    _, hard = resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (size, hard))
+    starved = world.data("GET", path)
+    assert starved.status == 503
+    assert b"conversation" not in starved.body
+    resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert world.data("GET", path).status == 200
+    assert sidecar("audit", "verify", str(world.folder / "audit.jsonl")).returncode == 0
+
+
+def test_a_detection_that_dies_refuses_and_the_next_one_works_d14(fresh_world: World) -> None:
+    world = fresh_world
+    assert world.sidecar is not None
+    children = Path(f"/proc/{world.sidecar.pid}/task/{world.sidecar.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    seen = {world.data("GET", f"/api/conversations/{chat['id']}").status for chat in world.chats()[:5]}
+    assert seen <= {200, 502, 503}
+    assert world.data("GET", f"/api/conversations/{world.chats()[6]['id']}").status == 200
+
+
+def test_a_chatbot_that_is_gone_is_a_502_or_503_without_a_cause(fresh_world: World) -> None:
+    world = fresh_world
+    path = f"/api/conversations/{world.chats()[0]['id']}"
+    world.chatbot.kill()
+    world.chatbot.wait()
+    answer = world.data("GET", path)
+    assert answer.status in (502, 503)
+    assert str(world.chatbot_port).encode() not in answer.body
+
+
+def test_the_demonstration_shows_both_sides_and_ends() -> None:
+    shown = sidecar("demo", "--once")
+    assert shown.returncode == 0, shown.stderr
+    rows = [line.split(" | ") for line in shown.stdout.splitlines() if " | " in line]
+    assert "[PERSON_1]" in "".join(row[-1] for row in rows)
+    assert "@example.com" in "".join(row[0] for row in rows)
+    assert "@example.com" not in "".join(row[-1] for row in rows)
+
+
+def test_a_typo_is_reported_with_its_place_and_exit_2(world: World, tmp_path: Path) -> None:
+    faulty = tmp_path / "config.yaml"
+    faulty.write_text(world.setup.config.read_text().replace("path_prefix:", "path_prefx:"))
+    for command in (("check-config", str(faulty)), ("run", "--config", str(faulty))):
+        refused = sidecar(*command)
+        assert refused.returncode == 2
+        assert "routes[0].path_prefx" in refused.stderr
+        assert "Did you mean path_prefix?" in refused.stderr
+
+
+def test_a_certificate_that_does_not_match_its_key_is_reported(world: World, tmp_path: Path) -> None:
+    certificates = world.setup.certificates
+    other = certificates.client(Role.TRAINER)[1]
+    faulty = tmp_path / "config.yaml"
+    faulty.write_text(world.setup.config.read_text().replace(str(certificates.server[1]), str(other)))
+    refused = sidecar("check-config", str(faulty))
+    assert refused.returncode == 2
+    assert "listeners" in refused.stderr or str(other) in refused.stderr
+
+
+def test_a_sound_configuration_is_said_to_be(world: World) -> None:
+    assert sidecar("check-config", str(world.setup.config)).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("run",)])
+def test_usage_errors_exit_2(arguments: tuple[str, ...]) -> None:
+    assert sidecar(*arguments).returncode == 2
