@@ -6,17 +6,14 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sidecar.access import ANONYMOUS, Identity
+from sidecar.access import ANONYMOUS, Identity, Proof
 from sidecar.audit.record import Action, Decision, Intent, Outcome
 from sidecar.errors import Direction, RequestFault, RequestRefused
 from sidecar.metrics import Metrics, code_class, method_label
 from sidecar.proxy.refusals import Refusal
-
-if TYPE_CHECKING:
-    from sidecar.proxy.rewriter import Rewritten
+from sidecar.proxy.rewriter import Rewritten
 from sidecar.proxy.routes import Route
 from sidecar.tls.connection import Peer
 
@@ -31,6 +28,8 @@ class Account:
     exchange_id: str = field(default_factory=lambda: uuid4().hex)
     began: float = field(default_factory=time.perf_counter)
     caller: Identity = ANONYMOUS
+    shown: Proof = Proof.NONE
+    """The proof that was presented, whether or not it names somebody known."""
     route: Route | None = None
     policy_version: str | None = None
     direction: Direction = Direction.REQUEST

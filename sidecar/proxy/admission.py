@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from sidecar.access import KnownCaller, identify, require_role
+from sidecar.access import KnownCaller, Proof, identify, require_role
 from sidecar.errors import RequestFault, RequestRefused
 from sidecar.proxy.account import Account
 from sidecar.proxy.routes import METHODS, RouteTable, split_target
@@ -29,6 +29,8 @@ class Admission:
 
         What is known by then, caller and route, is in the account either way, for the record.
         """
+        if peer.credentials.certificate_names:
+            account.shown = Proof.CERTIFICATE
         account.caller = identify(peer.credentials, self._callers)
         target, path = self._target(request)
         route = self._routes.match(request.method, path)

@@ -234,7 +234,7 @@ class Exchange:
 
     async def _refuse(self, request: web.BaseRequest, account: Account, error: Exception) -> web.StreamResponse:
         """End an exchange that failed: with a generic answer, or cut off where the answer had begun (P40)."""
-        refusal = refusal_for(error, account.direction)
+        refusal = refusal_for(error, account.direction, account.shown)
         _log(account, refusal.reason, error)
         if account.status is not None:
             account.cut_short(refusal.reason)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from sidecar.access import Proof
 from sidecar.audit.record import Decision
 from sidecar.errors import (
     AccessDenied,
@@ -67,13 +68,16 @@ _UPSTREAM = {
 }
 
 
-def refusal_for(error: Exception, direction: Direction) -> Refusal:
-    """Return how an exchange ends on this error. Whatever is not expected is a bug: 500, ``internal``."""
+def refusal_for(error: Exception, direction: Direction, shown: Proof) -> Refusal:
+    """Return how an exchange ends on this error. Whatever is not expected is a bug: 500, ``internal``.
+
+    ``direction`` is that of the payload in hand, ``shown`` the proof that was presented and could be verified: who
+    has shown a certificate is not asked for another proof (P52).
+    """
     if isinstance(error, AccessDenied):
-        unproven = error.reason is not DenialReason.ROLE
-        return Refusal(
-            HTTPStatus.UNAUTHORIZED if unproven else HTTPStatus.FORBIDDEN, error.reason.value, Decision.DENIED
-        )
+        proven = error.reason is DenialReason.ROLE or shown is Proof.CERTIFICATE
+        status = HTTPStatus.FORBIDDEN if proven else HTTPStatus.UNAUTHORIZED
+        return Refusal(status, error.reason.value, Decision.DENIED)
     if isinstance(error, RequestRefused):
         return Refusal(_REQUEST[error.fault], error.fault.value, Decision.REFUSED, error.allowed)
     if isinstance(error, PayloadRefused):

@@ -7,6 +7,8 @@ short of its length, and the connection is cut (P40, P46).
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -14,6 +16,8 @@ from aiohttp import web
 from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, SidecarError
 from sidecar.proxy.routes import Limits
 from sidecar.proxy.upstream import Answer
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
 
 
 class ClientGone(Exception):
@@ -124,6 +128,14 @@ class ResponseStream:
 
 
 def cut(request: web.BaseRequest) -> None:
-    """Reset the connection: no final chunk, no close_notify, nothing that could pass for an end."""
-    if request.transport is not None:
-        request.transport.abort()
+    """Reset the connection: no final chunk, no close_notify, no FIN, nothing that could pass for an end.
+
+    An HTTP/1.0 client, for whom the end of the connection is the end of the body, can tell by the reset alone.
+    """
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None and not transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -159,7 +159,7 @@ def _readings(path: str) -> Iterator[str]:
         if _DOTS.intersection(segments) or _CONTROL.search(plain):
             raise RequestRefused(RequestFault.TARGET, "dot segments or control characters")
         yield "/" + "/".join(segment for segment in segments if segment)
-        decoded = unquote_to_bytes(path).decode("latin-1")
+        decoded = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
         if decoded == path:
             return
         path = decoded

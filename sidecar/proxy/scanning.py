@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -24,9 +23,7 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.account import Account
 from sidecar.proxy.encoding import MediaType, media_type_of, to_text, uncompress
 from sidecar.proxy.headers import drop_fields_with_hits, texts_of
-
-if TYPE_CHECKING:
-    from sidecar.proxy.rewriter import Rewriter, Rewritten
+from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode
 from sidecar.proxy.upstream import Answer
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from sidecar.access import Identity, KnownCaller, Role
@@ -74,6 +75,14 @@ class RawUpstream:
         self.requests: list[Received] = []
         self.connections = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._came = asyncio.Event()
+
+    async def arrived(self, count: int = 1) -> None:
+        """Wait until that many requests' heads have come."""
+        async with asyncio.timeout(10):
+            while len(self.requests) < count:
+                self._came.clear()
+                await self._came.wait()
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -98,6 +107,7 @@ class RawUpstream:
                 head = await reader.readuntil(b"\r\n\r\n")
                 received = Received(head[:-2], connection=number)
                 self.requests.append(received)
+                self._came.set()
                 await self.handler(received, reader, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, EOFError):
@@ -293,15 +303,15 @@ async def running(
     *,
     callers: Sequence[KnownCaller] = (),
     settings: ListenerSettings | None = None,
-    upstream_settings: UpstreamSettings | None = None,
+    upstream_changes: Mapping[str, Any] = MappingProxyType({}),
     max_inflight: int = 512,
 ) -> AsyncIterator[Rig]:
     """Start everything, and stop it without leaving a task or an unconcluded exchange behind."""
     server, trust = contexts
     raw_upstream = RawUpstream(handler)
     port = await raw_upstream.start()
-    known = upstream_settings or UpstreamSettings("chatbot", f"http://127.0.0.1:{port}", read_seconds=5)
-    upstream = Upstream(known)
+    plain = UpstreamSettings("chatbot", f"http://127.0.0.1:{port}", read_seconds=5)
+    upstream = Upstream(replace(plain, **upstream_changes))
     await upstream.start()
     audit, rewriter, metrics = MemoryAudit(), EmailRewriter(), Metrics()
     token = KnownCaller(TRAINER, token_sha256=sha256(TOKEN.encode()).digest())
