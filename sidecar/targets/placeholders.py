@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -35,11 +34,17 @@ class ForgettingStore(Protocol):
 
 
 class PlaceholderTarget:
-    """Implements ``Target`` on the placeholder store, for every identity of a request at once."""
+    """Implements ``Target`` on the placeholder store, for every identity of a request at once.
 
-    def __init__(self, store: ForgettingStore, placeholder_keys: Pseudonymizer, name: str = "sidecar") -> None:
+    ``labels`` are all entity types that values are kept under: ``ENTITY_TYPES``.
+    """
+
+    def __init__(
+        self, store: ForgettingStore, placeholder_keys: Pseudonymizer, labels: Sequence[str], name: str = "sidecar"
+    ) -> None:
         self._store = store
         self._keys = placeholder_keys
+        self._labels = tuple(labels)
         self._name = name
 
     @property
@@ -80,5 +85,5 @@ class PlaceholderTarget:
 
     def _keys_of(self, identities: Sequence[SubjectIdentity]) -> list[bytes]:
         return sorted(
-            {ask_for(label, identity.value, self._keys).key for identity in identities for label in ENTITY_TYPES}
+            {ask_for(label, identity.value, self._keys).key for identity in identities for label in self._labels}
         )

@@ -1,0 +1,69 @@
+"""The sidecar forgets a person like any other system does (E48)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.detection.entity_types import ENTITY_TYPES
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.keys import MasterKey, Purpose
+from sidecar.redaction.linking import ask_for, scope_key
+from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.placeholders import StoredPlaceholders
+from sidecar.targets.placeholders import PlaceholderTarget
+from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
+
+KEYS = MasterKey(bytes(32)).pseudonymizer(Purpose.PLACEHOLDER)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(DatabaseSettings(f"sqlite:///{tmp_path / 'state.db'}"))
+    await database.start()
+    yield database
+    await database.stop()
+
+
+async def put(store: StoredPlaceholders, scope: str, label: str, value: str) -> int:
+    return (await store.assign(scope_key(scope, KEYS), [ask_for(label, value, KEYS)], []))[0]
+
+
+def person(*identities: tuple[str, str]) -> list[SubjectIdentity]:
+    return [SubjectIdentity(IdentityType(kind), value) for kind, value in identities]
+
+
+async def test_E48_forgets_every_spelling_in_every_conversation_and_nobody_else(database: Database) -> None:
+    store = StoredPlaceholders(database)
+    target = PlaceholderTarget(store, KEYS, ENTITY_TYPES)
+    await put(store, "one", "EMAIL", "Anna.Canary@Example.org")
+    await put(store, "two", "EMAIL", "anna.canary@example.org")
+    await put(store, "two", "PERSON", "anna canary")
+    await put(store, "two", "ORDER_ID", "C-100 7")  # her customer id, taken for an order
+    await put(store, "two", "EMAIL", "bert@example.org")
+    anna = person(("email", "anna.canary@example.org"), ("name", "Anna Canary"), ("customer_id", "C-1007"))
+    assert (await target.verify(anna)).status is VerifyStatus.PRESENT
+    deleted = await target.delete(anna)
+    assert deleted.status is DeleteStatus.DELETED
+    assert deleted.count is not None
+    assert deleted.count >= 4
+    assert (await target.verify(anna)).status is VerifyStatus.GONE
+    assert (await target.verify(person(("email", "bert@example.org")))).status is VerifyStatus.PRESENT
+    assert (await target.delete(anna)).status is DeleteStatus.NO_DATA
+
+
+async def test_E48_a_forgotten_value_gets_a_number_that_nobody_had(database: Database) -> None:
+    store = StoredPlaceholders(database)
+    first = await put(store, "one", "EMAIL", "anna@example.org")
+    await PlaceholderTarget(store, KEYS, ENTITY_TYPES).delete(person(("email", "anna@example.org")))
+    assert await put(store, "one", "EMAIL", "anna@example.org") != first
+
+
+async def test_a_store_that_is_gone_is_a_fault(database: Database) -> None:
+    target = PlaceholderTarget(StoredPlaceholders(database), KEYS, ENTITY_TYPES)
+    await database.stop()
+    anna = person(("email", "anna@example.org"))
+    assert (await target.delete(anna)).fault is TargetFault.STORE
+    assert (await target.verify(anna)).status is VerifyStatus.FAILED
