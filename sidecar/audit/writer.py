@@ -80,6 +80,7 @@ class LogWriter:
         self._pending_limit = pending_limit
         self._check_seconds = check_seconds
         self._pending: deque[Pending] = deque()
+        self._in_hand: list[Pending] = []
         self._kept: deque[Parts] = deque(maxlen=pending_limit)
         self._refused = 0
         self._stepped = False
@@ -118,6 +119,7 @@ class LogWriter:
     def _run(self) -> None:
         try:
             while (batch := self._take()) is not None:
+                self._in_hand = batch
                 self._busy_since = monotonic()
                 self._attempt(batch)
                 self._busy_since = None
@@ -128,7 +130,7 @@ class LogWriter:
             with self._wake:
                 self._set_state(State.ENDED)
                 left, self._pending = list(self._pending), deque()
-            self._settle(left, CLOSED)
+            self._settle([*self._in_hand, *left], CLOSED)  # those in hand have their answer, but for such a fault
             self._file.close()
             self._on_closed()
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,20 @@ async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -
         await log.intend(intent("after"))
         await log.stop()
         assert check(disk / "audit.jsonl").intact
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_fault_of_our_own_in_the_writing_thread_refuses_at_once(path: Path) -> None:
+    def broken_clock() -> datetime:
+        raise ZeroDivisionError
+
+    log = AuditLog(AuditSettings(path, deadline_seconds=600), Metrics(), clock=broken_clock)
+    await log.start()
+    for _ in range(2):
+        with pytest.raises(AuditUnavailable, match="closed"):
+            await log.intend(intent())
+        assert not log.healthy
+    await _restarted(path)  # the lock was released
 
 
 # -- a file that is not ours any more --------------------------------------------------------------------------------
