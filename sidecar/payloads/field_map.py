@@ -1,7 +1,8 @@
 """What a route or a preset says about the strings of its payloads. Frozen; made by ``presets``.
 
 Of several things said about one leaf, the one that gives away less wins:
-drop, hash, a speaker's role, known value, message text, keep, and last the default, which is to scan it.
+drop, hash, known value, message text, keep, and last the default, which is to scan it. What names a speaker is kept
+where it is one of the words of the rule's speaker map.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidecar.payloads.document import Path, PathPart
-from sidecar.payloads.paths import ANY, PathPattern
+from sidecar.payloads.paths import ANY, EACH, PathPattern, Wild
 
 _OTHER_NAME: Final = "name"
 _OTHER_INDEX: Final = "index"
@@ -33,7 +33,10 @@ class PathMatcher:
     def __init__(self, patterns: Sequence[PathPattern]) -> None:
         self._patterns = tuple(patterns)
         self._mentioned = frozenset(
-            (type(s.selector).__name__, s.selector) for p in patterns for s in p.segments if s.selector is not ANY
+            (type(s.selector).__name__, s.selector)
+            for p in patterns
+            for s in p.segments
+            if not isinstance(s.selector, Wild)
         )
         self._states: dict[frozenset[_Thread], _State] = {}
         self._start = self._state(frozenset((index, 0) for index in range(len(patterns))))
@@ -63,7 +66,7 @@ class PathMatcher:
             if done == len(segments):
                 continue
             segment = segments[done]
-            if segment.selector is ANY or (type(segment.selector).__name__, segment.selector) == symbol:
+            if _selects(segment.selector, symbol):
                 threads.add((pattern, done + 1))
             if segment.descends:
                 threads.add((pattern, done))
@@ -74,3 +77,11 @@ class PathMatcher:
             done = frozenset(p for p, behind in threads if behind == len(self._patterns[p].segments))
             self._states[threads] = _State(threads, done)
         return self._states[threads]
+
+
+def _selects(selector: str | int | Wild, symbol: _Symbol) -> bool:
+    if selector is ANY:
+        return True
+    if selector is EACH:
+        return symbol[0] != str.__name__ and symbol[0] != _OTHER_NAME
+    return (type(selector).__name__, selector) == symbol

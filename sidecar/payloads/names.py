@@ -1,4 +1,4 @@
-"""Numbers and member names: what in them could be personal data, and how sure a finding must be to change them.
+"""Numbers, member names and stamps: what in them could be personal data, and how sure a finding must be to change them.
 
 They are the machinery of a payload: a client breaks when ``"status"`` or a time stamp is replaced. So a finding in one
 must be surer than in a text, and most member names are never asked about. The scores are those of
@@ -26,6 +26,14 @@ _DIGIT = re.compile(r"[0-9]")
 _SHORT = re.compile(r"-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?")
 _CLOCK = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]{1,9})?")
 """Seconds since 1970, from 2001 to 2033; or so many milli-, micro- or nanoseconds. No card number begins with 1."""
+_STAMP = re.compile(
+    r"""
+      \d{4}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):(?!(?:00|15|30|45):00(?!\d))[0-5]\d:[0-5]\d
+      (?:\.\d{1,9})?[ ]?(?:Z|[+-]\d\d:?\d\d)?
+    | [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}
+    """,
+    re.VERBOSE | re.ASCII,
+)
 _IDENTIFIER = re.compile(r"[@$#]?[A-Za-z_][A-Za-z0-9_.:/$#\[\]*-]*")
 _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
@@ -57,6 +65,14 @@ def number_score(number: str) -> float:
     return CERTAIN if _CLOCK.fullmatch(number) else SURE
 
 
+def is_stamp(text: str) -> bool:
+    """Whether a string is a UUID, or a date with a time that is on no quarter of an hour (RFC 9562, RFC 3339).
+
+    Dates of birth are often stored as midnight somewhere: those round times are scanned.
+    """
+    return _STAMP.fullmatch(text) is not None
+
+
 def name_score(name: str, known_words: frozenset[str]) -> float | None:
     """From which score on a finding replaces a member name; None: it is not asked about.
 
@@ -78,10 +94,10 @@ def words(text: str) -> frozenset[str]:
 
 
 def question(path: Path) -> str:
-    """The nearest member name in plain words: ``accountNumber`` asks for an "account number"."""
+    """The nearest member name as a question in plain words: ``accountNumber`` asks "account number?"."""
     for part in reversed(path):
         if isinstance(part, str):
-            return _plain(part) if _IDENTIFIER.fullmatch(part) else ""
+            return f"{_plain(part)}?" if _IDENTIFIER.fullmatch(part) else ""
     return ""
 
 

@@ -1,33 +1,44 @@
 """Path patterns: the part of JSONPath (RFC 9535) that can be decided from a leaf's path alone.
 
-``$`` is the root; then any of ``.name``, ``['any name']``, ``[0]``, ``.*``, ``[*]`` (also written ``[]``), and the same
-after ``..`` for "at any depth below". Not in it, because a path alone can't decide them: filters, slices, negative
-indices; nor unions, in whose stead one writes a pattern each. Patterns are matched on paths and not on parsed objects,
-so duplicate member names and streams need no special care.
+``$`` is the root; then any of ``.name``, ``['any name']``, ``[0]``, ``.*`` and ``[*]`` (every member or element), and
+the same after ``..`` for "at any depth below". One thing is not of the RFC: ``[]`` means every element of an array, but
+no member of an object.
+
+Not in the subset, because a path alone can't decide them: filters, slices, negative indices. Nor unions, in whose stead
+one writes a pattern each. Patterns are matched on paths and not on parsed objects, so duplicate member names and
+streams need no special care.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from sidecar.errors import Problem
 
-ANY = None
-"""As a selector: every member and every element."""
+
+class Wild(Enum):
+    """Selectors of more than one."""
+
+    ANY = "*"  # every member of an object and every element of an array
+    EACH = "[]"  # every element of an array
+
+
+ANY, EACH = Wild.ANY, Wild.EACH
 
 _SEGMENT = re.compile(
     r"""
     (?P<dots>\.\.|\.|)
     (?: (?P<name>[^\W\d]\w*)
       | (?P<star>\*)
-      | \[ [ ]* (?: (?P<any>\*|) | (?P<index>0|[1-9][0-9]*)
-                  | '(?P<single>(?:[^'\\]|\\['\\])*)' | "(?P<double>(?:[^"\\]|\\["\\])*)" ) [ ]* \]
+      | \[ [ ]* (?: (?P<any>\*) | (?P<index>0|[1-9][0-9]*)
+                  | '(?P<single>(?:[^'\\]|\\['\\])*)' | "(?P<double>(?:[^"\\]|\\["\\])*)" | ) [ ]* \]
     )
     """,
     re.VERBOSE,
 )
-_REMEDY = "Write e.g. $.messages[*].text, $..['e-mail'] or $.items[0].name"
+_REMEDY = "Write e.g. $.messages[].text, $..['e-mail'] or $.items[0].name"
 
 
 class BadPath(ValueError):
@@ -36,9 +47,9 @@ class BadPath(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One step: a member name, an index or ``ANY``, one level down or (``descends``) any number of levels down."""
+    """One step: a member name, an index or more than one, a level down or (``descends``) any number of levels down."""
 
-    selector: str | int | None
+    selector: str | int | Wild
     descends: bool = False
 
 
@@ -66,7 +77,7 @@ def parse_path(source: str) -> PathPattern:
 
 
 def parse_relative(source: str) -> PathPattern:
-    """Parse a pattern within an object, such as ``text`` or ``content[*].text``; ``$`` alone is the object itself.
+    """Parse a pattern within an object, such as ``text`` or ``content[].text``; ``$`` alone is the object itself.
 
     ``..`` is refused here, so that the object a match belongs to follows from the lengths. Raises ``BadPath``.
     """
@@ -102,10 +113,12 @@ def _is_joined_well(found: re.Match[str]) -> bool:
     return found["dots"] != "."
 
 
-def _selector(found: re.Match[str]) -> str | int | None:
+def _selector(found: re.Match[str]) -> str | int | Wild:
     if found["index"] is not None:
         return int(found["index"])
     if found["name"] is not None:
         return found["name"]
     quoted = found["single"] if found["single"] is not None else found["double"]
-    return ANY if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+    if quoted is not None:
+        return re.sub(r"\\(.)", r"\1", quoted)
+    return ANY if found["any"] or found["star"] else EACH

@@ -16,7 +16,6 @@ class Treatment(StrEnum):
 
     DROP = "drop"
     HASH = "hash"
-    SPEAKER = "speaker"  # kept if it is a role; else a known value or a text like any other
     KNOWN = "known"
     MESSAGE = "message"
     KEEP = "keep"
@@ -28,8 +27,9 @@ class Placement:
     """The place of one leaf. Depths are lengths of prefixes of its path.
 
     ``root_depth``: of its conversation, or ``NOWHERE``; ``names``: of the conversations that the leaf is an id of, each
-    with its rank; ``message``: the prefix that is its message object; ``rule`` and ``rank``: of the message and of the
-    speaker in it; ``label``: of the known value; ``dropped_depth``: of the outermost thing that is dropped.
+    with its rank; ``message``: the prefix that is the message object whose text or speaker it is; ``rule``: of that
+    message; ``speaker_rank``: None for what names no speaker; ``label``: of the known value; ``dropped_depth``: of the
+    outermost thing that is dropped.
     """
 
     treatment: Treatment = Treatment.SCAN
@@ -37,7 +37,7 @@ class Placement:
     names: tuple[tuple[int, int], ...] = ()
     message: Path = ()
     rule: int = NOWHERE
-    rank: int = 0
+    speaker_rank: int | None = None
     label: str | None = None
     dropped_depth: int | None = None
     names_are_data: bool = False  # of a member name: its object's names are scanned like texts
@@ -74,19 +74,15 @@ def _apply(here: Placement, fields: FieldMap, mark: Mark, leaf: Leaf, depth: int
             here.dropped_depth = depth
     elif mark.role is Role.TEXT:
         if depth in (size, leaf.embedded_at):
-            _belong(here, mark, leaf.path[: depth - mark.length], Treatment.MESSAGE)
+            here.message, here.rule = leaf.path[: depth - mark.length], mark.rule
+            _choose(here, Treatment.MESSAGE)
     elif mark.role is Role.SPEAKER and depth == size:
-        _belong(here, mark, leaf.path[: depth - mark.length], Treatment.SPEAKER)
+        here.message, here.rule = leaf.path[: depth - mark.length], mark.rule
+        here.speaker_rank = mark.rank
     elif mark.role is Role.KEEP and depth == size:
         _choose(here, Treatment.KEEP)
     elif mark.role is Role.KEYS and depth == size - 1:
         here.names_are_data = True
-
-
-def _belong(here: Placement, mark: Mark, message: Path, treatment: Treatment) -> None:
-    if _ORDER[treatment] <= _ORDER[here.treatment]:
-        here.message, here.rule, here.rank = message, mark.rule, mark.rank
-    _choose(here, treatment)
 
 
 def _choose(here: Placement, treatment: Treatment) -> None:

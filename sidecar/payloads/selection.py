@@ -1,19 +1,20 @@
 """From a document and a field map to the texts that detection must see, conversation by conversation.
 
-Nothing is left out but what the map keeps, and what can hold no identifier: empty strings, true, false, null, numbers
-that are fractions or have fewer than seven digits, and member names that are plain words of a program (see ``names``).
+Nothing is left out but what the map keeps, and what can hold no identifier: empty strings, true, false, null, UUIDs and
+time stamps, numbers that are fractions or have fewer than seven digits, and member names that are plain words of a
+program (see ``names``). What is a known value of the conversation is never left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, Turn
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap, Order
-from sidecar.payloads.names import ANY_SCORE, is_id, name_score, number_score, number_text, question, words
+from sidecar.payloads.names import ANY_SCORE, is_id, is_stamp, name_score, number_score, number_text, question, words
 from sidecar.payloads.placement import NOWHERE, Placement, Treatment, place
 
 CONTEXT_TURNS = 2
@@ -97,9 +98,9 @@ def _ids(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
 def _speakers(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
     """What names the speaker of each message, by its path: a string, a number, or true and false."""
     candidates = [
-        (where.message, where.rank, leaf.text)
+        (where.message, where.speaker_rank, leaf.text)
         for leaf, where in placed
-        if where.treatment is Treatment.SPEAKER and leaf.kind is not LeafKind.KEY
+        if where.speaker_rank is not None and leaf.kind is not LeafKind.KEY
     ]
     return _first_ranked(candidates)
 
@@ -119,7 +120,7 @@ def _gather(group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, unred
         return
     if leaf.kind not in (LeafKind.STRING, LeafKind.NUMBER) or not leaf.text.strip():
         return
-    role = where.treatment is Treatment.SPEAKER and fields.messages[where.rule].is_role(leaf.text)
+    role = where.speaker_rank is not None and fields.messages[where.rule].is_role(leaf.text)
     if where.treatment is Treatment.KEEP or role:
         return
     if where.label is not None and (value := unredacted(leaf.text)):
@@ -138,13 +139,31 @@ def _conversation(
     id_: str | None, group: _Group, shared: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
 ) -> Conversation:
     known = tuple(dict.fromkeys((*_known_values(group), *shared)))
+    messages = list(_message_pieces(group, known, speakers, fields))
+    repeated, loose = _repeats(messages, group.loose)
     pieces = [
         *_known_pieces(group, known),
-        *_message_pieces(group, known, speakers, fields),
-        *_loose_pieces(group.loose, known),
+        *(replace(piece, leaves=piece.leaves + repeated.get(piece.message.text, ())) for piece in messages),
+        *_loose_pieces(loose, known),
         *_name_pieces(group.names, known),
     ]
     return Conversation(id_, tuple(pieces))
+
+
+def _repeats(messages: Sequence[Piece], loose: Sequence[Leaf]) -> tuple[dict[str, tuple[int, ...]], list[Leaf]]:
+    """Take out of ``loose`` what says a message again: it shares what the message's context told.
+
+    Only texts of several words: "2201" in a field may be another thing than "2201" in the chat.
+    """
+    said = {piece.message.text for piece in messages if len(piece.message.text.split()) > 1}
+    repeated: dict[str, tuple[int, ...]] = {}
+    rest: list[Leaf] = []
+    for leaf in loose:
+        if leaf.kind is LeafKind.STRING and leaf.text in said:
+            repeated[leaf.text] = (*repeated.get(leaf.text, ()), leaf.index)
+        else:
+            rest.append(leaf)
+    return repeated, rest
 
 
 def _known_pieces(group: _Group, known: tuple[KnownValue, ...]) -> Iterable[Piece]:
@@ -186,6 +205,8 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
             score, text = number_score(text), number_text(text)
             if not is_id(text) and text not in values:
                 continue
+        elif is_stamp(text) and text not in values:
+            continue
         same.setdefault((text, question(leaf.path), score), []).append(leaf.index)
     for (text, asked, score), indices in same.items():
         context = (Turn(AGENT, asked),) if asked else ()

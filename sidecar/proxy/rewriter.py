@@ -21,7 +21,7 @@ from sidecar.keys import Pseudonymizer
 from sidecar.payloads.document import Document, Leaf, LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.member_names import keep_unique
-from sidecar.payloads.names import ANY_SCORE, is_data
+from sidecar.payloads.names import ANY_SCORE, CERTAIN, is_data
 from sidecar.payloads.selection import Conversation, Piece, Selection, select
 from sidecar.redaction.placeholder import literals
 from sidecar.redaction.policy import Operator, Policy
@@ -126,10 +126,14 @@ class Rewriter:
 
 
 def stricter(policy: Policy, score: float) -> Policy:
-    """Return the policy with every threshold at ``score`` or above."""
+    """Return the policy with every threshold at ``score`` or above.
+
+    ``OTHER_ID`` must be all but certain: that a number or a name is some id is what the payload's own ids are.
+    """
     labels = {*ENTITY_TYPES, *policy.types}
-    types = {label: policy.for_type(label) for label in labels}
-    raised = {label: replace(rule, threshold=max(rule.threshold, score)) for label, rule in types.items()}
+    floors = {label: CERTAIN if label == "OTHER_ID" else score for label in labels}
+    rules = {label: policy.for_type(label) for label in labels}
+    raised = {label: replace(rule, threshold=max(rule.threshold, floors[label])) for label, rule in rules.items()}
     return Policy(f"{policy.name}>={score}", raised)
 
 

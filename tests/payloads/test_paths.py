@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from sidecar.payloads.document import Path
 from sidecar.payloads.matcher import PathMatcher
-from sidecar.payloads.paths import ANY, BadPath, PathPattern, Segment, parse_path, parse_relative, path_problem
+from sidecar.payloads.paths import (
+    ANY,
+    EACH,
+    BadPath,
+    PathPattern,
+    Segment,
+    Wild,
+    parse_path,
+    parse_relative,
+    path_problem,
+)
 
 
 def matches(pattern: str, path: Path) -> bool:
@@ -26,7 +36,7 @@ def matches(pattern: str, path: Path) -> bool:
         ("$['a b'][0]", (Segment("a b"), Segment(0))),
         ('$["it\'s"]', (Segment("it's"),)),
         (r"$['it\'s \\']", (Segment("it's \\"),)),
-        ("$.*[*][]", (Segment(ANY), Segment(ANY), Segment(ANY))),
+        ("$.*[*][]", (Segment(ANY), Segment(ANY), Segment(EACH))),
         ("$..a..[*]..['b']..*", (Segment("a", True), Segment(ANY, True), Segment("b", True), Segment(ANY, True))),
         ("$.prénom_2", (Segment("prénom_2"),)),
         ("$['']", (Segment(""),)),
@@ -83,6 +93,12 @@ def test_relative_paths_have_a_length() -> None:
         ("$.*", ("x",), True),
         ("$.*", (3,), True),
         ("$[*].a", (3, "a"), True),
+        ("$[*].a", ("b", "a"), True),
+        ("$[].a", (3, "a"), True),
+        ("$[].a", ("b", "a"), False),
+        ("$[]", ("0",), False),
+        ("$..[].a", ("x", "b", 4, "a"), True),
+        ("$[][0]", (0, 0), True),
         ("$..a", ("a",), True),
         ("$..a", ("x", 1, "a"), True),
         ("$..a", ("x", 1, "a", "b"), False),
@@ -112,7 +128,7 @@ def test_payloads_can_not_make_states_by_inventing_names() -> None:
 
 
 parts = st.sampled_from(["a", "b", 0, 1])
-segments = st.builds(Segment, st.sampled_from(["a", "b", 0, ANY]), st.booleans())
+segments = st.builds(Segment, st.sampled_from(["a", "b", 0, ANY, EACH]), st.booleans())
 
 
 def selected(pattern: tuple[Segment, ...], path: tuple[Any, ...]) -> bool:
@@ -121,11 +137,13 @@ def selected(pattern: tuple[Segment, ...], path: tuple[Any, ...]) -> bool:
         return not path
     first, rest = pattern[0], pattern[1:]
     starts = range(len(path)) if first.descends else range(min(1, len(path)))
-    return any(
-        (first.selector is ANY or (type(first.selector), first.selector) == (type(path[at]), path[at]))
-        and selected(rest, path[at + 1 :])
-        for at in starts
-    )
+    return any(chosen(first, path[at]) and selected(rest, path[at + 1 :]) for at in starts)
+
+
+def chosen(segment: Segment, part: Any) -> bool:
+    if isinstance(segment.selector, Wild):
+        return segment.selector is ANY or isinstance(part, int)
+    return (type(segment.selector), segment.selector) == (type(part), part)
 
 
 @given(st.lists(st.lists(segments, max_size=4), min_size=1, max_size=4), st.lists(parts, max_size=6).map(tuple))

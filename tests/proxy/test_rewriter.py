@@ -24,10 +24,10 @@ from tests.proxy.rewriting import MASTER, MemoryPlaceholders, Parts
 CHAT = parse_field_map(
     {
         "namespace": "shop",
-        "conversations": [{"root": "$.chats[*]", "id": "id"}],
+        "conversations": [{"root": "$.chats[]", "id": "id"}],
         "messages": [
             {
-                "each": "$..messages[*]",
+                "each": "$..messages[]",
                 "text": "text",
                 "speaker": "from",
                 "speakers": {"bot": "agent", "user": "customer"},
@@ -85,7 +85,7 @@ async def test_messages_are_read_with_the_turns_before_them() -> None:
 
 
 async def test_newest_first_is_read_from_the_end() -> None:
-    fields = parse_field_map({"messages": [{"each": "$[*]", "text": "t", "order": "newest_first"}]}, "test")
+    fields = parse_field_map({"messages": [{"each": "$[]", "text": "t", "order": "newest_first"}]}, "test")
     parts = Parts()
     await parts.rewrite('[{"t": "later"}, {"t": "earlier"}]', fields)
     assert [(m.text, [t.text for t in m.context]) for m in parts.detection.seen] == [

@@ -15,8 +15,8 @@ from tests.proxy.rewriting import Parts
 FIELDS = parse_field_map(
     {
         "namespace": "canary",
-        "conversations": [{"root": "$", "id": "id"}, {"root": "$.items[*]", "id": "id"}],
-        "messages": [{"each": "$..messages[*]", "text": ["text", "content[*].text"], "speaker": "who"}],
+        "conversations": [{"root": "$", "id": "id"}, {"root": "$.items[]", "id": "id"}],
+        "messages": [{"each": "$..messages[]", "text": ["text", "content[].text"], "speaker": "who"}],
         "known": {"$.customer.name": "PERSON", "$.customer.email": "EMAIL"},
         "drop": ["$..drop"],
         "hash": ["$..hash"],
