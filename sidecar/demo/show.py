@@ -37,7 +37,7 @@ Metrics, and the audit log with a line before and after each access:
   sidecar audit verify {folder}/audit.jsonl
 Have a customer erased from the chatbot (put their e-mail in), and look at the state of the request:
   {_curl(setup, curl, Role.INTAKE)} https://localhost:{admin_port}/v1/erasures --json \\
-    '{{"id": "6f1c2f1e-6f0a-4c39-9d0e-5b7f1f6f7a10", "regulation": "gdpr", "verified_by": "support desk",
+    '{{"id": "6f1c2f1e-6f0a-4c39-9d0e-5b7f1f6f7a10", "regulation": "gdpr", "verified_by": "account_login",
       "subject": {{"identities": [{{"type": "email", "value": "CUSTOMER@example.com"}}]}}}}'
   {_curl(setup, curl, Role.INTAKE)} https://localhost:{admin_port}/v1/erasures/6f1c2f1e-6f0a-4c39-9d0e-5b7f1f6f7a10
 The configuration is {setup.config}. Ctrl-C stops it.

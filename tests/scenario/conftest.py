@@ -8,7 +8,7 @@ import pytest
 from tests.scenario.world import World, running_world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("world")) as started:
         yield started

@@ -20,7 +20,7 @@ def request_for(email: str) -> dict[str, Any]:
     return {
         "id": str(uuid4()),
         "regulation": "gdpr",
-        "verified_by": "support desk",
+        "verified_by": "account_login",
         "subject": {"identities": [{"type": "email", "value": email}]},
     }
 

@@ -19,6 +19,13 @@ def sidecar(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "sidecar", *arguments], capture_output=True, text=True, check=False)
 
 
+def detection_workers(parent: int) -> list[int]:
+    """The worker processes of a sidecar: a child is listed under the thread that started it."""
+    threads = Path(f"/proc/{parent}/task").iterdir()
+    children = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 def test_placeholders_outlive_restarts_and_kills_d19(fresh_world: World) -> None:
     world = fresh_world
     path = f"/api/conversations/{world.chats()[0]['id']}"
@@ -50,11 +57,8 @@ def test_no_room_for_the_audit_log_refuses_everything_and_recovers_a4_a34(fresh_
 def test_a_detection_that_dies_refuses_and_the_next_one_works_d14(fresh_world: World) -> None:
     world = fresh_world
     assert world.sidecar is not None
-    children = Path(f"/proc/{world.sidecar.pid}/task/{world.sidecar.pid}/children").read_text().split()
-    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    workers = detection_workers(world.sidecar.pid)
     assert workers
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     seen = {world.data("GET", f"/api/conversations/{chat['id']}").status for chat in world.chats()[:5]}
