@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.erasure.request import (
@@ -108,6 +108,7 @@ def test_E5_whatever_comes_is_parsed_or_refused_with_a_place(data: bytes) -> Non
         parse_request(data)
 
 
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -17,6 +17,7 @@ from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.intake import Accepted, Intake
 from sidecar.erasure.outcomes import request_state
+from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
 from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
 from sidecar.errors import AuditUnavailable
@@ -30,6 +31,7 @@ from sidecar.stores.seal import Seal
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.target import Target
+from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 CANARY = "anna.canary@example.org"
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -127,15 +129,15 @@ class World:
 
 @asynccontextmanager
 async def world(
-    path: Path,
+    place: Path | str,
     targets: Sequence[Target],
     clock: Clock | None = None,
     settings: WorkerSettings | None = None,
     checkpoint: Checkpoint = nowhere,
 ) -> AsyncIterator[World]:
-    """Open a world on a database file; the targets are started with it."""
+    """Open a world on a database file or URL; the targets are started with it."""
     clock = clock or Clock()
-    database = Database(DatabaseSettings(f"sqlite:///{path}"))
+    database = Database(DatabaseSettings(place if isinstance(place, str) else f"sqlite:///{place}"))
     await database.start()
     for target in targets:
         await target.start()
@@ -175,3 +177,18 @@ def http_target(name: str, mapping: dict[str, Any], clock: Clock) -> HttpTarget:
 def bytes_on_disk(folder: Path) -> bytes:
     """Everything in the files of a folder, WAL and journals included."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+@asynccontextmanager
+async def one_target(path: Path, **changes: Any) -> AsyncIterator[tuple[World, Upstream]]:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        mapping = target_mapping(upstream.url) | changes
+        async with world(path / "state.db", [http_target("crm", mapping, clock)], clock) as w:
+            upstream.customers[CANARY] = 2
+            yield w, upstream
+
+
+def receipt_body(data: bytes) -> dict[str, Any]:
+    public = SIGNING_KEY.public_key()
+    return dict(verify_receipt(data, {key_id(public): public}))
