@@ -8,6 +8,7 @@ from sidecar.admin.route import AdminRoute
 from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
+from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.intake import Intake
@@ -43,7 +44,10 @@ def erasing_of(
     if not settings.targets:
         return None
     keys = settings.master.pseudonymizer
-    targets: tuple[Target, ...] = (*settings.targets, PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER)))
+    targets: tuple[Target, ...] = (
+        *settings.targets,
+        PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES),
+    )
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
     signing_key = receipt_key(settings.master)
