@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.canonical import canonical, plainly
-from sidecar.redaction.person import PersonName, person_name
+from sidecar.redaction.person import person_name
 from sidecar.redaction.scope import Ask
 
 
@@ -37,11 +37,11 @@ def full_name(value: str, names: Iterable[str]) -> str:
     A form that fits two people fits nobody.
     """
     key = person_name(plainly(value)).key
-    fitting: dict[str, PersonName] = {}
+    fitting: dict[str, str] = {}
     for name in names:
         known = person_name(plainly(name))
         if known.key == key:
             return value
         if key in known.shorter_forms:
-            fitting[known.key] = known
-    return next(iter(fitting)) if len(fitting) == 1 else value
+            fitting[known.key] = name
+    return next(iter(fitting.values())) if len(fitting) == 1 else value

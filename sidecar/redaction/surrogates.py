@@ -49,7 +49,7 @@ def surrogate(label: str, value: str, keys: Pseudonymizer) -> str:
     draw = _Draw(keys, label, canonical(label, value))
     for _ in range(_TRIES):
         made = _MAKERS.get(label, _same_shape)(value, draw)
-        if made.casefold() != value.casefold():
+        if made and made.casefold() != value.casefold():
             return made
     return f"{label.lower()} {draw.below(10_000)}"
 
