@@ -9,22 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from enum import Enum
 
 from sidecar.payloads.document import Path, PathPart
-from sidecar.payloads.paths import ANY, EACH, PathPattern, Wild
+from sidecar.payloads.paths import ANY, PathPattern, Wild
 
-_OTHER_NAME: Final = "name"
-_OTHER_INDEX: Final = "index"
-_Symbol = tuple[str, PathPart | None]
+
+class Unmentioned(Enum):
+    """Stands for every part that no pattern mentions."""
+
+    NAME = "name"
+    INDEX = "index"
+
+
+Symbol = PathPart | Unmentioned
 _Thread = tuple[int, int]  # a pattern, and how many of its segments are behind us
 
 
 @dataclass(slots=True, eq=False)
-class _State:
+class State:
+    """Where every pattern stands after some prefix. ``accepted``: the patterns that match that prefix."""
+
     threads: frozenset[_Thread]
     accepted: frozenset[int]
-    next: dict[_Symbol, _State] = field(default_factory=dict)
+    following: dict[Symbol, State] = field(default_factory=dict)
 
 
 class PathMatcher:
@@ -32,56 +40,51 @@ class PathMatcher:
 
     def __init__(self, patterns: Sequence[PathPattern]) -> None:
         self._patterns = tuple(patterns)
-        self._mentioned = frozenset(
-            (type(s.selector).__name__, s.selector)
-            for p in patterns
-            for s in p.segments
-            if not isinstance(s.selector, Wild)
-        )
-        self._states: dict[frozenset[_Thread], _State] = {}
-        self._start = self._state(frozenset((index, 0) for index in range(len(patterns))))
+        selectors = (segment.selector for pattern in patterns for segment in pattern.segments)
+        self._mentioned = frozenset(selector for selector in selectors if not isinstance(selector, Wild))
+        self._states: dict[frozenset[_Thread], State] = {}
+        self.start = self._state(frozenset((index, 0) for index in range(len(patterns))))
 
     def walk(self, path: Path) -> Iterator[frozenset[int]]:
         """Yield, from the root to the whole path, the patterns that match that prefix: ``len(path) + 1`` sets."""
-        state = self._start
+        state = self.start
         yield state.accepted
         for part in path:
-            symbol = self._symbol(part)
-            following = state.next.get(symbol)
-            if following is None:
-                following = state.next[symbol] = self._step(state, symbol)
-            state = following
+            state = self.step(state, self.symbol(part))
             yield state.accepted
 
-    def _symbol(self, part: PathPart) -> _Symbol:
-        symbol: _Symbol = (type(part).__name__, part)
-        if symbol in self._mentioned:
-            return symbol
-        return (_OTHER_INDEX if isinstance(part, int) else _OTHER_NAME, None)
+    def symbol(self, part: PathPart) -> Symbol:
+        """Return what the part is to the patterns: two parts with one symbol are matched alike."""
+        if part in self._mentioned:
+            return part
+        return Unmentioned.NAME if isinstance(part, str) else Unmentioned.INDEX
 
-    def _step(self, state: _State, symbol: _Symbol) -> _State:
-        threads: set[_Thread] = set()
+    def step(self, state: State, symbol: Symbol) -> State:
+        """Return the state one part further down."""
+        following = state.following.get(symbol)
+        if following is None:
+            following = state.following[symbol] = self._state(frozenset(self._threads(state, symbol)))
+        return following
+
+    def _threads(self, state: State, symbol: Symbol) -> Iterator[_Thread]:
         for pattern, done in state.threads:
             segments = self._patterns[pattern].segments
             if done == len(segments):
                 continue
             segment = segments[done]
             if _selects(segment.selector, symbol):
-                threads.add((pattern, done + 1))
+                yield pattern, done + 1
             if segment.descends:
-                threads.add((pattern, done))
-        return self._state(frozenset(threads))
+                yield pattern, done
 
-    def _state(self, threads: frozenset[_Thread]) -> _State:
+    def _state(self, threads: frozenset[_Thread]) -> State:
         if threads not in self._states:
             done = frozenset(p for p, behind in threads if behind == len(self._patterns[p].segments))
-            self._states[threads] = _State(threads, done)
+            self._states[threads] = State(threads, done)
         return self._states[threads]
 
 
-def _selects(selector: str | int | Wild, symbol: _Symbol) -> bool:
-    if selector is ANY:
-        return True
-    if selector is EACH:
-        return symbol[0] != str.__name__ and symbol[0] != _OTHER_NAME
-    return (type(selector).__name__, selector) == symbol
+def _selects(selector: str | int | Wild, symbol: Symbol) -> bool:
+    if isinstance(selector, Wild):
+        return selector is ANY or isinstance(symbol, int) or symbol is Unmentioned.INDEX
+    return selector == symbol

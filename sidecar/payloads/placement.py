@@ -1,12 +1,13 @@
-"""What a field map says about one leaf: which conversation it belongs to, and what becomes of it."""
+"""What a field map says about the places of a document: whose conversation it is, and what becomes of each leaf."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sidecar.payloads.document import Leaf, Path
+from sidecar.payloads.document import Leaf
 from sidecar.payloads.field_map import FieldMap, Mark, Role
+from sidecar.payloads.matcher import State, Symbol
 
 NOWHERE = -1
 
@@ -22,69 +23,118 @@ class Treatment(StrEnum):
     SCAN = "scan"
 
 
-@dataclass(slots=True)
-class Placement:
-    """The place of one leaf. Depths are lengths of prefixes of its path.
+_ORDER = {treatment: rank for rank, treatment in enumerate(Treatment)}
+_REACHES_DOWN = {Role.DROP: Treatment.DROP, Role.HASH: Treatment.HASH, Role.KNOWN: Treatment.KNOWN}
 
-    ``root_depth``: of its conversation, or ``NOWHERE``; ``names``: of the conversations that the leaf is an id of, each
-    with its rank; ``message``: the prefix that is the message object whose text or speaker it is; ``rule``: of that
-    message; ``speaker_rank``: None for what names no speaker; ``label``: of the known value; ``dropped_depth``: of the
-    outermost thing that is dropped.
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The place of one leaf. Depths are lengths of prefixes of its path, or ``NOWHERE``.
+
+    ``root_depth``: of its conversation; ``names``: of the conversations that the leaf is an id of, each with its rank;
+    ``message_depth``: of the message object whose text or speaker it is; ``rule``: of that message; ``speaker_rank``:
+    None for what names no speaker; ``label``: of the known value; ``dropped_depth``: of the outermost thing that is
+    dropped; ``names_are_data``: of a member name, that its object's names are texts.
     """
 
     treatment: Treatment = Treatment.SCAN
     root_depth: int = NOWHERE
     names: tuple[tuple[int, int], ...] = ()
-    message: Path = ()
+    message_depth: int = NOWHERE
     rule: int = NOWHERE
     speaker_rank: int | None = None
     label: str | None = None
-    dropped_depth: int | None = None
-    names_are_data: bool = False  # of a member name: its object's names are scanned like texts
+    dropped_depth: int = NOWHERE
+    names_are_data: bool = False
+
+    def treated(self, treatment: Treatment) -> Treatment:
+        return min(self.treatment, treatment, key=_ORDER.__getitem__)
 
 
-_ORDER = {treatment: place for place, treatment in enumerate(Treatment)}
-_REACHES_DOWN = {Role.DROP: Treatment.DROP, Role.HASH: Treatment.HASH, Role.KNOWN: Treatment.KNOWN}
+@dataclass(slots=True)
+class _Shape:
+    """All paths with the same symbols. ``inherited``: what holds for everything below, too."""
+
+    state: State
+    depth: int
+    placement: Placement
+    inherited: Placement
+    text: Mark | None
+    below: dict[Symbol, _Shape] = field(default_factory=dict)
 
 
-def place(fields: FieldMap, leaf: Leaf) -> Placement:
-    """Return the placement of a leaf. Pure, but for the matcher's memory of states."""
-    here = Placement()
-    size = len(leaf.path)
-    for depth, accepted in enumerate(fields.matcher.walk(leaf.path)):
-        for index in accepted:
-            mark = fields.marks[index]
-            if mark.role is Role.ROOT:
-                here.root_depth = depth
-            elif mark.role is Role.ID:
-                if depth == size:
-                    here.names += ((size - mark.length, mark.rank),)
-            else:
-                _apply(here, fields, mark, leaf, depth)
-    return here
+class Placer:
+    """Places the leaves of one document. Paths of one shape are judged once, and forgotten with the document."""
 
+    def __init__(self, fields: FieldMap) -> None:
+        self._fields = fields
+        self._matcher = fields.matcher
+        self._root = self._shape(self._matcher.start, 0, Placement())
 
-def _apply(here: Placement, fields: FieldMap, mark: Mark, leaf: Leaf, depth: int) -> None:
-    size = len(leaf.path)
-    if mark.role in _REACHES_DOWN:
-        _choose(here, _REACHES_DOWN[mark.role])
+    def place(self, leaf: Leaf) -> Placement:
+        symbol_of = self._matcher.symbol
+        shape = self._root
+        host: _Shape | None = None
+        for part in leaf.path:
+            if shape.depth == leaf.embedded_at:
+                host = shape
+            symbol = symbol_of(part)
+            below = shape.below.get(symbol)
+            if below is None:
+                state = self._matcher.step(shape.state, symbol)
+                below = shape.below[symbol] = self._shape(state, shape.depth + 1, shape.inherited)
+            shape = below
+        if host is not None and host.text is not None:
+            return _within_message(shape, host.text, host.depth)
+        return shape.placement
+
+    def _shape(self, state: State, depth: int, inherited: Placement) -> _Shape:
+        marks = [self._fields.marks[index] for index in sorted(state.accepted)]
+        for mark in marks:
+            inherited = self._handed_down(inherited, mark, depth)
+        here = replace(inherited, names_are_data=False)
+        for mark in marks:
+            here = _here_alone(here, mark, depth)
+        if inherited.names_are_data:  # as the parent says of its own members
+            here = replace(here, names_are_data=True)
+        handed = replace(inherited, names_are_data=any(mark.role is Role.KEYS for mark in marks))
+        text = next((mark for mark in marks if mark.role is Role.TEXT), None)
+        return _Shape(state, depth, here, handed, text)
+
+    def _handed_down(self, placement: Placement, mark: Mark, depth: int) -> Placement:
+        """What a mark says of a place and of everything below it."""
+        if mark.role is Role.ROOT:
+            return replace(placement, root_depth=depth)
+        if mark.role not in _REACHES_DOWN:
+            return placement
+        placement = replace(placement, treatment=placement.treated(_REACHES_DOWN[mark.role]))
         if mark.role is Role.KNOWN:
-            here.label = fields.known[mark.rule].label
-        elif mark.role is Role.DROP and here.dropped_depth is None:
-            here.dropped_depth = depth
-    elif mark.role is Role.TEXT:
-        if depth in (size, leaf.embedded_at):
-            here.message, here.rule = leaf.path[: depth - mark.length], mark.rule
-            _choose(here, Treatment.MESSAGE)
-    elif mark.role is Role.SPEAKER and depth == size:
-        here.message, here.rule = leaf.path[: depth - mark.length], mark.rule
-        here.speaker_rank = mark.rank
-    elif mark.role is Role.KEEP and depth == size:
-        _choose(here, Treatment.KEEP)
-    elif mark.role is Role.KEYS and depth == size - 1:
-        here.names_are_data = True
+            return replace(placement, label=self._fields.known[mark.rule].label)
+        if mark.role is Role.DROP and placement.dropped_depth == NOWHERE:
+            return replace(placement, dropped_depth=depth)
+        return placement
 
 
-def _choose(here: Placement, treatment: Treatment) -> None:
-    if _ORDER[treatment] < _ORDER[here.treatment]:
-        here.treatment = treatment
+def _here_alone(placement: Placement, mark: Mark, depth: int) -> Placement:
+    """What a mark says of a place itself."""
+    above = depth - mark.length
+    if mark.role is Role.ID:
+        return replace(placement, names=(*placement.names, (above, mark.rank)))
+    if mark.role is Role.KEEP:
+        return replace(placement, treatment=placement.treated(Treatment.KEEP))
+    if mark.role is Role.TEXT:
+        treatment = placement.treated(Treatment.MESSAGE)
+        return replace(placement, treatment=treatment, message_depth=above, rule=mark.rule)
+    if mark.role is Role.SPEAKER:
+        return replace(placement, message_depth=above, rule=mark.rule, speaker_rank=mark.rank)
+    return placement
+
+
+def _within_message(shape: _Shape, text: Mark, depth: int) -> Placement:
+    """A leaf of JSON that is the text of a message, unless it is a message's text, or known, by itself."""
+    here = shape.placement
+    if here.treatment in (Treatment.KEEP, Treatment.SCAN):
+        return replace(
+            here, treatment=Treatment.MESSAGE, message_depth=depth - text.length, rule=text.rule, speaker_rank=None
+        )
+    return here

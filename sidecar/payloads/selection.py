@@ -15,8 +15,10 @@ from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, T
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap, Order
 from sidecar.payloads.names import ANY_SCORE, is_id, is_stamp, name_score, number_score, number_text, question, words
-from sidecar.payloads.placement import NOWHERE, Placement, Treatment, place
+from sidecar.payloads.placement import NOWHERE, Placement, Placer, Treatment
 
+_DATA = frozenset({LeafKind.STRING, LeafKind.NUMBER})
+_NAMED = _DATA | {LeafKind.KEY}
 CONTEXT_TURNS = 2
 """How many earlier turns are read with a message: as many as the model was trained with."""
 
@@ -66,15 +68,18 @@ def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str],
     ``unredacted`` returns what is left of a value beside placeholders. A field that should hold a known value but holds
     only a placeholder was redacted before: there is nothing in it to look for elsewhere.
     """
-    placed = [(leaf, place(fields, leaf)) for leaf in leaves]
+    placed = _placed(leaves, fields)
     ids, speakers = _ids(placed), _speakers(placed)
     groups: dict[str | None, _Group] = {}
     dropped: list[int] = []
     hashed: list[int] = []
     for leaf, where in placed:
-        if where.dropped_depth is not None and (where.dropped_depth < len(leaf.path) or leaf.kind is not LeafKind.KEY):
-            dropped += [leaf.index] if where.dropped_depth == len(leaf.path) else []
-        elif where.treatment is Treatment.HASH and leaf.kind in (LeafKind.STRING, LeafKind.NUMBER):
+        size = len(leaf.path)
+        if NOWHERE < where.dropped_depth < size:
+            continue  # goes with the container that is dropped
+        if where.dropped_depth == size and leaf.kind is not LeafKind.KEY:
+            dropped.append(leaf.index)
+        elif where.treatment is Treatment.HASH and leaf.kind in _DATA:
             hashed += [leaf.index] if leaf.text else []
         else:
             group = groups.setdefault(ids.get(leaf.path[: max(where.root_depth, 0)]), _Group())
@@ -84,25 +89,34 @@ def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str],
     return Selection(tuple(one for one in made if one.pieces), tuple(dropped), tuple(hashed))
 
 
+def _placed(leaves: Sequence[Leaf], fields: FieldMap) -> list[tuple[Leaf, Placement]]:
+    """Place every leaf; leave out containers, true, false and null of which nothing is said."""
+    place = Placer(fields).place
+    everything = ((leaf, place(leaf)) for leaf in leaves)
+    return [
+        (leaf, where)
+        for leaf, where in everything
+        if leaf.kind in _NAMED or where.dropped_depth != NOWHERE or where.speaker_rank is not None
+    ]
+
+
 def _ids(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
     """The id of each conversation, by the path of its root."""
-    candidates = [
+    return _first_ranked(
         (leaf.path[:depth], rank, leaf.text)
         for leaf, where in placed
+        if where.names and leaf.kind in _DATA
         for depth, rank in where.names
-        if leaf.kind in (LeafKind.STRING, LeafKind.NUMBER)
-    ]
-    return _first_ranked(candidates)
+    )
 
 
 def _speakers(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
     """What names the speaker of each message, by its path: a string, a number, or true and false."""
-    candidates = [
-        (where.message, where.speaker_rank, leaf.text)
+    return _first_ranked(
+        (leaf.path[: where.message_depth], where.speaker_rank, leaf.text)
         for leaf, where in placed
         if where.speaker_rank is not None and leaf.kind is not LeafKind.KEY
-    ]
-    return _first_ranked(candidates)
+    )
 
 
 def _first_ranked(candidates: Iterable[tuple[Path, int, str]]) -> dict[Path, str]:
@@ -118,7 +132,7 @@ def _gather(group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, unred
     if leaf.kind is LeafKind.KEY:
         group.names.append((leaf, where))
         return
-    if leaf.kind not in (LeafKind.STRING, LeafKind.NUMBER) or not leaf.text.strip():
+    if leaf.kind not in _DATA or not leaf.text.strip():
         return
     role = where.speaker_rank is not None and fields.messages[where.rule].is_role(leaf.text)
     if where.treatment is Treatment.KEEP or role:
@@ -179,15 +193,20 @@ def _message_pieces(
 ) -> Iterable[Piece]:
     earlier: list[Turn] = []
     for leaf, where in _in_order(group.texts, fields):
-        speaker = fields.messages[where.rule].who(speakers.get(where.message))
+        speaker = fields.messages[where.rule].who(speakers.get(leaf.path[: where.message_depth]))
         yield Piece((leaf.index,), Message(leaf.text, speaker, tuple(earlier), known))
         earlier = [*earlier, Turn(speaker, leaf.text)][-CONTEXT_TURNS:]
+
+
+def _message_of(text: tuple[Leaf, Placement]) -> Path:
+    leaf, where = text
+    return leaf.path[: where.message_depth]
 
 
 def _in_order(texts: list[tuple[Leaf, Placement]], fields: FieldMap) -> Iterable[tuple[Leaf, Placement]]:
     """Oldest first. Texts of one message stay as they stand; only messages change places."""
     for rule, run in groupby(texts, key=lambda text: text[1].rule):
-        messages = [list(parts) for _, parts in groupby(run, key=lambda text: text[1].message)]
+        messages = [list(parts) for _, parts in groupby(run, key=_message_of)]
         if rule != NOWHERE and fields.messages[rule].order is Order.NEWEST_FIRST:
             messages.reverse()
         for parts in messages:
@@ -215,10 +234,10 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
 
 def _name_pieces(names: list[tuple[Leaf, Placement]], known: tuple[KnownValue, ...]) -> Iterable[Piece]:
     known_words = frozenset(word for value in known for word in words(value.value))
-    same: dict[tuple[str, float], list[int]] = {}
+    same: dict[tuple[str, bool], list[int]] = {}
     for leaf, where in names:
-        score = ANY_SCORE if where.names_are_data else name_score(leaf.text, known_words)
-        if score is not None and leaf.text.strip():
-            same.setdefault((leaf.text, score), []).append(leaf.index)
-    for (text, score), indices in same.items():
-        yield Piece(tuple(indices), Message(text, known=known), score)
+        same.setdefault((leaf.text, where.names_are_data), []).append(leaf.index)
+    for (text, data), indices in same.items():
+        score = ANY_SCORE if data else name_score(text, known_words)
+        if score is not None and text.strip():
+            yield Piece(tuple(indices), Message(text, known=known), score)

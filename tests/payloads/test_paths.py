@@ -124,7 +124,7 @@ def test_payloads_can_not_make_states_by_inventing_names() -> None:
     for number in range(2000):
         list(matcher.walk((f"name{number}", number, "a", number, f"other{number}")))
     assert len(matcher._states) < 20
-    assert sum(len(state.next) for state in matcher._states.values()) < 100
+    assert sum(len(state.following) for state in matcher._states.values()) < 100
 
 
 parts = st.sampled_from(["a", "b", 0, 1])
