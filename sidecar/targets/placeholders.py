@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import StoreUnavailable
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.linking import ask_for
+from sidecar.redaction.policy import Policy
 from sidecar.targets.target import (
     NO_LIMITS,
     DeleteResult,
@@ -23,6 +24,9 @@ from sidecar.targets.target import (
     VerifyResult,
     VerifyStatus,
 )
+
+ALL_TYPES: Final = tuple(Policy().types)
+"""Every entity type there is: the default policy names them all."""
 
 
 class ForgettingStore(Protocol):
@@ -36,11 +40,15 @@ class ForgettingStore(Protocol):
 class PlaceholderTarget:
     """Implements ``Target`` on the placeholder store, for every identity of a request at once.
 
-    ``labels`` are all entity types that values are kept under: ``ENTITY_TYPES``.
+    ``labels`` are the entity types that values are kept under.
     """
 
     def __init__(
-        self, store: ForgettingStore, placeholder_keys: Pseudonymizer, labels: Sequence[str], name: str = "sidecar"
+        self,
+        store: ForgettingStore,
+        placeholder_keys: Pseudonymizer,
+        labels: Sequence[str] = ALL_TYPES,
+        name: str = "sidecar",
     ) -> None:
         self._store = store
         self._keys = placeholder_keys

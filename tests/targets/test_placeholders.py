@@ -13,7 +13,7 @@ from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.linking import ask_for, scope_key
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import StoredPlaceholders
-from sidecar.targets.placeholders import PlaceholderTarget
+from sidecar.targets.placeholders import ALL_TYPES, PlaceholderTarget
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
 
 KEYS = MasterKey(bytes(32)).pseudonymizer(Purpose.PLACEHOLDER)
@@ -37,7 +37,7 @@ def person(*identities: tuple[str, str]) -> list[SubjectIdentity]:
 
 async def test_E48_forgets_every_spelling_in_every_conversation_and_nobody_else(database: Database) -> None:
     store = StoredPlaceholders(database)
-    target = PlaceholderTarget(store, KEYS, ENTITY_TYPES)
+    target = PlaceholderTarget(store, KEYS)
     await put(store, "one", "EMAIL", "Anna.Canary@Example.org")
     await put(store, "two", "EMAIL", "anna.canary@example.org")
     await put(store, "two", "PERSON", "anna canary")
@@ -57,13 +57,17 @@ async def test_E48_forgets_every_spelling_in_every_conversation_and_nobody_else(
 async def test_E48_a_forgotten_value_gets_a_number_that_nobody_had(database: Database) -> None:
     store = StoredPlaceholders(database)
     first = await put(store, "one", "EMAIL", "anna@example.org")
-    await PlaceholderTarget(store, KEYS, ENTITY_TYPES).delete(person(("email", "anna@example.org")))
+    await PlaceholderTarget(store, KEYS).delete(person(("email", "anna@example.org")))
     assert await put(store, "one", "EMAIL", "anna@example.org") != first
 
 
 async def test_a_store_that_is_gone_is_a_fault(database: Database) -> None:
-    target = PlaceholderTarget(StoredPlaceholders(database), KEYS, ENTITY_TYPES)
+    target = PlaceholderTarget(StoredPlaceholders(database), KEYS)
     await database.stop()
     anna = person(("email", "anna@example.org"))
     assert (await target.delete(anna)).fault is TargetFault.STORE
     assert (await target.verify(anna)).status is VerifyStatus.FAILED
+
+
+def test_no_entity_type_is_left_out() -> None:
+    assert set(ALL_TYPES) == set(ENTITY_TYPES)
