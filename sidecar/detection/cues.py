@@ -13,16 +13,23 @@ from typing import Final
 from sidecar.detection.recognizer import Message, Turn
 
 _SLOTS: Final[tuple[tuple[str, str], ...]] = (
-    ("name", r"(?<!user )(?<!user)(?<!screen )\bnames?\b|who am i|who is this|speaking (?:with|to)|recipient|\bwho\b|addressed|spell"),
+    ("name", r"(?<!user )(?<!user)(?<!screen )\bnames?\b|who am i|who is this|speaking (?:with|to)"),
+    ("name", r"recipient|\bwho\b|addressed|spell"),
     ("user", r"user ?-?name|user ?id|log ?in|screen name|handle|nickname"),
     ("mail", r"e-?mail"),
     ("phone", r"phone|mobile|\bcell\b|telephone|contact (?:no|number)|number to (?:call|reach)|call you"),
     ("born", r"birth|\bdob\b|\bborn\b|how old"),
-    ("pass", r"pass ?(?:word|code|phrase)|\bpin\b|security (?:question|answer|code)|\bcvv\b|\botp\b|maiden|first pet"),
-    ("ssn", r"\bssn\b|social security|passport|licen[cs]e (?:no|number)|national (?:id|insurance)|tax (?:id|number)|aadhaa?r"),
+    ("pass", r"pass ?(?:word|code|phrase)|\bpin\b|security (?:question|answer|code)|\bcvv\b|\botp\b"),
+    ("pass", r"maiden|first pet"),
+    ("ssn", r"\bssn\b|social security|passport|licen[cs]e (?:no|number)|national (?:id|insurance)"),
+    ("ssn", r"tax (?:id|number)|aadhaa?r"),
     ("card", r"\bcard\b|\biban\b|credit|debit"),
-    ("acct", r"account|\bacc?t?\b(?: no| number)|customer (?:id|number)|member(?:ship)? (?:id|number)|policy|patient id"),
-    ("order", r"order|confirmation|booking|reservation|tracking|ticket|claim|reference|invoice|serial|case (?:id|number)|\bids?\b"),
+    (
+        "acct",
+        r"account|\bacc?t?\b(?: no| number)|customer (?:id|number)|member(?:ship)? (?:id|number)|policy|patient id",
+    ),
+    ("order", r"order|confirmation|booking|reservation|tracking|ticket|claim|reference|invoice|serial"),
+    ("order", r"case (?:id|number)|\bids?\b"),
     ("zip", r"\bzip\b|post ?code|postal"),
     ("addr", r"address|ship (?:it|to)|deliver|located|pick(?:ed)? (?:you )?up|drop|street|where do you live"),
     ("place", r"\bcity\b|\bstate\b|country|where|location|depart|destination"),
@@ -31,7 +38,9 @@ _SLOTS: Final[tuple[tuple[str, str], ...]] = (
     ("count", r"how (?:many|much)|quantity|size|colou?r"),
     ("why", r"reason|problem|issue|help you|assist you|anything else"),
     ("yes", r"^(?:is|are|do|did|would|was|were|have|has|can i|shall|should|could i)\b|correct\b|right\?"),
-)  # fmt: skip
+)
+"""What a slot is called, and words that ask for it. Order is that of how well a slot identifies a person."""
+
 _PATTERNS: Final = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _SLOTS)
 _LONGEST_TURN: Final = 400
 _MOST_SLOTS: Final = 3
@@ -49,10 +58,10 @@ def cue(message: Message) -> str:
 
 
 def slots(question: str) -> tuple[str, ...]:
-    """The first three slots that a turn names, in order of how well they identify a person. Reads the end of it only."""
+    """The first three slots that a turn names. Reads only the end of it."""
     tail = question[-_LONGEST_TURN:]
-    found = [name for name, pattern in _PATTERNS if pattern.search(tail)]
-    return tuple(found[:_MOST_SLOTS])
+    found = dict.fromkeys(name for name, pattern in _PATTERNS if pattern.search(tail))
+    return tuple(found)[:_MOST_SLOTS]
 
 
 def _last_turn(message: Message) -> Turn | None:

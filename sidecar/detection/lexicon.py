@@ -9,23 +9,24 @@ Attribute getters are code and are not saved by spaCy, so the word list is a pip
 
 from __future__ import annotations
 
+import gzip
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from spacy.attrs import LANG, PREFIX, SUFFIX
+from spacy.attrs import LANG, PREFIX, SUFFIX  # type: ignore[import-not-found]  # compiled, without stubs
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 FACTORY: Final = "sidecar_lexicon"
-FILE: Final = "words.tsv"
+FILE: Final = "words.tsv.gz"
 
 GIVEN_RANKS: Final = (300, 2_000)
 SURNAME_RANKS: Final = (1_000, 8_000)
-WORD_RANKS: Final = (300, 2_000, 8_000)
+WORD_RANKS: Final = (300, 2_000, 8_000, 30_000)
 """Bounds of the frequency classes; what lies beyond the last but is listed is one more class, what is not listed 0."""
 
 LONGEST_WORD: Final = 40
@@ -35,6 +36,8 @@ PLACE: Final = 1
 STREET_KIND: Final = 2
 BRAND: Final = 4
 TITLE: Final = 8
+CAPITAL: Final = 16
+"""Marks: part of a place, kind of street or unit, brand or organisation, title, mostly written with a capital."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Entry:
     def code(self) -> int:
         """The entry as one number: three frequency classes and the marks."""
         classes = (_class(self.given, GIVEN_RANKS), _class(self.surname, SURNAME_RANKS), _class(self.word, WORD_RANKS))
-        return ((classes[0] * 4 + classes[1]) * 5 + classes[2]) * 16 + self.marks
+        return ((classes[0] * 4 + classes[1]) * 6 + classes[2]) * 32 + self.marks
 
 
 def _class(rank: int | None, bounds: tuple[int, ...]) -> int:
@@ -108,40 +111,36 @@ class Lexicon:
         return 40_000 + code
 
     def _install(self) -> None:
-        getters: dict[int, Callable[[str], Any]] = dict(self._vocab.lex_attr_getters)
+        getters: dict[int, Callable[[str], Any]] = dict(self._vocab.lex_attr_getters)  # type: ignore[attr-defined]
         getters[LANG] = self.feature
         getters[PREFIX] = lambda text: text[:3].lower()
         getters[SUFFIX] = lambda text: text[-3:].lower()
-        self._vocab.lex_attr_getters = getters
+        self._vocab.lex_attr_getters = getters  # type: ignore[attr-defined]
         for lexeme in self._vocab:  # those that came before the getters
             lexeme.lang = self.feature(lexeme.orth_)
             lexeme.prefix_ = lexeme.orth_[:3].lower()
             lexeme.suffix_ = lexeme.orth_[-3:].lower()
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the list, sorted, so that the same list gives the same bytes."""
-        del exclude
+        """Write the list. The same list gives the same bytes."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        lines = (f"{word}\t{code}\n" for word, code in sorted(self._codes.items()))
-        (folder / FILE).write_text("".join(lines), encoding="utf-8")
+        (folder / FILE).write_bytes(self.to_bytes(exclude=exclude))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Lexicon:
         """Read the list and install the getters."""
-        del exclude
-        rows = (line.split("\t") for line in (Path(path) / FILE).read_text(encoding="utf-8").splitlines())
-        self.replace({word: int(code) for word, code in rows})
-        return self
+        return self.from_bytes((Path(path) / FILE).read_bytes(), exclude=exclude)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The list as one byte string."""
+        """The list, sorted, as one byte string."""
         del exclude
-        return "".join(f"{word}\t{code}\n" for word, code in sorted(self._codes.items())).encode()
+        lines = "".join(f"{word}\t{code}\n" for word, code in sorted(self._codes.items()))
+        return gzip.compress(lines.encode(), mtime=0)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Lexicon:
-        """The inverse of ``to_bytes``."""
+        """The inverse of ``to_bytes``. Raises ``ValueError`` or ``OSError`` when the bytes are no such list."""
         del exclude
-        rows = (line.split("\t") for line in data.decode().splitlines())
+        rows = (line.split("\t") for line in gzip.decompress(data).decode().splitlines())
         self.replace({word: int(code) for word, code in rows})
         return self
 

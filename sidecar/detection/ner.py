@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import spacy
-from spacy.attrs import TAG
+from spacy.about import __version__ as spacy_version
+from spacy.attrs import TAG  # type: ignore[import-not-found]  # compiled, without stubs
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.util import is_compatible_version
 
 import sidecar.detection.lexicon  # noqa: F401  registers the pipe that a saved pipeline names
 from sidecar.detection.cues import cue
+from sidecar.detection.normalise import Normalised, normalise
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.errors import ConfigError, Problem
 
 SHIPPED: Final = Path(__file__).parent.parent / "models" / "chat_en"
 SCORE: Final = 0.7
-"""The parser gives no probabilities. Below what a checksum or a prompt proves, above what a bare shape suggests (D8)."""
+"""The parser gives no probabilities. Below what a checksum or a prompt proves, above what a bare shape says (D8)."""
 
 _LONGEST_PIECE: Final = 5_000
 """Characters. Longer texts are read in pieces, so that memory is bounded by the piece and not by the sender."""
 
 _BATCH: Final = 64
-_EDGE_SIGNS: Final = " \t\r\n\u00a0.,;:!?\"'`()[]{}<>|*…“”‘’«»-–—_/\\"
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_EDGE_SIGNS: Final = " \t\r\n\u00a0.,;:!?\"'`()[]{}<>|*-_/\\"
 
 
 def load_pipeline(folder: Path | None = None) -> Language:
@@ -45,9 +46,9 @@ def load_pipeline(folder: Path | None = None) -> Language:
         remedy = "Train it again with 'sidecar train', or install the package again"
         raise _refused(place, f"can't be loaded ({type(error).__name__})", remedy) from None
     wanted = str(nlp.meta.get("spacy_version", ""))
-    if not spacy.util.is_compatible_version(spacy.__version__, wanted):
+    if not is_compatible_version(spacy_version, wanted):
         remedy = f"Install spacy{wanted}, or train it again with 'sidecar train'"
-        raise _refused(place, f"was made for spaCy {wanted}, not for {spacy.__version__}", remedy)
+        raise _refused(place, f"was made for spaCy {wanted}, not for {spacy_version}", remedy)
     return nlp
 
 
@@ -56,10 +57,10 @@ def _refused(place: Path, message: str, remedy: str) -> ConfigError:
 
 
 def read(nlp: Language, text: str, cue_name: str) -> Doc:
-    """Tokenise one text and put the cue on each token. Training and detection both read texts through here."""
-    doc = nlp.make_doc(_LONE_SURROGATE.sub("\ufffd", text))
+    """Tokenise a normalised text and put the cue on each token. Training and detection both read through here."""
+    doc = nlp.make_doc(text)
     tag = nlp.vocab.strings.add(cue_name)
-    doc.from_array([TAG], np.full((len(doc), 1), tag, dtype=np.uint64))
+    doc.from_array([TAG], np.full((len(doc), 1), tag, dtype=np.uint64))  # type: ignore[arg-type]  # uint64 it is
     return doc
 
 
@@ -87,22 +88,23 @@ class NerRecognizer:
     def find_all(self, messages: Sequence[Message]) -> list[list[Span]]:
         """The entities of each message, in order. Batches only make it faster."""
         answers: list[list[Span]] = [[] for _ in messages]
+        copies = [normalise(message.text) for message in messages]
         with self._nlp.memory_zone():
             pieces = [
                 (index, offset, piece, cue(message))
                 for index, message in enumerate(messages)
-                for offset, piece in _pieces(message.text)
+                for offset, piece in _pieces(copies[index].text)
             ]
             docs = self._nlp.pipe((read(self._nlp, piece, name) for _, _, piece, name in pieces), batch_size=_BATCH)
-            for (index, offset, piece, _), doc in zip(pieces, docs, strict=True):
-                answers[index].extend(self._spans(doc, piece, offset))
+            for (index, offset, _, _), doc in zip(pieces, docs, strict=True):
+                answers[index].extend(self._spans(doc, copies[index], offset))
         return answers
 
-    def _spans(self, doc: Doc, text: str, offset: int) -> Iterable[Span]:
+    def _spans(self, doc: Doc, copy: Normalised, offset: int) -> Iterable[Span]:
         for entity in doc.ents:
-            start, end = trim(text, entity.start_char, entity.end_char)
+            start, end = trim(copy.text, offset + entity.start_char, offset + entity.end_char)
             if start < end:
-                yield Span(offset + start, offset + end, entity.label_, SCORE, self.name)
+                yield Span(*copy.original(start, end), entity.label_, SCORE, self.name)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:

@@ -1,13 +1,14 @@
 """Labelled messages: read from JSON lines, turned into what spaCy trains on.
 
-One object a line: ``id``, ``source``, ``speaker`` (agent, customer or null), ``text``, ``context`` (earlier turns, oldest
-first: ``{speaker, text}``), ``spans`` (``{start, end, label}``, half-open character offsets), sometimes ``ignore``
-(``[[start, end], …]``: neither right nor wrong). Other keys are allowed and not read.
+One object a line: ``id``, ``source``, ``speaker`` (agent, customer or null), ``text``, ``context`` (earlier turns,
+oldest first: ``{speaker, text}``), ``spans`` (``{start, end, label}``, half-open character offsets), sometimes
+``ignore`` (``[[start, end], …]``: neither right nor wrong). Other keys are allowed and not read.
 """
 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from spacy.training import Example
 from sidecar.detection.cues import cue
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.ner import read
+from sidecar.detection.normalise import Normalised, normalise
 from sidecar.detection.recognizer import Message, Turn
 from sidecar.errors import SidecarError
 
@@ -94,17 +96,28 @@ def to_example(nlp: Language, labelled: Labelled) -> Example:
     Tokens under ``ignore`` are marked as unknown: whatever the model says there costs nothing.
     """
     name = cue(labelled.message)
-    predicted = read(nlp, labelled.message.text, name)
-    reference = read(nlp, labelled.message.text, name)
+    copy = normalise(labelled.message.text)
+    predicted = read(nlp, copy.text, name)
+    reference = read(nlp, copy.text, name)
     entities: list[Span] = []
     taken = 0
     for gold in labelled.spans:
-        entity = reference.char_span(gold.start, gold.end, label=gold.label, alignment_mode="expand")
+        start, end = _in_copy(copy, gold.start, gold.end)
+        entity = reference.char_span(start, end, label=gold.label, alignment_mode="expand") if start < end else None
         if entity is not None and entity.start >= taken:
             entities.append(entity)
             taken = entity.end
-    reference.set_ents(entities, missing=_unknown(reference, labelled.ignore, entities), default="outside")
+    ignored = [_in_copy(copy, start, end) for start, end in labelled.ignore]
+    reference.set_ents(entities, missing=_unknown(reference, ignored, entities), default="outside")
     return Example(predicted, reference)
+
+
+def _in_copy(copy: Normalised, start: int, end: int) -> tuple[int, int]:
+    """Map a range of the original to the range of the normalised copy; empty where nothing is left of it."""
+    if copy.starts is None or copy.ends is None:
+        return start, end
+    first = bisect_right(copy.ends, start)
+    return first, max(first, bisect_left(copy.starts, end))
 
 
 def _unknown(doc: Doc, ranges: Iterable[tuple[int, int]], entities: Iterable[Span]) -> list[Span]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -84,47 +84,36 @@ def _report(source: str, judged: Iterable[Judged], redacted: frozenset[str]) -> 
 
 def as_table(report: Report) -> str:
     """The report for people."""
-    lines = [
-        _row("source", "slice", "messages", "leak", "dialogue leak", "over-redaction", "clean touched", "F1", "F2")
-    ]
+    speed = f"{report.messages_a_second:.0f} messages/s on one core, {report.resident_mib:.0f} MiB resident at most"
+    return "\n".join([*_slice_rows(report), "", *_label_rows(report), "", speed])
+
+
+def _slice_rows(report: Report) -> Iterator[str]:
+    yield _row("source", "slice", "messages", "leak", "dialogue leak", "over-redaction", "clean touched", "F1", "F2")
     for source in report.sources:
         for name, counted in source.slices.items():
             whole = counted.by_label.get(ANY_LABEL, Matches())
-            numbers = (
-                counted.leak_rate,
-                counted.dialogue_leak,
-                counted.over_redaction,
-                counted.touched,
-                whole.f(1),
-                whole.f(2),
-            )
-            lines.append(_row(source.source, name, counted.messages, *(f"{100 * number:.2f} %" for number in numbers)))
-    lines += ["", _row("source", "label", "gold", "leak", "recall", "precision", "F1", "F2", "")]
+            shares = (counted.leak_rate, counted.dialogue_leak, counted.over_redaction, counted.touched)
+            yield _row(source.source, name, counted.messages, *map(_percent, (*shares, whole.f(1), whole.f(2))))
+
+
+def _label_rows(report: Report) -> Iterator[str]:
+    yield _row("source", "label", "gold", "leak", "recall", "precision", "F1", "F2")
     for source in report.sources:
-        counted = source.slices["all"]
-        for label, matches in sorted(counted.by_label.items(), key=lambda item: -item[1].characters):
-            numbers = (matches.recall, matches.precision, matches.f(1), matches.f(2))
-            leak = "" if label == ANY_LABEL else f"{100 * matches.leaked / max(1, matches.characters):.2f} %"
-            lines.append(
-                _row(
-                    source.source,
-                    label,
-                    matches.right + matches.missed,
-                    leak,
-                    *(f"{100 * n:.1f} %" for n in numbers),
-                    "",
-                )
-            )
-    lines += [
-        "",
-        f"{report.messages_a_second:.0f} messages/s on one core, {report.resident_mib:.0f} MiB resident at most",
-    ]
-    return "\n".join(lines)
+        by_label = source.slices["all"].by_label
+        for label, matches in sorted(by_label.items(), key=lambda item: -item[1].characters):
+            leak = "" if label == ANY_LABEL else _percent(matches.leak_rate)
+            shares = (matches.recall, matches.precision, matches.f(1), matches.f(2))
+            yield _row(source.source, label, matches.right + matches.missed, leak, *map(_percent, shares))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
 
 
 def _row(*cells: object) -> str:
     widths = (14, 15, 9, 9, 14, 15, 14, 9, 9)
-    return "".join(f"{cell!s:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return "".join(f"{cell!s:<{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -157,5 +146,5 @@ def _matches_as_json(matches: Matches) -> dict[str, float]:
         "precision": matches.precision,
         "f1": matches.f(1),
         "f2": matches.f(2),
-        "leak_rate": matches.leaked / matches.characters if matches.characters else 0.0,
+        "leak_rate": matches.leak_rate,
     }

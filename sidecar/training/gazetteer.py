@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.detection.lexicon import BRAND, PLACE, STREET_KIND, TITLE, Entry, fold
+from sidecar.detection.lexicon import BRAND, CAPITAL, PLACE, STREET_KIND, TITLE, Entry, fold
 from sidecar.training.synthesis import people
-from sidecar.training.synthesis.lists import columns, entries, words
+from sidecar.training.synthesis.lists import columns, entries, rare_words, words
 
 HELD_OUT_SHARE: Final = 0.4
 _ALWAYS_LISTED: Final = 1_000
@@ -59,7 +59,7 @@ _UNITS: Final = (
 def word_codes(held_out: float = HELD_OUT_SHARE) -> dict[str, int]:
     """Packed entries by folded word. ``held_out`` is the share of rarer names to leave out."""
     given, surnames = _given_ranks(held_out), _surname_ranks(held_out)
-    frequencies = _ranks(words())
+    frequencies = _ranks((*words(), *rare_words()))
     marks = _marks()
     known = sorted({*given, *surnames, *frequencies, *marks})
     return {
@@ -112,7 +112,13 @@ def _marks() -> dict[str, int]:
     kinds = [part for row in columns("street_kinds") for part in row[:2]]
     places = [*entries("cities"), *entries("countries"), *(part for row in columns("states") for part in row)]
     brands = [*entries("brands"), *entries("organisations"), *entries("car_brands")]
-    for mark, listed in ((PLACE, places), (BRAND, brands), (STREET_KIND, [*kinds, *_UNITS]), (TITLE, _TITLES)):
+    for mark, listed in (
+        (PLACE, places),
+        (BRAND, brands),
+        (STREET_KIND, [*kinds, *_UNITS]),
+        (TITLE, _TITLES),
+        (CAPITAL, [word for word in words() if not word.islower()]),
+    ):
         for entry in listed:
             for part in _parts(entry):
                 marks[part] = marks.get(part, 0) | mark

@@ -41,6 +41,10 @@ class Matches:
     def precision(self) -> float:
         return share(self.right, self.right + self.wrong)
 
+    @property
+    def leak_rate(self) -> float:
+        return share(self.leaked, self.characters)
+
     def f(self, beta: float) -> float:
         """The F measure; ``beta`` above 1 weighs recall more."""
         weight = beta * beta
@@ -143,7 +147,7 @@ def _count_entities(total: Tally, judged: Judged, labels: frozenset[str] | None)
     gold, ignored = judged.labelled.spans, _places(judged.labelled.ignore)
     known = [span for span in judged.found if labels is None or span.label in labels]
     found = [span for span in known if not ignored.issuperset(range(span.start, span.end))]
-    for label in {span.label for span in (*gold, *found)}:
+    for label in {span.label for span in gold} | {span.label for span in found}:
         of_label = [span for span in gold if span.label == label]
         _match(total.by_label.setdefault(label, Matches()), of_label, [span for span in found if span.label == label])
     _match(total.by_label.setdefault(ANY_LABEL, Matches()), gold, found)

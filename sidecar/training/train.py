@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import spacy
+from spacy.about import __version__ as spacy_version
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import compile_infix_regex, load_model_from_config
-from thinc.api import Adam, Config, fix_random_seed
+from thinc.api import Adam, Config, Optimizer, fix_random_seed
 
 from sidecar.detection.lexicon import Lexicon
 from sidecar.training.corpus import read_files, to_example
@@ -53,9 +53,11 @@ def read_settings(path: Path = DATA / "training.toml", **overrides: Any) -> Sett
 def blank_pipeline(config: Path = DATA / "pipeline.cfg") -> Language:
     """The pipeline of the configuration, with our tokenizer and word list, untrained."""
     nlp = load_model_from_config(Config().from_disk(config), auto_fill=True)
-    infixes = compile_infix_regex([*nlp.Defaults.infixes, *_INFIXES])  # type: ignore[list-item]
-    nlp.tokenizer.infix_finditer = infixes.finditer
-    nlp.tokenizer.rules = {text: rule for text, rule in nlp.tokenizer.rules.items() if "'" in text or "’" in text}
+    tokenizer: Any = nlp.tokenizer
+    defaults: Any = nlp.Defaults
+    infixes = compile_infix_regex([*defaults.infixes, *_INFIXES])
+    tokenizer.infix_finditer = infixes.finditer
+    tokenizer.rules = {text: rule for text, rule in tokenizer.rules.items() if "'" in text or "’" in text}
     lexicon(nlp).replace(word_codes())
     return nlp
 
@@ -70,12 +72,10 @@ def lexicon(nlp: Language) -> Lexicon:
 def train(settings: Settings, data: Sequence[Path], report: Report = print) -> Language:
     """A trained pipeline. The same settings and data give the same one, on the same machine."""
     fix_random_seed(settings.seed)
-    rng = random.Random(settings.seed)
+    rng = random.Random(settings.seed)  # noqa: S311  not for secrets
     nlp = blank_pipeline()
     real = [to_example(nlp, labelled) for labelled in read_files(data)]
-    report(
-        f"{len(real)} labelled messages, {settings.synthetic_messages} synthetic ones in each of {settings.passes} passes"
-    )
+    report(f"{len(real)} labelled messages and {settings.synthetic_messages} synthetic ones in each pass")
     sample = [to_example(nlp, labelled) for labelled in Writer(settings.seed).messages(_SAMPLE)]
     nlp.initialize(lambda: [*sample, *rng.sample(real, min(len(real), _SAMPLE))])
     optimizer = Adam(settings.learn_rate, L2=0.01, grad_clip=1.0, use_averages=True, L2_is_weight_decay=True)
@@ -117,7 +117,7 @@ class _Steps:
         return rate * min(1.0, self.number / settings.warmup_steps)
 
 
-def _one_pass(nlp: Language, examples: list[Example], optimizer: Adam, steps: _Steps, settings: Settings) -> float:
+def _one_pass(nlp: Language, examples: list[Example], optimizer: Optimizer, steps: _Steps, settings: Settings) -> float:
     losses: dict[str, float] = {}
     for batch in steps.batches(examples):
         optimizer.learn_rate = steps.learn_rate()
@@ -134,7 +134,7 @@ def _cleaned(nlp: Language, settings: Settings) -> Language:
     lower_outside(clean, settings.outside_bias)
     clean.meta["lang"] = clean.lang  # spaCy would ask the getter of LANG, whose slot the lexicon uses
     clean.meta["name"], clean.meta["version"] = "sidecar_chat", "1.0.0"
-    clean.meta["spacy_version"] = f"=={spacy.__version__}"
+    clean.meta["spacy_version"] = f"=={spacy_version}"
     return clean
 
 

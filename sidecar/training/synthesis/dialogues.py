@@ -11,10 +11,10 @@ from typing import Final
 
 from sidecar.detection.recognizer import AGENT, CUSTOMER, Message, Turn
 from sidecar.training.corpus import GoldSpan, Labelled
+from sidecar.training.synthesis.atoms import grammar
 from sidecar.training.synthesis.grammar import Grammar, Piece
 from sidecar.training.synthesis.lists import DATA, lines
 from sidecar.training.synthesis.noise import bare, typed, written
-from sidecar.training.synthesis.slots import grammar
 from sidecar.training.synthesis.speech import spoken
 
 SOURCE: Final = "synthetic"
@@ -77,7 +77,7 @@ class Writer:
     """Writes one message after the other. The same seed gives the same messages."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311  not for secrets
         self._grammar: Grammar = grammar()
 
     def messages(self, count: int) -> Iterator[Labelled]:
@@ -120,7 +120,7 @@ class Writer:
     def short_negative(self) -> Labelled:
         """The other half of ``lone``: short messages that give nothing away."""
         rng = self._rng
-        pieces = self._pick(rng.choice(("short_negatives", "short_negatives", "chatter")))
+        pieces = self._pick(rng.choice(("short_negatives", "short_negatives", "chatter", "short_talk")))
         if rng.random() < 0.25:
             pieces += [Piece(rng.choice(_JOINTS), None), *self._pick("requests")]
         return self._customer(pieces, self._question() if rng.random() < 0.6 else None)

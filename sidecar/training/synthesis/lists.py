@@ -35,6 +35,12 @@ def words() -> tuple[str, ...]:
 
 
 @cache
+def rare_words() -> tuple[str, ...]:
+    """Words of the dictionary that are rarer than those of ``words``."""
+    return lines(DATA / "rare_words.txt")
+
+
+@cache
 def common_words() -> tuple[str, ...]:
     """Words that are no names, places or brands, most frequent first: the stuff of sentences and of hard negatives."""
     named = {

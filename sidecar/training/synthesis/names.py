@@ -1,61 +1,11 @@
-"""Draws names of persons in the shapes in which people give them."""
+"""Draws the parts of names of persons. How they are put together is data: ``data/values/full.txt`` and its like."""
 
 from __future__ import annotations
 
 import random
-import string
-from typing import Final
 
 from sidecar.training.synthesis import people
 from sidecar.training.synthesis.lists import common_words, entries
-
-_PARTICLES: Final = (
-    "de ",
-    "van ",
-    "von ",
-    "de la ",
-    "del ",
-    "bin ",
-    "al ",
-    "al-",
-    "van der ",
-    "di ",
-    "da ",
-    "dos ",
-    "O'",
-    "Mc",
-    "Mac",
-    "St. ",
-    "el ",
-    "la ",
-    "le ",
-    "ter ",
-)
-_ENDINGS: Final = ("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV")
-_TITLES: Final = (
-    "Mr",
-    "Mr.",
-    "Mrs",
-    "Mrs.",
-    "Ms",
-    "Ms.",
-    "Miss",
-    "Dr",
-    "Dr.",
-    "Prof",
-    "Prof.",
-    "Professor",
-    "Sir",
-    "Madam",
-    "mr",
-    "mrs",
-    "dr",
-    "ms",
-    "miss",
-    "Doctor",
-    "Rev.",
-    "Captain",
-)
 
 
 def frequent(names: tuple[str, ...], rng: random.Random) -> str:
@@ -64,7 +14,7 @@ def frequent(names: tuple[str, ...], rng: random.Random) -> str:
 
 
 def given(rng: random.Random) -> str:
-    """A given name."""
+    """A given name. Some are words or places as well."""
     lot = rng.random()
     if lot < 0.36:
         return frequent(rng.choice(people.census_given()), rng)
@@ -72,8 +22,10 @@ def given(rng: random.Random) -> str:
         return rng.choice(people.by_locale()["en_IN"].given + entries("given_indian") * 3)
     if lot < 0.58:
         return rare(rng)
-    if lot < 0.66:
+    if lot < 0.63:
         return rng.choice(entries("nicknames"))
+    if lot < 0.66:
+        return rng.choice(entries("word_names"))
     if lot < 0.71:
         return rng.choice(entries("given_east_asian"))
     if lot < 0.76:
@@ -82,7 +34,7 @@ def given(rng: random.Random) -> str:
 
 
 def family(rng: random.Random) -> str:
-    """A family name."""
+    """A family name. Any word can be one."""
     lot = rng.random()
     if lot < 0.30:
         return frequent(people.census_family(), rng)
@@ -91,7 +43,7 @@ def family(rng: random.Random) -> str:
     if lot < 0.47:
         return rng.choice(people.by_locale()["en_IN"].family)
     if lot < 0.60:
-        return rng.choice(rng.choice(people.babblers())).name(rng)
+        return rng.choice(people.babblers())[1].name(rng)
     if lot < 0.67:
         return rng.choice(entries("surnames_english"))
     if lot < 0.73:
@@ -109,51 +61,10 @@ def rare(rng: random.Random) -> str:
     return rng.choice(pair).name(rng)
 
 
-def full(rng: random.Random) -> str:
-    """A given and a family name, in one of the orders and with one of the additions that people use."""
-    first, last = _pair(rng)
-    lot = rng.random()
-    if lot < 0.76:
-        return f"{first} {last}"
-    if lot < 0.83:
-        return f"{first} {rng.choice(string.ascii_uppercase)}{rng.choice(('.', ''))} {last}"
-    if lot < 0.87:
-        return f"{first} {given(rng)} {last}"
-    if lot < 0.90:
-        return f"{first} {last}-{family(rng)}"
-    if lot < 0.93:
-        return f"{first} {rng.choice(_PARTICLES)}{last}"
-    if lot < 0.95:
-        return f"{first} {last} {rng.choice(_ENDINGS)}"
-    if lot < 0.97:
-        return f"{last} {first}"
-    if lot < 0.985:
-        return f"{first[0]}{rng.choice(('. ', ' ', '.'))}{last}"
-    return f"{first} {last[0]}{rng.choice(('.', ''))}"
-
-
-def _pair(rng: random.Random) -> tuple[str, str]:
-    lot = rng.random()
-    if lot < 0.06:
-        return rng.choice(entries("given_east_asian")), rng.choice(entries("surnames_east_asian"))
-    if lot < 0.10:
-        return rng.choice(entries("given_arabic")), rng.choice(entries("surnames_arabic"))
-    if lot < 0.40:
-        origin = _origin(rng)
-        return rng.choice(origin.given), rng.choice(origin.family)
-    return given(rng), family(rng)
-
-
-def any_form(rng: random.Random) -> str:
-    """A full name or a given name."""
-    return full(rng) if rng.random() < 0.55 else given(rng)
-
-
-def titled(rng: random.Random) -> str:
-    """A title with a name; the title belongs to the name."""
-    lot = rng.random()
-    name = family(rng) if lot < 0.65 else given(rng) if lot < 0.85 else full(rng)
-    return f"{rng.choice(_TITLES)} {name}"
+def of_one_origin(rng: random.Random) -> str:
+    """A given and a family name that go together."""
+    origin = _origin(rng)
+    return f"{rng.choice(origin.given)} {rng.choice(origin.family)}"
 
 
 def _origin(rng: random.Random) -> people.Names:

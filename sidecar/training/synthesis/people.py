@@ -1,4 +1,4 @@
-"""Names of people: Faker's lists by locale, the US census by frequency, lists of our own, and names made up letter by letter."""
+"""Names of people: Faker's lists by locale, the US census by frequency, and names made up letter by letter."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Final
 from sidecar.training.synthesis.lists import DATA, entries, lines
 
 LOCALES: Final = {
-    "en_US": 10, "en_GB": 3, "en_IN": 4, "en_IE": 1, "en_NZ": 1, "en_NG": 2, "en_KE": 1, "en_PK": 2, "es_MX": 2, "es_ES": 2, "es_CO": 1,
-    "es_AR": 1, "fr_FR": 2, "de_DE": 2, "de_CH": 1, "it_IT": 1, "pt_BR": 2, "pt_PT": 1, "nl_NL": 1, "pl_PL": 1, "sv_SE": 1, "tr_TR": 1,
-    "id_ID": 1, "fil_PH": 1, "vi_VN": 1, "da_DK": 1, "no_NO": 1, "ro_RO": 1, "yo_NG": 1, "tw_GH": 1, "hr_HR": 1, "cs_CZ": 1, "fi_FI": 1,
-    "zu_ZA": 1, "hu_HU": 1, "lt_LT": 1, "sk_SK": 1, "sl_SI": 1, "et_EE": 1, "az_AZ": 1,
+    "en_US": 10, "en_GB": 3, "en_IN": 4, "en_IE": 1, "en_NZ": 1, "en_NG": 2, "en_KE": 1, "en_PK": 2, "es_MX": 2,
+    "es_ES": 2, "es_CO": 1, "es_AR": 1, "fr_FR": 2, "de_DE": 2, "de_CH": 1, "it_IT": 1, "pt_BR": 2, "pt_PT": 1,
+    "nl_NL": 1, "pl_PL": 1, "sv_SE": 1, "tr_TR": 1, "id_ID": 1, "fil_PH": 1, "vi_VN": 1, "da_DK": 1, "no_NO": 1,
+    "ro_RO": 1, "yo_NG": 1, "tw_GH": 1, "hr_HR": 1, "cs_CZ": 1, "fi_FI": 1, "zu_ZA": 1, "hu_HU": 1, "lt_LT": 1,
+    "sk_SK": 1, "sl_SI": 1, "et_EE": 1, "az_AZ": 1,
 }  # fmt: skip
 """Faker locales that write names in Latin letters, with how often each is drawn."""
 

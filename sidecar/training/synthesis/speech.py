@@ -71,7 +71,7 @@ def _letters(word: str, rng: random.Random) -> str:
     """``smith`` → ``s m i t h``, ``s for sugar m for mike …``, ``double s``."""
     lot = rng.random()
     if lot < 0.15:
-        rows = dict(columns("spelling_words"))
+        rows = {row[0]: row[1] for row in columns("spelling_words")}
         joint = rng.choice((" for ", " as in ", " like "))
         return " ".join(
             f"{letter}{joint}{rng.choice(rows[letter].split())}" if letter in rows else letter for letter in word
