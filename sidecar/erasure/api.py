@@ -20,7 +20,7 @@ from sidecar.admin.route import SUBJECT, AdminRoute, Handler
 from sidecar.audit.record import Action
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.intake import Accepted, Intake
-from sidecar.erasure.outcomes import request_state
+from sidecar.erasure.outcomes import ENDED_STATES, RequestState, request_state
 from sidecar.erasure.plan import PlanTooLarge
 from sidecar.erasure.receipt import key_id, timestamp
 from sidecar.erasure.request import MAX_BODY_BYTES, RequestInvalid, parse_request, parse_verification
@@ -114,6 +114,10 @@ class _Api:
         state = request_state(
             view.outcomes, subject_verified=view.verified_at, legal=view.overdue_at, now=self._parts.clock()
         )
+        if state in ENDED_STATES and view.ended_at is None:
+            state = (
+                RequestState.IN_PROGRESS
+            )  # the receipt is still to be signed: whoever reads "completed" can fetch it
         return web.json_response(_status_body(view, state.value))
 
 
