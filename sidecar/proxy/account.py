@@ -1,4 +1,4 @@
-"""What is known of one exchange while it goes on, and the records and measures that come out of it."""
+"""What is known of one exchange while it goes on, and the records that come out of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 from sidecar.access import ANONYMOUS, Identity, Proof
 from sidecar.audit.record import Action, Decision, Intent, Outcome
 from sidecar.errors import Direction, RequestFault, RequestRefused
-from sidecar.metrics import Metrics, code_class, method_label
+from sidecar.metrics import method_label
 from sidecar.proxy.refusals import Refusal
 from sidecar.proxy.rewriter import Rewritten
 from sidecar.proxy.routes import Route
@@ -96,18 +96,3 @@ class Account:
             policy=self.policy_version,
             detector=detector,
         )
-
-    def measure(self, metrics: Metrics) -> None:
-        name = self.route_name
-        metrics.requests.labels(
-            name, method_label(self.method), code_class(self.status or 0), self.decision.value
-        ).inc()
-        metrics.request_seconds.labels(name).observe(time.perf_counter() - self.began)
-        metrics.bytes.labels(Direction.REQUEST.value).inc(self.received)
-        metrics.bytes.labels(Direction.RESPONSE.value).inc(self.sent)
-        if self.reason is not None:
-            metrics.refusals.labels(self.reason).inc()
-        for label, count in self.entities.items():
-            metrics.entities.labels(label).inc(count)
-        if self.residuals:
-            metrics.residuals.inc(self.residuals)

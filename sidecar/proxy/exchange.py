@@ -28,10 +28,10 @@ from sidecar.errors import (
     UpstreamFault,
 )
 from sidecar.keys import Pseudonymizer
-from sidecar.metrics import Metrics
 from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields, response_fields
+from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
 from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
 from sidecar.proxy.routes import BodyMode, RequestPolicy
@@ -53,7 +53,7 @@ class Parts:
     scanner: Scanner
     audit: AuditWriter
     pseudonyms: Pseudonymizer
-    metrics: Metrics
+    meter: Meter
     detector_version: str
     max_inflight: int = 512
 
@@ -64,6 +64,7 @@ class Exchange:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._scanner = parts.scanner
+        self._meter = parts.meter
         self._inflight = 0
         self._draining = False
         self._concluding: set[asyncio.Task[None]] = set()
@@ -88,7 +89,7 @@ class Exchange:
     async def _handle(self, request: web.BaseRequest, malformed: RequestRefused | None) -> web.StreamResponse:
         account = Account(request.method)
         self._inflight += 1
-        self._parts.metrics.inflight.inc()
+        self._meter.begin()
         try:
             return await self._run(request, account, malformed)
         except (ClientGone, asyncio.CancelledError) as error:
@@ -101,7 +102,6 @@ class Exchange:
             return await self._refuse(request, account, error)
         finally:
             self._inflight -= 1
-            self._parts.metrics.inflight.dec()
             self._close(account)
 
     async def _run(
@@ -189,7 +189,7 @@ class Exchange:
         try:
             return await upstream.send(request.method, target, fields, content)
         finally:
-            self._parts.metrics.upstream_seconds.labels(route.name).observe(time.perf_counter() - began)
+            self._meter.upstream(route.name, time.perf_counter() - began)
 
     async def _take_answer(
         self, request: web.BaseRequest, answer: Answer, account: Account, scope: str
@@ -252,7 +252,7 @@ class Exchange:
         return response
 
     def _close(self, account: Account) -> None:
-        account.measure(self._parts.metrics)
+        self._meter.measure(account)
         if account.intending is not None:
             # A task of its own: it must outlive the client, whose going away cancels the handler.
             task = asyncio.get_running_loop().create_task(self._conclude(account.intending, account))
@@ -261,7 +261,8 @@ class Exchange:
 
     async def _conclude(self, intending: asyncio.Future[None], account: Account) -> None:
         """Write the outcome that a durable intent is owed; without an intent there is none."""
-        await asyncio.wait((intending,))
+        if not intending.done():
+            await asyncio.wait((intending,))
         if intending.cancelled() or intending.exception() is not None:
             return
         try:

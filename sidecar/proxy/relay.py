@@ -17,6 +17,7 @@ from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRe
 from sidecar.proxy.routes import Limits
 from sidecar.proxy.upstream import Answer
 
+_NEVER_WAITS = 32 * 1024  # bytes: less than any transport's high-water mark
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
 
 
@@ -96,13 +97,26 @@ class RequestBody:
 
 async def send_whole(request: web.BaseRequest, response: web.StreamResponse, stall_seconds: float) -> int:
     """Send a response that is complete, and return how many body bytes it had."""
+    size = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
     try:
-        async with asyncio.timeout(stall_seconds):
-            await response.prepare(request)
-            await response.write_eof()
+        if size < _NEVER_WAITS and _nothing_buffered(request):
+            await _send(request, response)
+        else:
+            async with asyncio.timeout(stall_seconds):
+                await _send(request, response)
     except (OSError, TimeoutError):
         raise ClientGone from None
-    return len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
+    return size
+
+
+async def _send(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
+def _nothing_buffered(request: web.BaseRequest) -> bool:
+    transport = request.transport
+    return isinstance(transport, asyncio.WriteTransport) and transport.get_write_buffer_size() == 0
 
 
 class ResponseStream:

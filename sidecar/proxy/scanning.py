@@ -17,12 +17,12 @@ from sidecar.errors import (
     UpstreamFailed,
     UpstreamFault,
 )
-from sidecar.metrics import Metrics
 from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.account import Account
 from sidecar.proxy.encoding import MediaType, media_type_of, to_text, uncompress
 from sidecar.proxy.headers import drop_fields_with_hits, texts_of
+from sidecar.proxy.meter import Meter
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode
 from sidecar.proxy.upstream import Answer
@@ -37,10 +37,10 @@ _WITHOUT_CONTENT = frozenset({204, 205})
 class Scanner:
     """Runs bodies and fields through the rewriter. ``formats`` parses the bodies of each mode but ``OPAQUE``."""
 
-    def __init__(self, rewriter: Rewriter, formats: Mapping[BodyMode, PayloadFormat], metrics: Metrics) -> None:
+    def __init__(self, rewriter: Rewriter, formats: Mapping[BodyMode, PayloadFormat], meter: Meter) -> None:
         self._rewriter = rewriter
         self._formats = formats
-        self._metrics = metrics
+        self._meter = meter
 
     def media_type_of_request(self, fields: CIMultiDictProxy[str]) -> MediaType:
         """Return the declared type of a request body, or raise ``PayloadRefused`` (415) for one not understood."""
@@ -72,7 +72,7 @@ class Scanner:
         route = account.admitted_route
         began = time.perf_counter()
         data = await answer.read(route.limits.response_body_bytes)
-        self._metrics.upstream_seconds.labels(route.name).observe(time.perf_counter() - began)
+        self._meter.upstream(route.name, time.perf_counter() - began)
         if not data:
             return None
         declared = answer.fields.get("Content-Type")
@@ -102,9 +102,7 @@ class Scanner:
         except TimeoutError:
             raise DetectionFailed(DetectionFault.TIMED_OUT) from None
         finally:
-            self._metrics.rewrite_seconds.labels(route.name, account.direction.value).observe(
-                time.perf_counter() - began
-            )
+            self._meter.rewriting(route.name, account.direction, time.perf_counter() - began)
         account.add(rewritten)
         return rewritten
 

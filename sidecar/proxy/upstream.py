@@ -112,9 +112,12 @@ class Answer:
 
     async def read_some(self) -> bytes:
         """Return the bytes at hand, b"" at the end. Raises ``UpstreamFailed`` for an end that is not one (P46)."""
+        content = self._response.content
         try:
+            if content.is_eof():  # all of it is here: nothing to wait for
+                return await content.readany()
             async with asyncio.timeout(self._read_seconds):
-                return await self._response.content.readany()
+                return await content.readany()
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
             raise UpstreamFailed(_fault_of(error)) from None
 

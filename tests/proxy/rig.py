@@ -26,6 +26,7 @@ from sidecar.payloads.json_body import JsonBody
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
+from sidecar.proxy.meter import Meter
 from sidecar.proxy.rewriter import Rewritten
 from sidecar.proxy.routes import BodyMode, Limits, Route, RouteTable
 from sidecar.proxy.scanning import Scanner
@@ -314,6 +315,7 @@ async def running(
     upstream = Upstream(replace(plain, **upstream_changes))
     await upstream.start()
     audit, rewriter, metrics = MemoryAudit(), EmailRewriter(), Metrics()
+    meter = Meter(metrics)
     token = KnownCaller(TRAINER, token_sha256=sha256(TOKEN.encode()).digest())
     auditor = KnownCaller(
         Identity("auditor", frozenset({Role.AUDITOR})), token_sha256=sha256(AUDITOR_TOKEN.encode()).digest()
@@ -322,10 +324,10 @@ async def running(
         Parts(
             admission=Admission(RouteTable(routes), (token, auditor, *callers)),
             upstreams={"chatbot": upstream},
-            scanner=Scanner(rewriter, {BodyMode.JSON: JsonBody()}, metrics),  # type: ignore[arg-type]
+            scanner=Scanner(rewriter, {BodyMode.JSON: JsonBody()}, meter),  # type: ignore[arg-type]
             audit=audit,
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
-            metrics=metrics,
+            meter=meter,
             detector_version="test",
             max_inflight=max_inflight,
         )

@@ -1,0 +1,50 @@
+"""The measures of exchanges. Keeps the labelled children it has used: looking one up costs more than counting."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+from sidecar.errors import Direction
+from sidecar.metrics import Metrics, code_class, method_label
+from sidecar.proxy.account import Account
+
+
+class Meter:
+    """Writes to the handles of ``Metrics``. The sets of label values are closed, so what is kept stays small."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._requests = cache(metrics.requests.labels)
+        self._request_seconds = cache(metrics.request_seconds.labels)
+        self._upstream_seconds = cache(metrics.upstream_seconds.labels)
+        self._rewrite_seconds = cache(metrics.rewrite_seconds.labels)
+        self._received = metrics.bytes.labels(Direction.REQUEST.value)
+        self._sent = metrics.bytes.labels(Direction.RESPONSE.value)
+
+    def begin(self) -> None:
+        """Count an exchange that begins; ``measure`` ends it."""
+        self._metrics.inflight.inc()
+
+    def upstream(self, route: str, seconds: float) -> None:
+        self._upstream_seconds(route).observe(seconds)
+
+    def rewriting(self, route: str, direction: Direction, seconds: float) -> None:
+        self._rewrite_seconds(route, direction.value).observe(seconds)
+
+    def measure(self, account: Account) -> None:
+        """Count an exchange that has ended."""
+        self._metrics.inflight.dec()
+        name = account.route_name
+        self._requests(
+            name, method_label(account.method), code_class(account.status or 0), account.decision.value
+        ).inc()
+        self._request_seconds(name).observe(time.perf_counter() - account.began)
+        self._received.inc(account.received)
+        self._sent.inc(account.sent)
+        if account.reason is not None:
+            self._metrics.refusals.labels(account.reason).inc()
+        for label, count in account.entities.items():
+            self._metrics.entities.labels(label).inc(count)
+        if account.residuals:
+            self._metrics.residuals.inc(account.residuals)
