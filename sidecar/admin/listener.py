@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
+import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from sidecar.admin.connection import Bounds, Connection
 from sidecar.admin.guard import Guard
 from sidecar.admin.route import AdminRoute
 from sidecar.errors import ConfigError, Problem
 from sidecar.tls.reload import ReloadedListener
 
 MAX_BODY_BYTES = 1024 * 1024
-_KEEPALIVE_SECONDS = 30.0  # also bounds how long a connection outlives its certificate between requests
 _SHUTDOWN_SECONDS = 5.0
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -25,20 +25,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _HSTS = "max-age=63072000"  # two years (P57)
-
-
-class _WithoutText(logging.Filter):
-    """Takes the text of exceptions out of what aiohttp logs: of a malformed request they quote it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.exc_info[0] if record.exc_info else None
-        record.msg = f"a request failed: {kind.__name__}" if kind else "a request failed"
-        record.args, record.exc_info, record.exc_text = (), None, None
-        return True
-
-
-_log = logging.getLogger("sidecar.admin.http")
-_log.addFilter(_WithoutText())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +35,7 @@ class AdminSettings:
     port: int
     tls: ReloadedListener | None
     max_body_bytes: int = MAX_BODY_BYTES
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         if self.tls is None and not _is_loopback(self.host):
@@ -65,30 +52,23 @@ class AdminListener:
         self._routes = tuple(routes)
         self._guard = guard
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on, once started."""
-        if self._runner is None or not self._runner.addresses:
+        if self._server is None:
             raise RuntimeError("the admin listener is not started")
-        return int(self._runner.addresses[0][1])
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """Bind and serve, or raise ``ConfigError`` for unusable certificate files or an address that can't be bound."""
         tls = self._settings.tls
         context = await asyncio.to_thread(tls.open) if tls else None
-        runner = web.AppRunner(
-            self._application(),
-            access_log=None,  # the audit log is the access log
-            logger=_log,
-            handle_signals=False,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-        )
+        runner = web.AppRunner(self._application(), handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=context)
         try:
-            await site.start()
+            self._server = await self._listen(runner, context)
         except OSError as error:
             await runner.cleanup()
             where = f"{self._settings.host}:{self._settings.port}"
@@ -103,9 +83,24 @@ class AdminListener:
         """Take no new connections, end those that are idle, and give the others a few seconds."""
         if self._settings.tls:
             await self._settings.tls.stop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
+        settings, server = self._settings, runner.server
+        if server is None:
+            raise RuntimeError("the admin application was not set up")
+        return await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, settings.bounds),
+            settings.host,
+            settings.port,
+            ssl=context,
+            ssl_handshake_timeout=settings.bounds.handshake_seconds if context else None,
+        )
 
     def _application(self) -> web.Application:
         application = web.Application(

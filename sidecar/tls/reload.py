@@ -155,6 +155,8 @@ class ReloadedListener:
         return listening
 
     async def start(self) -> None:
+        """Begin to follow the files. ``open`` comes first, since it is what hands handshakes over to us."""
+        _ = self._context.current
         await self._context.start()
 
     async def stop(self) -> None:

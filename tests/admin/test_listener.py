@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from sidecar.access import Identity, Role
+from sidecar.admin.connection import Bounds
 from sidecar.admin.guard import Guard
 from sidecar.admin.listener import AdminListener, AdminSettings
 from sidecar.admin.probes import probe_routes
@@ -166,6 +167,56 @@ async def test_p59_metrics_are_for_their_role_only(open_admin: Open, role: Role 
     assert (answer.status, b"sidecar_" in answer.body) == (status, False)
     intent, outcome = admin.audit.pair()
     assert (intent.route, outcome.status) == ("/metrics", status)
+
+
+async def _bounded(bounds: Bounds, *routes: AdminRoute) -> AdminListener:
+    metrics = Metrics()
+    guard = Guard((), MemoryAudit(), PSEUDONYMS, metrics, 1000)
+    settings = AdminSettings("127.0.0.1", 0, None, bounds=bounds)
+    listener = AdminListener(settings, (*probe_routes((), metrics.registry), *routes), guard)
+    await listener.start()
+    return listener
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+async def test_p12_a_connection_that_only_lingers_is_ended(sent: bytes) -> None:
+    listener = await _bounded(Bounds(life_seconds=0.2))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert (b"200 OK" in answer) == sent.endswith(b"\r\n\r\n")
+    writer.close()
+    await listener.stop()
+
+
+async def test_a_request_under_way_is_answered_before_its_connection_ends() -> None:
+    async def slow(_request: web.Request, _identity: Identity) -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return web.json_response({"done": True})
+
+    listener = await _bounded(Bounds(life_seconds=0.1), AdminRoute("GET", "/slow", None, None, slow))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 10)).endswith(b'{"done": true}')
+    writer.close()
+    await listener.stop()
+
+
+async def test_connections_are_bounded_in_number() -> None:
+    listener = await _bounded(Bounds(connections=2))
+    opened = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(3)]
+    for _, writer in opened:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answers = []
+    for reader, _ in opened:
+        try:
+            answers.append(b"200 OK" in await asyncio.wait_for(reader.read(), 10))
+        except ConnectionResetError:
+            answers.append(False)
+    assert answers == [True, True, False]
+    for _, writer in opened:
+        writer.close()
+    await listener.stop()
 
 
 async def test_settings_are_frozen() -> None:

@@ -301,6 +301,8 @@ async def test_start_refuses_unusable_files(authority: Authority, metrics: Metri
 async def test_use_before_open_is_a_bug_that_shows(authority: Authority, metrics: Metrics) -> None:
     with pytest.raises(RuntimeError, match="before it was opened"):
         _ = reloaded_client("chatbot", ClientTls(authority.write()), metrics).current
+    with pytest.raises(RuntimeError, match="before it was opened"):
+        await reloaded_listener("data", authority.serve(), metrics).start()
 
 
 async def test_calls_to_an_upstream_follow_their_files(
