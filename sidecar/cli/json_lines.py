@@ -13,7 +13,7 @@ from sidecar.detection.recognizer import KnownValue, Message, Turn
 LONGEST_LINE: Final = 16_000_000
 """Bytes. A longer line is answered with an error and skipped, so that memory is bounded."""
 
-_READ_BYTES: Final = 262_144
+READ_BYTES: Final = 262_144
 _BATCH_LINES: Final = 256
 
 
@@ -31,20 +31,22 @@ class BadLine:
 TOO_LONG: Final = BadLine(f"is longer than {LONGEST_LINE:,} bytes", "Split the text")
 
 
-def read_lines(source: BinaryIO) -> Iterator[list[bytes | BadLine]]:
+def read_lines(
+    source: BinaryIO, longest: int = LONGEST_LINE, read_bytes: int = READ_BYTES
+) -> Iterator[list[bytes | BadLine]]:
     """Yield batches of complete lines as soon as any are there; never wait to fill a batch."""
     tail = bytearray()
     skipping = False
-    while data := source.read1(_READ_BYTES):  # type: ignore[attr-defined]  # blocks for the first byte only
+    while data := source.read1(read_bytes):  # type: ignore[attr-defined]  # blocks for the first byte only
         *lines, rest = data.split(b"\n")
         ready: list[bytes | BadLine] = []
         for line in lines:
             tail += line
-            ready.append(TOO_LONG if skipping or len(tail) > LONGEST_LINE else bytes(tail))
+            ready.append(TOO_LONG if skipping or len(tail) > longest else bytes(tail))
             tail.clear()
             skipping = False
         tail += rest
-        if len(tail) > LONGEST_LINE:
+        if len(tail) > longest:
             tail.clear()
             skipping = True
         for start in range(0, len(ready), _BATCH_LINES):

@@ -59,6 +59,6 @@ def test_values_found_in_one_message_are_looked_for_in_all() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("unit", ["a", "1", "1 ", "a.", "a@", "@", "://a:", "4111 ", "a-", ".@", "1."])
 def test_long_texts_end(unit: str) -> None:
-    """D17: a megabyte of the worst would take hours if time grew with the square."""
-    text = unit * (1_000_000 // len(unit))
+    """D17: 200 kB of the worst would take minutes if time grew with the square."""
+    text = unit * (200_000 // len(unit))
     assert residuals(text, values_of([Message(text[:400])], [(Span(0, 400, "OTHER_ID", 0.9, "r"),)])) is not None
