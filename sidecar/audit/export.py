@@ -16,6 +16,7 @@ COLUMNS = (
     "duration_us", "policy", "detector", "config_sha256", "target_pseudonym", "conversation", "conversations",
     "subject",
 )  # fmt: skip
+SHOWN = 3
 _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -48,8 +49,14 @@ def as_text(row: Row) -> str:
     words = [str(members["time"]), f"#{members['seq']}", who, what, _ending(members)]
     for name, word in (("conversations", "conversation"), ("conversation", "conversation"), ("subject", "subject")):
         if name in members:
-            words.append(f"{word} {_cell(members[name])}")
+            words.append(f"{word} {_shortened(members[name])}")
     return "  ".join(word for word in words if word)
+
+
+def _shortened(value: object) -> str:
+    if isinstance(value, list) and len(value) > SHOWN:
+        return f"{_cell(value[:SHOWN])} and {len(value) - SHOWN} more"
+    return _cell(value)
 
 
 def _ending(members: Mapping[str, object]) -> str:

@@ -42,6 +42,19 @@ def loop_file_system(image: Path, folder: Path, mebibytes: int = 4) -> Iterator[
 
 
 @contextmanager
+def after_power_cut(image: Path, folder: Path) -> Iterator[Path]:
+    """The file system as a power cut at this moment would leave it: what has reached the disk, and nothing else."""
+    folder.mkdir()
+    copy = image.with_name("after-power-cut")
+    shutil.copyfile(image, copy)
+    _run("mount", "-o", "loop,ro", str(copy), str(folder))
+    try:
+        yield folder
+    finally:
+        _unmount(folder)
+
+
+@contextmanager
 def dying_disk(folder: Path) -> Iterator[Callable[[], None]]:
     """A file system on a disk made of memory. The callable that is given seals the memory: from then on the kernel
     takes every write, and answers EIO when it has to reach the disk."""

@@ -18,7 +18,7 @@ from sidecar.audit.log import AuditLog, AuditSettings
 from sidecar.audit.record import Action, Event
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
-from tests.audit.disks import dying_disk, frozen, loop_file_system, small_tmpfs
+from tests.audit.disks import after_power_cut, dying_disk, frozen, loop_file_system, small_tmpfs
 from tests.audit.samples import entries, intent, lines_of, make_log, metric, outcome
 from tests.audit.test_log import check, read
 
@@ -165,6 +165,28 @@ def _fill(descriptor: int) -> None:
             os.write(descriptor, b"x" * 1024)
     except OSError:
         return
+
+
+async def test_an_acknowledged_record_survives_a_power_cut_a2(tmp_path: Path) -> None:
+    """kill -9 leaves the page cache, a power cut does not: this is what fsync is for, of the file and of its folder."""
+    with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
+        log = make_log(disk / "audit.jsonl")
+        await log.start()
+        (disk / "never-synced").write_bytes(b"x" * 5000)
+        for number in range(20):
+            await log.intend(intent(f"x{number}"))
+        with after_power_cut(tmp_path / "image", tmp_path / "later") as later:
+            found = check(later / "audit.jsonl")
+            assert (found.intact, found.records) == (True, 20)
+            assert not _reached_the_disk(later / "never-synced")  # else this test could not fail
+        await log.stop()
+
+
+def _reached_the_disk(path: Path) -> bool:
+    try:
+        return b"x" in path.read_bytes()
+    except OSError:  # its name arrived without its inode, or not even that
+        return False
 
 
 async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -> None:

@@ -101,6 +101,13 @@ def test_every_member_has_a_column() -> None:
         assert set(row.members) <= set(COLUMNS)
 
 
+def test_as_text_names_the_first_few_conversations_only() -> None:
+    many = tuple(f"k1:{number:032x}" for number in range(40))
+    (row,) = rows(lines_of([replace(outcome("a"), conversations=many)]))
+    assert as_text(row).endswith(f"conversation {many[0]} {many[1]} {many[2]} and 37 more")
+    assert as_text(next(rows(lines_of([outcome("a")])))).endswith(f"conversation {PSEUDONYM}")
+
+
 def test_as_text_and_json_say_who_what_and_how_it_ended() -> None:
     row = list(rows(LINES))[1]
     assert as_text(row) == "2026-03-01T09:00:02.000000Z  #2  auditor-1 (certificate)  proxy GET chat  denied 403 role"
