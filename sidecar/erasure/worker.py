@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import random
+from socket import gethostname
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from sidecar.erasure.attempt import Attempts, AttemptSettings, Checkpoint, Clock
 from sidecar.erasure.outcomes import ended_state
 from sidecar.erasure.receipt import ReceiptFacts, TaskFacts, receipt_digest, sign_receipt
 from sidecar.erasure.steps import Pace
-from sidecar.errors import AuditUnavailable, ConfigError, Problem, StoreUnavailable
+from sidecar.errors import AuditUnavailable, ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
@@ -38,7 +39,7 @@ _log = logging.getLogger("sidecar.erasure")
 class WorkerSettings:
     """``name`` is this replica's own, the same after a restart: what it held when killed it takes back at once."""
 
-    name: str = "erasure-worker"
+    name: str = field(default_factory=lambda: f"erasure@{gethostname()}"[:64])
     lease: timedelta = timedelta(minutes=5)
     call_limit: timedelta = timedelta(minutes=4)
     poll: timedelta = timedelta(seconds=1)
@@ -128,10 +129,20 @@ class ErasureWorker:
             waker.set()
 
     async def recover(self) -> None:
-        """What start does before the loops begin. Raises ``StoreUnavailable``."""
+        """What start does before the loops begin.
+
+        Raises ``StoreUnavailable``; and ``KeyMaterialError`` if not one open request can be opened, for then the master
+        key is another.
+        """
         now = self._clock()
         await self._stores.tasks.release(self._settings.name, now)
-        await self._stores.plans.reconcile(self._targets, now)
+        found = await self._stores.plans.reconcile(self._targets, now)
+        if found.unopened == found.open > 0:
+            raise KeyMaterialError(
+                "no open erasure request can be opened: give the sidecar the master key that they were accepted under"
+            )
+        if found.unopened:
+            _log.error("sealed identities of %d open erasure requests do not open", found.unopened)
 
     async def pass_once(self) -> bool:
         """Do everything that is due now, once; tell whether there was anything."""

@@ -7,35 +7,47 @@ can be reached in another way now, is tried again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, select, update
 
 from sidecar.erasure.outcomes import RUNNABLE, Outcome
-from sidecar.erasure.plan import Plannable, PlannedTask, plan
+from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, plan
+from sidecar.erasure.request import SubjectIdentity
+from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_tables import join_indices, requests, steps, tasks
 from sidecar.stores.erasures import insert_tasks
 from sidecar.stores.seal import Seal, Sealed
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How many requests are open, and the identities of how many of them did not open."""
+
+    open: int
+    unopened: int
+
+
 class ErasurePlans:
-    """Brings open requests up to date, one transaction for each. Raises ``StoreUnavailable``, ``KeyMaterialError``."""
+    """Brings open requests up to date, one transaction for each. Raises ``StoreUnavailable``."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
 
-    async def reconcile(self, targets: Sequence[Plannable], now: datetime) -> int:
-        """Do so for every open request; return how many there are. Call it at start, before the worker."""
+    async def reconcile(self, targets: Sequence[Plannable], now: datetime) -> Reconciled:
+        """Do so for every open request. Call it at start, before the worker."""
         query = select(requests.c.id).where(requests.c.ended_at.is_(None))
         open_ids = await self._database.read(lambda connection: list(connection.scalars(query)))
+        unopened = 0
         for request_id in open_ids:
-            await self._database.run(self._reconciler(request_id, targets, now))
-        return len(open_ids)
-
-    def _reconciler(self, request_id: str, targets: Sequence[Plannable], now: datetime) -> _Reconciler:
-        return _Reconciler(self._seal, request_id, targets, now)
+            try:
+                await self._database.run(_Reconciler(self._seal, request_id, targets, now))
+            except KeyMaterialError:
+                unopened += 1
+        return Reconciled(len(open_ids), unopened)
 
 
 class _Reconciler:
@@ -52,7 +64,7 @@ class _Reconciler:
         if row.ended_at is not None or row.sealed is None:
             return
         identities = self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
-        wanted = plan(self._targets, identities)
+        wanted = [task for target in self._targets for task in _planned(target, identities)]
         self._add_missing(connection, wanted)
         self._move(connection, wanted)
 
@@ -91,6 +103,14 @@ class _Reconciler:
                 submitted_at=None,
             )
         )
+
+
+def _planned(target: Plannable, identities: Sequence[SubjectIdentity]) -> Sequence[PlannedTask]:
+    """Plan one target. What intake would refuse as too large can't be refused any more: it is unresolved."""
+    try:
+        return plan([target], identities)
+    except PlanTooLarge:
+        return [PlannedTask(target.name, (), Outcome.CAPABILITY_UNRESOLVED)]
 
 
 def _drop_stand_in(connection: Connection, task_id: int) -> None:

@@ -81,7 +81,7 @@ tasks = Table(
     Column("submitted_at", Moment),
     Column("verified_at", Moment),
     UniqueConstraint("request_id", "target", "identities"),
-    Index(None, "target", "due_at"),
+    Index(None, "target", "outcome", "due_at"),
 )
 
 steps = Table(

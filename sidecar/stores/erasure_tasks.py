@@ -238,7 +238,7 @@ def _end(connection: Connection, view: RequestView, now: datetime, receipt: byte
 
 
 def _replay(connection: Connection, now: datetime) -> int:
-    query = select(requests).where(
+    query = select(requests.c.id, requests.c.round, requests.c.received_at, requests.c.legal_at).where(
         requests.c.ended_at.is_not(None),
         requests.c.sealed.is_not(None),
         or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),

@@ -86,6 +86,18 @@ async def api(folder: Path) -> AsyncIterator[tuple[Caller, World, Upstream]]:
             yield caller, w, upstream
 
 
+def parts_of(w: World) -> ErasureParts:
+    return ErasureParts(
+        intake=w.intake,
+        requests=w.stores.requests,
+        tasks=w.stores.tasks,
+        receipt_keys=(SIGNING_KEY.public_key(),),
+        metrics=w.metrics,
+        wake=w.worker.wake,
+        clock=w.clock,
+    )
+
+
 @asynccontextmanager
 async def listening(w: World) -> AsyncIterator[Caller]:
     callers = [
@@ -96,16 +108,7 @@ async def listening(w: World) -> AsyncIterator[Caller]:
     ]
     pseudonyms = MASTER.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     guard = Guard(callers, w.ledger, pseudonyms, w.metrics, 1024 * 1024)
-    parts = ErasureParts(
-        intake=w.intake,
-        requests=w.stores.requests,
-        tasks=w.stores.tasks,
-        receipt_keys=(SIGNING_KEY.public_key(),),
-        metrics=w.metrics,
-        wake=w.worker.wake,
-        clock=w.clock,
-    )
-    listener = AdminListener(AdminSettings("127.0.0.1", 0, None), erasure_routes(parts), guard)
+    listener = AdminListener(AdminSettings("127.0.0.1", 0, None), erasure_routes(parts_of(w)), guard)
     await listener.start()
     try:
         async with aiohttp.ClientSession() as session:

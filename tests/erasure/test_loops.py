@@ -12,14 +12,18 @@ from sqlalchemy import update
 
 from sidecar.audit.record import Decision, Outcome
 from sidecar.erasure.request import IdentityType, SubjectIdentity
-from sidecar.erasure.worker import WorkerSettings
-from sidecar.errors import ConfigError, StoreUnavailable
+from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
+from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
+from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tables import requests
+from sidecar.stores.erasure_tasks import ErasureTasks
+from sidecar.stores.seal import Seal
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetLimits, VerifyResult, VerifyStatus
 from tests.erasure.world import (
     CANARY,
     ID,
     OTHER_ID,
+    SIGNING_KEY,
     Clock,
     body,
     http_target,
@@ -145,6 +149,7 @@ async def test_one_request_that_does_not_open_is_loud_and_in_nobodys_way(
                 update(requests).where(requests.c.id == ID).values(sealed=b"damaged" * 9)
             )
         )
+        await w.worker.recover()
         await w.settle()
         assert await w.state(OTHER_ID) == "completed"
         assert await w.state(ID) == "pending"
@@ -163,3 +168,18 @@ async def test_a_store_that_is_gone_ends_no_loop(tmp_path: Path) -> None:
 def test_a_lease_shorter_than_a_call_is_refused() -> None:
     with pytest.raises(ConfigError):
         WorkerSettings(lease=timedelta(seconds=1), call_limit=timedelta(seconds=1))
+
+
+async def test_under_another_master_key_it_does_not_start(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, upstream):
+        await w.submit()
+        await w.submit(body(OTHER_ID))
+        other = Seal(b"another key of thirty-two bytes.")
+        stores = ErasureStores(w.stores.requests, ErasureTasks(w.database, other), ErasurePlans(w.database, other))
+        worker = ErasureWorker(stores, w.targets, w.ledger, SIGNING_KEY, w.metrics, WorkerSettings(), w.clock)
+        with pytest.raises(KeyMaterialError):
+            await worker.start()
+        assert not worker.healthy
+        await w.settle()
+        assert await w.state() == "completed"
+        assert upstream.customers == {}

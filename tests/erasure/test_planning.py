@@ -62,3 +62,19 @@ async def test_every_identity_of_a_kind_gets_its_own_call(tmp_path: Path) -> Non
         await w.settle()
         assert upstream.customers == {}
         assert len((await w.view()).tasks) == 2
+
+
+async def test_E12_a_target_that_came_to_need_too_much_is_unresolved_not_in_the_way(tmp_path: Path) -> None:
+    clock = Clock()
+    by_name: Any = target_mapping("https://crm.example")
+    by_name["delete"]["url"] += "&name={name}"
+    people = [{"type": "email", "value": f"a{n}@b"} for n in range(25)]
+    people += [{"type": "name", "value": f"n{n}"} for n in range(25)]
+    async with running_upstream() as upstream:
+        plain = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(tmp_path / "state.db", [plain], clock) as w:
+            await w.submit(body(subject={"identities": people}))
+        async with world(tmp_path / "state.db", [http_target("crm", by_name, clock)], clock) as w:
+            await w.worker.recover()
+            assert set((await w.outcomes()).values()) == {"capability_unresolved"}
+            assert await w.state() == "needs_attention"

@@ -1,0 +1,47 @@
+"""docs/erasure.md can't drift: it names every word on the wire, and its example of a target parses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sidecar.erasure.api import erasure_routes
+from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.outcomes import Outcome, RequestState
+from sidecar.erasure.request import IdentityType, parse_request
+from sidecar.targets.http_settings import parse_http_target
+from tests.erasure.test_api import parts_of
+from tests.erasure.world import one_target
+
+DOCS = (Path(__file__).parents[2] / "docs" / "erasure.md").read_text(encoding="utf-8")
+WORDS = sorted({one.value for kind in (Outcome, RequestState, Regulation, IdentityType) for one in kind})
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_documentation_names_it(word: str) -> None:
+    assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", DOCS)
+
+
+async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, _):
+        for route in erasure_routes(parts_of(w)):
+            assert f"{route.method} {route.path}`" in DOCS
+
+
+def fenced(language: str) -> str:
+    return DOCS.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_the_example_of_a_request_parses() -> None:
+    assert parse_request(fenced("json").encode()).verified_by == "account_login"
+
+
+def test_the_example_of_a_target_parses() -> None:
+    target = yaml.safe_load(fenced("yaml"))["erasure"]["targets"][0]
+    name = target.pop("name")
+    assert target.pop("type") == "http"
+    del target["headers"]
+    assert parse_http_target(name, target, {}, "docs").required == {IdentityType.CUSTOMER_ID}
