@@ -53,7 +53,10 @@ class AuditLog:
         return self._writer is not None and self._writer.is_sound(self._settings.deadline_seconds)
 
     async def start(self) -> None:
-        """Lock and verify the log, and record what a crash left torn. Raises ConfigError naming the first bad line."""
+        """Lock and verify the log, and record what a crash left torn. Raises ConfigError naming the first bad line.
+
+        AuditUnavailable, where the disk takes no record of what was torn: the next start tries again.
+        """
         settings = self._settings
         file = LogFile(settings.path)
         tail, torn_sizes = await asyncio.to_thread(file.open, settings.start_check)
@@ -63,8 +66,12 @@ class AuditLog:
         )
         self._writer.start()
         self._metrics.audit_healthy.set(1)
-        for size in torn_sizes:
-            await self.note(Event(Action.LOG_RECOVERED, reason="torn_line", count=size))
+        try:
+            for size in torn_sizes:
+                await self.note(Event(Action.LOG_RECOVERED, reason="torn_line", count=size))
+        except AuditUnavailable:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Write what waits and close the file. A disk that hangs can't hold the stop up beyond the deadline."""

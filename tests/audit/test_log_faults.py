@@ -168,7 +168,7 @@ def _fill(descriptor: int) -> None:
 
 
 async def test_an_acknowledged_record_survives_a_power_cut_a2(tmp_path: Path) -> None:
-    """kill -9 leaves the page cache, a power cut does not: this is what fsync is for, of the file and of its folder."""
+    """kill -9 leaves the page cache, a power cut does not: that is what fsync is for."""
     with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
         log = make_log(disk / "audit.jsonl")
         await log.start()
