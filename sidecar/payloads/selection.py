@@ -52,6 +52,11 @@ class Selection:
     hashed: tuple[int, ...]
 
 
+_Owner = tuple[str | None, Path]
+"""Whose leaves: of the conversation with an id, or of the one rooted here that has none."""
+_PAYLOAD: _Owner = (None, ())
+
+
 @dataclass(slots=True)
 class _Group:
     """The leaves of one conversation while they are gathered."""
@@ -65,12 +70,16 @@ class _Group:
 def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str], str]) -> Selection:
     """Sort the leaves. Known values outside every conversation count in each of them.
 
+    Conversations with one id are one. Those without an id are told apart by their roots in what is known in them, so
+    that a long list of them does not make every text be compared with everybody's values; their pieces are handed on
+    together, since they share a scope.
+
     ``unredacted`` returns what is left of a value beside placeholders. A field that should hold a known value but holds
     only a placeholder was redacted before: there is nothing in it to look for elsewhere.
     """
     placed = _placed(leaves, fields)
     ids, speakers = _ids(placed), _speakers(placed)
-    groups: dict[str | None, _Group] = {}
+    groups: dict[_Owner, _Group] = {}
     dropped: list[int] = []
     hashed: list[int] = []
     for leaf, where in placed:
@@ -82,11 +91,16 @@ def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str],
         elif where.treatment is Treatment.HASH and leaf.kind in _DATA:
             hashed += [leaf.index] if leaf.text else []
         else:
-            group = groups.setdefault(ids.get(leaf.path[: max(where.root_depth, 0)]), _Group())
+            root = leaf.path[: max(where.root_depth, 0)]
+            id_ = ids.get(root)
+            group = groups.setdefault((None, root) if id_ is None else (id_, ()), _Group())
             _gather(group, leaf, where, fields, unredacted)
-    shared = _known_values(groups[None]) if None in groups else ()
-    made = (_conversation(id_, group, shared, speakers, fields) for id_, group in groups.items())
-    return Selection(tuple(one for one in made if one.pieces), tuple(dropped), tuple(hashed))
+    shared = _known_values(groups[_PAYLOAD]) if _PAYLOAD in groups else ()
+    pieces: dict[str | None, list[Piece]] = {}
+    for (id_, _), group in groups.items():
+        pieces.setdefault(id_, []).extend(_pieces(group, shared, speakers, fields))
+    made = (Conversation(id_, tuple(some)) for id_, some in pieces.items() if some)
+    return Selection(tuple(made), tuple(dropped), tuple(hashed))
 
 
 def _placed(leaves: Sequence[Leaf], fields: FieldMap) -> list[tuple[Leaf, Placement]]:
@@ -149,32 +163,30 @@ def _known_values(group: _Group) -> tuple[KnownValue, ...]:
     return tuple(dict.fromkeys(value for _, value in group.known))
 
 
-def _conversation(
-    id_: str | None, group: _Group, shared: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
-) -> Conversation:
+def _pieces(
+    group: _Group, shared: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
+) -> Iterable[Piece]:
     known = tuple(dict.fromkeys((*_known_values(group), *shared)))
     messages = list(_message_pieces(group, known, speakers, fields))
     repeated, loose = _repeats(messages, group.loose)
-    pieces = [
-        *_known_pieces(group, known),
-        *(replace(piece, leaves=piece.leaves + repeated.get(piece.message.text, ())) for piece in messages),
-        *_loose_pieces(loose, known),
-        *_name_pieces(group.names, known),
-    ]
-    return Conversation(id_, tuple(pieces))
+    yield from _known_pieces(group, known)
+    for piece in messages:
+        yield replace(piece, leaves=(*piece.leaves, *repeated.pop(piece.message.text, ())))
+    yield from _loose_pieces(loose, known)
+    yield from _name_pieces(group.names, known)
 
 
-def _repeats(messages: Sequence[Piece], loose: Sequence[Leaf]) -> tuple[dict[str, tuple[int, ...]], list[Leaf]]:
+def _repeats(messages: Sequence[Piece], loose: Sequence[Leaf]) -> tuple[dict[str, list[int]], list[Leaf]]:
     """Take out of ``loose`` what says a message again: it shares what the message's context told.
 
     Only texts of several words: "2201" in a field may be another thing than "2201" in the chat.
     """
     said = {piece.message.text for piece in messages if len(piece.message.text.split()) > 1}
-    repeated: dict[str, tuple[int, ...]] = {}
+    repeated: dict[str, list[int]] = {}
     rest: list[Leaf] = []
     for leaf in loose:
         if leaf.kind is LeafKind.STRING and leaf.text in said:
-            repeated[leaf.text] = (*repeated.get(leaf.text, ()), leaf.index)
+            repeated.setdefault(leaf.text, []).append(leaf.index)
         else:
             rest.append(leaf)
     return repeated, rest

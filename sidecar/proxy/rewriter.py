@@ -101,7 +101,7 @@ class Rewriter:
         answers = await self._redact_alike(scope, texts, policy)
         found = tuple(dict.fromkeys(_found_with_digits(answers)))
         for score in sorted({piece.minimum_score for piece in pieces} - {ANY_SCORE}):
-            alike = [_knowing(piece, found) for piece in pieces if piece.minimum_score == score]
+            alike = _knowing([piece for piece in pieces if piece.minimum_score == score], found)
             answers += await self._redact_alike(scope, alike, stricter(policy, score))
         return answers
 
@@ -159,9 +159,11 @@ def _found_with_digits(answers: Iterable[_Answer]) -> Iterable[KnownValue]:
                 yield KnownValue(span.label, value)
 
 
-def _knowing(piece: Piece, found: tuple[KnownValue, ...]) -> Piece:
-    known = tuple(dict.fromkeys((*piece.message.known, *found)))
-    return replace(piece, message=replace(piece.message, known=known))
+def _knowing(pieces: Sequence[Piece], found: tuple[KnownValue, ...]) -> list[Piece]:
+    """The pieces with ``found`` among what is known. Pieces share few tuples of known values: each is joined once."""
+    joined = {id(piece.message.known): piece.message.known for piece in pieces}
+    joined = {key: tuple(dict.fromkeys((*known, *found))) for key, known in joined.items()}
+    return [replace(p, message=replace(p.message, known=joined[id(p.message.known)])) for p in pieces]
 
 
 def _edits(leaves: Sequence[Leaf], answers: Sequence[_Answer]) -> dict[int, str | None]:
