@@ -34,7 +34,7 @@ _DIRECTIONS: Final = frozenset(
 )
 _WEAK_STREETS: Final = frozenset(
     words_in(
-        "way place pl court ct drive close square circle row walk rise loop crossing grove gardens ridge av st dr "
+        "way place court drive close square circle row walk rise loop crossing grove gardens ridge "
         "route rte cove hollow "
         "glen terrace trail alley highway pike plaza crossings"
     )
@@ -42,6 +42,8 @@ _WEAK_STREETS: Final = frozenset(
 """Street types that are everyday words: they need a house number close before them."""
 _MOST_STREET_WORDS: Final = 5
 _MOST_TOWN_WORDS: Final = 5
+_MOST_WORDS: Final = 14
+_LONGEST_ANSWER: Final = 16
 _SEPARATORS: Final = frozenset(
     {" ", ", ", ",", "  ", ". ", "\n", ",\n", "-", " - ", " #", ", #", " ,", ".", "'", "' ", "/"}
 )
@@ -54,6 +56,7 @@ def find_addresses(view: View, question: Question) -> Iterable[Span]:
     if not view.has_digit:
         return
     yield from _streets(view)
+    yield from _announced(view, question)
     yield from _corners(view)
     yield from _postcodes(view, question)
 
@@ -104,7 +107,7 @@ def _house_before(view: View, street_type: int) -> int | None:
         if _HOUSE.fullmatch(word) and not (
             place + 1 < street_type and view.words[place + 1] in {"st", "nd", "rd", "th"}
         ):
-            if named == 0 and street_type + 1 < len(view.words) and view.words[street_type] in _WEAK_STREETS:
+            if named == 0 and (view.words[street_type] in _WEAK_STREETS or view.words[street_type] == "rd"):
                 return None
             return place if named or word[0] != "0" else None
         if _stops_street(view, word, named, street_type):
@@ -120,7 +123,7 @@ def _stops_street(view: View, word: str, named: int, street_type: int) -> bool:
     if word in view.vocabulary.units and len(word) < 4:
         return True
     weak = view.words[street_type] in _WEAK_STREETS
-    return (word in view.vocabulary.fillers and named < 4) or (weak and view.vocabulary.is_plain(word))
+    return (word in view.vocabulary.fillers and named < 4) or (weak and view.vocabulary.is_chat(word))
 
 
 def _after_type(view: View, place: int) -> int:
@@ -166,6 +169,39 @@ def _headed(view: View, place: int, name: int) -> tuple[int, int]:
     return house, last
 
 
+def _announced(view: View, question: Question) -> Iterator[Span]:
+    """A house number after "my address is", or at the start of an answer to a question for the address."""
+    starts = [mention.last for mention in view.mentions if mention.slot == "ADDRESS"]
+    if "ADDRESS" in question.slots and len(view.words) <= _LONGEST_ANSWER:
+        starts.append(0)
+    for start in starts:
+        place = start
+        while place < len(view.words) and place - start < 6 and view.words[place] in view.vocabulary.links:
+            place += 1
+        end = _end_of_announced(view, place)
+        if end - place >= 2:
+            yield view.span(place, end, "ADDRESS", DIALOGUE, RULE)
+
+
+def _end_of_announced(view: View, place: int) -> int:
+    """Return where the address that begins at ``place`` ends; ``place`` if no house number begins it."""
+    if place >= len(view.words) or not _HOUSE.fullmatch(view.words[place]):
+        return place
+    last = place + 1
+    while last < len(view.words) and last - place < _MOST_WORDS and view.gap(last) in _SEPARATORS:
+        word = view.words[last]
+        counted = last == place + 1 and (word in view.vocabulary.units or word in view.vocabulary.ordinary)
+        if (
+            counted
+            or view.vocabulary.is_chat(word)
+            or (word.isdigit() and len(word) > 6)
+            or view.vocabulary.slots.at(view.words, last)
+        ):
+            break
+        last += 1
+    return last
+
+
 def _tail(view: View, last: int) -> tuple[int, bool]:
     """Grow an address past its street: unit, town, region, postcode. Full if it reached a region or postcode."""
     words = view.words
@@ -183,7 +219,7 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
             look += 1
             end, full = look, True
             continue
-        if view.vocabulary.is_plain(words[look]) and words[look] not in {
+        if view.vocabulary.is_chat(words[look]) and words[look] not in {
             "new",
             "north",
             "south",
@@ -225,14 +261,14 @@ def _corners(view: View) -> Iterator[Span]:
         if words[place] not in {"and", "n"} or view.gap(place) != " " or view.gap(place + 1) not in {" ", " & "}:
             continue
         if (_ORDINAL.fullmatch(words[place - 1]) and not _is_dated(view, place + 1)) or (
-            _ORDINAL.fullmatch(words[place + 1]) and not view.vocabulary.is_plain(words[place - 1])
+            _ORDINAL.fullmatch(words[place + 1]) and not view.vocabulary.is_chat(words[place - 1])
         ):
             yield view.span(place - 1, place + 2, "ADDRESS", GRAMMAR, RULE)
 
 
 def _is_dated(view: View, place: int) -> bool:
     word = view.words[place]
-    return bool(_ORDINAL.fullmatch(word)) or view.vocabulary.is_plain(word) or word in view.vocabulary.months
+    return bool(_ORDINAL.fullmatch(word)) or view.vocabulary.is_chat(word) or word in view.vocabulary.months
 
 
 def _postcodes(view: View, question: Question) -> Iterator[Span]:
@@ -248,11 +284,15 @@ def _postcodes(view: View, question: Question) -> Iterator[Span]:
 
 
 def _towns(view: View) -> Iterator[Span]:
-    """ "springfield il 62704", "berlin 10115" at the end of "new address …": a region and a postcode after it."""
+    """ "springfield il 62704", "alaska 99401": a region and a postcode after it."""
     words = view.words
     for place in range(1, len(words)):
-        region, code = words[place - 1], words[place]
-        if len(code) != 5 or not code.isdigit() or len(region) != 2 or region in _REGIONS_THAT_ARE_WORDS:
+        if len(words[place]) != 5 or not words[place].isdigit() or view.gap(place) not in {" ", ", "}:
             continue
-        if _region_at(view, place - 1) == 1 and view.gap(place) in {" ", ", "}:
-            yield view.span(place - 1, place + 1, "ADDRESS", GRAMMAR, RULE)
+        for first in (place - 2, place - 1):
+            fits = (
+                first >= 0 and words[first] not in _REGIONS_THAT_ARE_WORDS and _region_at(view, first) == place - first
+            )
+            if fits:
+                yield view.span(first, place + 1, "ADDRESS", GRAMMAR, RULE)
+                break

@@ -70,10 +70,13 @@ def _starts_code(view: View, place: int) -> bool:
         return False
     tight = view.gap(place + 1) in _TIGHT
     if tight and view.gap(place + 1) not in {".", ":", ""}:
-        return len(word) <= _LONGEST_TIGHT_LETTERS
+        plain = word in view.vocabulary.common or word in view.vocabulary.enumerated
+        return len(word) <= _LONGEST_TIGHT_LETTERS and not plain
     if view.gap(place + 1) != " " or len(word) > _LONGEST_LETTERS or word in view.vocabulary.enumerated:
         return False
-    return not _is_word(view, word) or (len(word) == 1 and _alternates(view, place + 1))
+    if view.gap(place).endswith("'"):
+        return False
+    return not _is_word(view, word) or (len(word) <= 2 and _alternates(view, place + 1))
 
 
 def _continues(view: View, place: int) -> bool:
@@ -87,8 +90,11 @@ def _continues(view: View, place: int) -> bool:
         return not _is_counted(view, place) or view.words[place - 1].isalpha() or _alternates(view, place)
     if any(c.isdigit() for c in word):
         return not _ORDINAL.fullmatch(word)
-    if len(word) == 1 and view.words[place + 1 : place + 2] and view.words[place + 1].isdigit():
+    after = view.words[place + 1 : place + 2]
+    if after and after[0].isdigit() and (len(word) == 1 or (len(word) == 2 and _is_row(view, place))):
         return view.gap(place + 1) == " "
+    if not after and len(word) == 1 and _is_row(view, place):
+        return True
     return len(word) <= 3 and not _is_word(view, word)
 
 
@@ -109,6 +115,16 @@ def _is_word(view: View, word: str) -> bool:
 def _is_counted(view: View, place: int) -> bool:
     """Say whether the number at ``place`` counts something: a unit comes after it."""
     return place + 1 < len(view.words) and view.words[place + 1] in view.vocabulary.units and len(view.words[place]) < 5
+
+
+def _is_row(view: View, place: int) -> bool:
+    """Say whether digits and letters stand before ``place``: "f 8" before the "en" of "f 8 en 27"."""
+    return (
+        place > 1
+        and view.words[place - 1].isdigit()
+        and view.words[place - 2].isalpha()
+        and len(view.words[place - 2]) <= 3
+    )
 
 
 def _alternates(view: View, place: int) -> bool:

@@ -6,11 +6,12 @@ Linear: word by word; a date is at most six words.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sidecar.detection.dialogue import Question
-from sidecar.detection.scores import CONTEXT, DIALOGUE, GRAMMAR, STRONG_GRAMMAR
+from sidecar.detection.scores import CONTEXT, DIALOGUE, GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
 
@@ -77,12 +78,20 @@ def _day_after(words: tuple[str, ...], place: int) -> tuple[int, bool]:
 
 def _born(view: View, start: int, end: int) -> bool:
     """Say whether a word of birth stands within six words before the date, or right after it."""
-    first = next(place for place, at in enumerate(view.ends) if at > start)
-    last = next((place for place, at in enumerate(view.starts) if at >= end), len(view.words))
+    first = bisect_right(view.ends, start)
+    last = bisect_left(view.starts, end)
     near = (view.words[max(0, first - _NEAR) : first], view.words[last : last + 4])
     return any(True for words in near for _ in view.vocabulary.birth.find(words))
 
 
-def date_ranges(spans: Iterable[Span]) -> list[tuple[int, int]]:
-    """Return where the dates are, for rules that must not take their digits for codes."""
-    return [(span.start, span.end) for span in spans if span.score <= STRONG_GRAMMAR and span.label == "DATE"]
+def outside(spans: Iterable[Span], dates: Iterable[Span]) -> Iterator[Span]:
+    """Yield the spans that touch no date: its digits are no code."""
+    taken = sorted({(span.start, span.end) for span in dates})
+    starts = [start for start, _ in taken]
+    reach: list[int] = []
+    for _, end in taken:
+        reach.append(max(end, reach[-1]) if reach else end)
+    for span in spans:
+        before = bisect_left(starts, span.end)
+        if not before or reach[before - 1] <= span.start:
+            yield span

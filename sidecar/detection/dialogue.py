@@ -21,6 +21,7 @@ from sidecar.detection.vocabulary import COUNTED, Mention, Strength, Vocabulary
 RULE: Final = "dialogue"
 _READ_BACK: Final = 600
 """Characters of a turn that are read, from its end: the question is what it ends with."""
+_POSSESSIVES: Final = frozenset({"your", "ur", "ihre", "ihr", "votre", "su", "tu", "seu", "uw", "tuo"})
 _SHORT: Final = 12
 _LONG: Final = 40
 """Words of an answer up to which all of it, or its longer numbers, are typed by the question."""
@@ -64,15 +65,19 @@ def _read(turn: Turn, vocabulary: Vocabulary) -> Question:
     requested = "?" in lower or (turn.speaker == AGENT and any(True for _ in vocabulary.requests.find(words)))
     if not requested:
         return NOTHING_ASKED
-    mentions = tuple(_slots(vocabulary.slots.find(words)))
-    return Question(tuple(dict.fromkeys(mention.slot for mention in mentions)), True)
+    return Question(tuple(dict.fromkeys(_slots(words, vocabulary.slots.find(words)))), True)
 
 
-def _slots(mentions: Iterable[Mention]) -> Iterator[Mention]:
-    """Weak nouns count in a question only where nothing firmer is asked for ("your order number for this account")."""
+def _slots(words: tuple[str, ...], mentions: Iterable[Mention]) -> Iterator[str]:
+    """Weak nouns count in a question only where it ends with them and nothing firmer is asked for ("your account?")."""
     found = list(mentions)
-    strong = [mention for mention in found if mention.strength is Strength.STRONG]
-    yield from strong or found
+    strong = [mention.slot for mention in found if mention.strength is Strength.STRONG]
+    if strong:
+        yield from strong
+        return
+    for mention in found:
+        if mention.first and words[mention.first - 1] in _POSSESSIVES and len(words) - mention.last <= 2:
+            yield mention.slot
 
 
 def find_answers(view: View, question: Question) -> Iterable[Span]:
@@ -114,18 +119,27 @@ def _worded(view: View, question: Question, codes: list[Code]) -> Iterator[Span]
     label = _word_label(question, bool(codes))
     if label is None:
         return
-    first = 0
-    while first < len(view.words) and view.words[first] in view.vocabulary.fillers:
-        first += 1
-    if first < len(view.words) and codes and codes[0].first == first:
-        first = codes[0].last
-        while first < len(view.words) and view.words[first] in view.vocabulary.fillers:
-            first += 1
+    first = _first_word(view, codes)
     last = _end_of_words(view, first, label)
-    others = len(view.words) - (last - first) - first
+    others = len(view.words) - last
     if last == first or (others > 3 and label != "PERSON" and view.gap(last).strip() == ""):
         return
     yield view.span(first, last, label, DIALOGUE if others <= 2 else GRAMMAR, RULE)
+
+
+def _first_word(view: View, codes: list[Code]) -> int:
+    """Return where an answer in words begins: after "my name is", or after fillers and a number before them."""
+    introduced = [mention.last for mention in view.vocabulary.introductions.find(view.words)]
+    if introduced:
+        return introduced[-1]
+    first = _skip_fillers(view, 0)
+    return _skip_fillers(view, codes[0].last) if codes and codes[0].first == first else first
+
+
+def _skip_fillers(view: View, place: int) -> int:
+    while place < len(view.words) and view.words[place] in view.vocabulary.fillers:
+        place += 1
+    return place
 
 
 def _end_of_words(view: View, first: int, label: str) -> int:

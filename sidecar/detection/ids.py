@@ -16,16 +16,19 @@ RULE: Final = "ids"
 _MOST_LINKS: Final = 7
 _NOT_CODES: Final = frozenset({"PERSON", "EMAIL", "ORG", COUNTED})
 _NUMBERED: Final = frozenset({"ORDER_ID", "OTHER_ID", "TRACKING_NUMBER"})
+_HIDDEN: Final = frozenset({"PASSWORD", "ACCOUNT_ID", "NATIONAL_ID", "ORDER_ID", "CREDIT_CARD"})
 _ALTERNATIVES: Final = frozenset({"or", "and", "oder", "ou", "o"})
 _LEAST_DIGITS: Final = {"PHONE": 5, "CREDIT_CARD": 3, "IBAN": 8, "ADDRESS": 4, "DATE_OF_BIRTH": 4}
 _LONG_NUMBER: Final = 7
+_LONGEST_LONE: Final = 24
+"""Words of a message in which a code can still be all that matters. Keeps the look at the others linear (D17)."""
 _COPULAS: Final = frozenset({"is", "as", "my", "the", "was", "ist", "es", "est"})
 
 
 def find_named(view: View) -> Iterable[Span]:
     """ "my account number is 4821", "order #A-991", "pin 3100", "4821 is my account number"."""
     for mention in view.mentions:
-        if mention.slot in _NOT_CODES or not view.has_digit:
+        if mention.slot in _NOT_CODES or not view.has_digit or _is_public(view, mention):
             continue
         code = _ahead(view, mention)
         if code is None:
@@ -33,6 +36,11 @@ def find_named(view: View) -> Iterable[Span]:
             continue
         yield view.span(code.first, code.last, mention.slot, CONTEXT, RULE)
         yield from _alternatives(view, code, mention)
+
+
+def _is_public(view: View, mention: Mention) -> bool:
+    """Say whether the number is a thing's, not a person's: "the flight with id 445"."""
+    return any(word in view.vocabulary.enumerated for word in view.words[max(0, mention.first - 2) : mention.first])
 
 
 def _ahead(view: View, mention: Mention) -> Code | None:
@@ -135,6 +143,7 @@ def find_lone(view: View, question: Question) -> Iterable[Span]:
     """
     if not view.has_digit or question.counts:
         return
+    named = _named_anywhere(view)
     place = 0
     while place < len(view.words):
         code = read_code(view, place)
@@ -144,7 +153,17 @@ def find_lone(view: View, question: Question) -> Iterable[Span]:
         score = 0.0 if is_measure(view, code) else _lone_score(view, code, question)
         if score:
             yield view.span(code.first, code.last, "OTHER_ID", score, RULE)
+        elif named and _is_code_like(code) and code.is_number and not is_measure(view, code):
+            yield view.span(code.first, code.last, named, GUESS, RULE)
         place = code.last
+
+
+def _named_anywhere(view: View) -> str | None:
+    """Return the first slot that a short message names for sure: "i forgot my pin ... it was either 3100 or 7402"."""
+    if len(view.words) > _LONGEST_LONE + _LONGEST_LONE:
+        return None
+    strong = (m.slot for m in view.mentions if m.strength is Strength.STRONG and m.slot in _HIDDEN)
+    return next(strong, None)
 
 
 def _lone_score(view: View, code: Code, question: Question) -> float:
@@ -162,6 +181,8 @@ def _lone_score(view: View, code: Code, question: Question) -> float:
 
 def _is_alone(view: View, code: Code) -> bool:
     """Say whether the message holds little but the code: fillers, and at most three words that are no everyday ones."""
+    if len(view.words) > _LONGEST_LONE:
+        return False
     others = [
         word
         for place, word in enumerate(view.words)

@@ -26,7 +26,7 @@ _ALNUM: Final = re.compile(
     r"(?<![a-z0-9])(?=[a-z0-9 -]{0,20}[0-9])[a-z0-9]{1,16}(?:[ -][a-z0-9]{1,16}){0,4}(?![a-z0-9])"
 )
 _NEAR: Final = 8
-_MOST_WINDOW: Final = 8
+_MOST_WINDOW: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,29 @@ class NumberRules:
             yield view.span(run.first, run.last, "OTHER_ID", GRAMMAR, "spoken")
 
     def _parts(self, view: View, run: DigitRun) -> Iterator[Span]:
-        """Look at windows of whole groups: "2 415 555 0134" holds a phone. Longest first from each group, then on."""
+        """Look at windows that are grouped like a card or a phone, or are one long group: "2 415 555 0134"."""
         first, count = 0, len(run.groups)
         while first < count:
-            found = None
-            for last in range(min(count, first + _MOST_WINDOW), first, -1):
-                part = run.part(first, last)
-                if (first, last) != (0, count) and len(part.digits) >= _LEAST_DIGITS:
-                    found = self._judge(view, part)
+            last = self._window(run, first)
+            if last is not None:
+                found = self._judge(view, run.part(first, last))
                 if found is not None:
                     yield found
                     first = last - 1
-                    break
             first += 1
+
+    @staticmethod
+    def _window(run: DigitRun, first: int) -> int | None:
+        """Return the end of the longest window from group ``first`` that is worth a look."""
+        count = len(run.groups)
+        for last in range(min(count, first + _MOST_WINDOW), first, -1):
+            part = run.part(first, last)
+            if (first, last) == (0, count) or len(part.digits) < _LEAST_DIGITS:
+                continue
+            single = last - first == 1
+            if single or is_grouped_like_card(part) or is_grouped_like_phone(part) or is_card(part.digits):
+                return last
+        return None
 
     def _judge(self, view: View, run: DigitRun) -> Span | None:
         """Return the best reading of a run as a whole."""

@@ -9,11 +9,12 @@ from hashlib import sha256
 from sidecar.detection.addresses import find_addresses
 from sidecar.detection.catalogue import Catalogue, CatalogueRecognizer
 from sidecar.detection.credentials import find_credentials
-from sidecar.detection.dates import date_ranges, find_dates
+from sidecar.detection.dates import find_dates, outside
 from sidecar.detection.dialogue import find_answers, question_of
 from sidecar.detection.emails import find_emails
 from sidecar.detection.id_grammars import IdGrammar, IdGrammarRule
 from sidecar.detection.ids import find_lone, find_named
+from sidecar.detection.introductions import find_introduced
 from sidecar.detection.known_values import KnownValueRecognizer
 from sidecar.detection.national_ids import COUNTRIES, NationalIdChecks
 from sidecar.detection.numbers import NumberRules
@@ -68,6 +69,7 @@ class PatternRecognizer:
             find_wallets,
             find_secrets,
             find_credentials,
+            find_introduced,
             find_named,
             numbers,
             IdGrammarRule(settings.id_grammars),
@@ -81,10 +83,8 @@ class PatternRecognizer:
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
         found.extend(find_addresses(view, question))
         dates = list(find_dates(view, question))
-        taken = date_ranges(dates)
         found.extend(dates)
-        found.extend(span for span in find_answers(view, question) if not _lies_in(span, taken))
-        found.extend(span for span in find_lone(view, question) if not _lies_in(span, taken))
+        found.extend(outside([*find_answers(view, question), *find_lone(view, question)], dates))
         return sorted(set(to_original(found, view.normalised)))
 
 
@@ -92,10 +92,6 @@ def rule_recognizers(settings: RuleSettings) -> tuple[Recognizer, ...]:
     """Return the recognizers of these settings. Raises ``ConfigError``."""
     rules: tuple[Recognizer, ...] = (PatternRecognizer(settings), KnownValueRecognizer())
     return (*rules, CatalogueRecognizer(settings.catalogue)) if settings.catalogue is not None else rules
-
-
-def _lies_in(span: Span, ranges: list[tuple[int, int]]) -> bool:
-    return any(span.start < end and start < span.end for start, end in ranges)
 
 
 def _check(settings: RuleSettings) -> None:

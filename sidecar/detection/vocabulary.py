@@ -82,6 +82,7 @@ class Vocabulary:
     street_heads: PhraseTable = field(repr=False)
     fillers: frozenset[str] = field(repr=False)
     common: frozenset[str] = field(repr=False)
+    ordinary: frozenset[str] = field(repr=False)
     links: frozenset[str] = field(repr=False)
     enumerated: frozenset[str] = field(repr=False)
     units: frozenset[str] = field(repr=False)
@@ -94,9 +95,13 @@ class Vocabulary:
     at_words: frozenset[str] = field(repr=False)
     dot_words: frozenset[str] = field(repr=False)
 
+    def is_chat(self, word: str) -> bool:
+        """Say whether a word is one of a chat's own, which not even a street is called after."""
+        return word in self.common or word in self.fillers
+
     def is_plain(self, word: str) -> bool:
         """Say whether a word is an everyday one, which no code, name or password is made of."""
-        return word in self.common or word in self.fillers
+        return word in self.ordinary or self.is_chat(word)
 
 
 @lru_cache(maxsize=8)
@@ -118,6 +123,7 @@ def vocabulary(languages: tuple[str, ...]) -> Vocabulary:
         street_heads=phrases("street_heads"),
         fillers=union("fillers"),
         common=union("common"),
+        ordinary=union("ordinary"),
         links=union("links"),
         enumerated=union("enumerated"),
         units=union("units"),

@@ -20,6 +20,10 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BL
 _JOIN_S = 5.0
 
 
+class Retired(Exception):
+    """This worker was replaced by a younger one and takes no more batches."""
+
+
 class WorkerProcess:
     """One spawned process (never forked: the parent has threads) with its pipe."""
 
@@ -30,6 +34,8 @@ class WorkerProcess:
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self._lock = threading.Lock()
+        self._talking = threading.Lock()
+        self._retired = False
         self._killed = False
         self._expired = False
         self.usable = False
@@ -75,12 +81,18 @@ class WorkerProcess:
             self.usable = True
 
     def exchange(self, messages: Sequence[Message]) -> list[tuple[Span, ...]]:
-        """Send a batch and wait for its answer. Blocks. Raises ``DetectionFailed``; then see ``usable``."""
-        if self._connection is None or not self.usable:
-            raise DetectionFailed(DetectionFault.CRASHED)
+        """Send a batch and wait for its answer. Blocks.
+
+        Raises ``DetectionFailed`` (then see ``usable``), or ``Retired``: it was not sent, another worker can have it.
+        """
         try:
-            self._connection.send(messages)
-            answer = self._connection.recv()
+            with self._talking:
+                if self._retired:
+                    raise Retired
+                if self._connection is None or not self.usable:
+                    raise DetectionFailed(DetectionFault.CRASHED)
+                self._connection.send(messages)
+                answer = self._connection.recv()
         except (EOFError, OSError):
             self.usable = False
             raise DetectionFailed(DetectionFault.TIMED_OUT if self._expired else DetectionFault.CRASHED) from None
@@ -112,6 +124,12 @@ class WorkerProcess:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def retire(self) -> None:
+        """Let an exchange that is under way end, then close. Blocks."""
+        with self._talking:
+            self._retired = True
+        self.close()
 
     def _exit_code(self) -> int | None:
         if self._process is None:

@@ -44,7 +44,7 @@ DUTCH: Final = LanguageWords(
     regions=("nederland", "belgie"),
     at_words=("apenstaartje",),
     dot_words=("punt",),
-    introductions=("mijn naam is", "ik ben", "ik heet"),
+    introductions=("mijn naam is", "ik heet"),
 )
 
 POLISH: Final = LanguageWords(
@@ -96,5 +96,5 @@ POLISH: Final = LanguageWords(
     regions=("polska",),
     at_words=("malpa",),
     dot_words=("kropka",),
-    introductions=("nazywam sie", "jestem"),
+    introductions=("nazywam sie",),
 )

@@ -70,5 +70,5 @@ GERMAN: Final = LanguageWords(
     regions=("deutschland", "osterreich", "schweiz"),
     at_words=("at", "klammeraffe"),
     dot_words=("punkt",),
-    introductions=("mein name ist", "ich bin", "ich heisse"),
+    introductions=("mein name ist", "ich heisse"),
 )

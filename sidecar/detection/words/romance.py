@@ -60,7 +60,7 @@ FRENCH: Final = LanguageWords(
     regions=("france", "belgique", "suisse"),
     at_words=("arobase", "chez"),
     dot_words=("point",),
-    introductions=("je m appelle", "mon nom est", "je suis"),
+    introductions=("je m appelle", "mon nom est"),
 )
 
 SPANISH: Final = LanguageWords(
@@ -117,7 +117,7 @@ SPANISH: Final = LanguageWords(
     regions=("espana", "mexico", "argentina", "colombia"),
     at_words=("arroba",),
     dot_words=("punto",),
-    introductions=("me llamo", "mi nombre es", "soy"),
+    introductions=("me llamo", "mi nombre es"),
 )
 
 ITALIAN: Final = LanguageWords(
@@ -171,7 +171,7 @@ ITALIAN: Final = LanguageWords(
     regions=("italia",),
     at_words=("chiocciola",),
     dot_words=("punto",),
-    introductions=("mi chiamo", "sono"),
+    introductions=("mi chiamo",),
 )
 
 PORTUGUESE: Final = LanguageWords(
@@ -210,5 +210,5 @@ PORTUGUESE: Final = LanguageWords(
     regions=("portugal", "brasil"),
     at_words=("arroba",),
     dot_words=("ponto",),
-    introductions=("meu nome e", "chamo me", "eu sou"),
+    introductions=("meu nome e", "chamo me"),
 )

@@ -16,6 +16,8 @@ class LanguageWords:
     ``nouns``: entity type → what numbers of that type are called, weak alone ("order"): followed by one of
     ``number_words`` they name an identifier ("order number").
     ``names``: entity type → phrases that name it without help ("ssn").
+    ``fillers``: words around an answer that say nothing. ``common``: words of chats that no name, street or code is
+    made of. ``ordinary``: further frequent words, which streets may be called after.
     ``links``: words that may stand between such a phrase and its value ("is", "ending", "in").
     ``enumerated``: words whose number is no identifier ("room 450", "model 3000", "question 4").
     ``counted``: phrases of questions whose numeric answers are no identifiers ("how many").
@@ -28,6 +30,7 @@ class LanguageWords:
     requests: Phrases = ()
     fillers: Phrases = ()
     common: Phrases = ()
+    ordinary: Phrases = ()
     links: Phrases = ()
     enumerated: Phrases = ()
     units: Phrases = ()
