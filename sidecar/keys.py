@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -59,12 +58,9 @@ class Pseudonymizer:
 
     def digest(self, *parts: str) -> bytes:
         """Return 32 bytes for the parts; lengths are bound in, so ("ab", "c") differs from ("a", "bc")."""
-        mac = hmac.new(self.key, digestmod=sha256)
-        for part in parts:
-            data = part.encode("utf-8", "surrogatepass")
-            mac.update(len(data).to_bytes(8, "big"))
-            mac.update(data)
-        return mac.digest()
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        bound = b"".join(piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data))
+        return hmac.digest(self.key, bound, "sha256")
 
     def label(self, *parts: str) -> str:
         """Return the pseudonym as written in records: ``k<key version>:<32 hex digits>``."""
