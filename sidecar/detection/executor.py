@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.detection.worker import DetectorRecipe
-from sidecar.detection.worker_process import WorkerProcess
+from sidecar.detection.worker_process import Retired, WorkerProcess
 from sidecar.errors import ConfigError, DetectionFailed, DetectionFault, Problem
 from sidecar.metrics import Metrics
 
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH_MESSAGES = 32
 _BATCH_CHARACTERS = 8_000
+_SHORTEST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
 T = TypeVar("T")
@@ -64,8 +66,11 @@ class DetectionExecutor:
         self._tasks: list[asyncio.Task[None]] = []
         self._threads: ThreadPoolExecutor | None = None
         self._queue: asyncio.Queue[_Job] = asyncio.Queue()
+        self._starting: list[WorkerProcess] = []
+        self._reloading = asyncio.Lock()
+        self._reloaded = asyncio.Event()
         self._pending = 0
-        self._broken = 0
+        self._broken: set[int] = set()  # places whose worker could not be replaced so far
         self._version = ""
 
     @property
@@ -76,24 +81,30 @@ class DetectionExecutor:
     @property
     def healthy(self) -> bool:
         """Whether any worker runs or is being replaced without trouble."""
-        return bool(self._tasks) and self._broken < len(self._workers)
+        return bool(self._tasks) and len(self._broken) < len(self._tasks)
 
     async def start(self) -> None:
         """Start all workers and wait until each has loaded. Raises ``ConfigError`` if one can't."""
-        limits = self._limits
-        self._queue = asyncio.Queue()
-        self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="detection")
-        self._workers = [WorkerProcess(self._recipe, limits.start_s, limits.budget_s) for _ in range(limits.workers)]
+        count = self._limits.workers
+        self._queue, self._reloading, self._reloaded = asyncio.Queue(), asyncio.Lock(), asyncio.Event()
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="detection")
+        self._workers = [self._new_worker() for _ in range(count)]
         atexit.register(self._kill_all)  # before multiprocessing's own, which waits for children for ever
-        starts = await asyncio.gather(
-            *(self._off_loop(worker.start) for worker in self._workers), return_exceptions=True
-        )
-        failures = [outcome for outcome in starts if isinstance(outcome, BaseException)]
-        if failures:
+        try:
+            await self._start_all(self._workers, self._off_loop)
+        except BaseException:
             await self.stop()
-            raise failures[0]
+            raise
         self._version = self._workers[0].version
-        self._tasks = [asyncio.create_task(self._work(index)) for index in range(limits.workers)]
+        self._tasks = [asyncio.create_task(self._work(index)) for index in range(count)]
+
+    async def _start_all(self, workers: Sequence[WorkerProcess], run: Callable[..., Awaitable[None]]) -> None:
+        starts = await asyncio.gather(*(run(worker.start) for worker in workers), return_exceptions=True)
+        for outcome in starts:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        for worker in workers:
+            _require_version(worker, workers[0].version)
 
     async def stop(self) -> None:
         """End all workers. Detections under way fail as crashed. Safe to call twice."""
@@ -110,6 +121,28 @@ class DetectionExecutor:
         await asyncio.gather(*(asyncio.to_thread(worker.close) for worker in self._workers))
         self._workers = []
         atexit.unregister(self._kill_all)
+
+    async def reload(self) -> None:
+        """Read model, catalogue and settings anew, without a gap: new workers are ready before the old ones end.
+
+        Raises ``ConfigError`` if they can't be used; then the old workers, and what they read, stay in force.
+        """
+        async with self._reloading:
+            fresh = self._starting = [self._new_worker() for _ in self._tasks]
+            try:
+                await self._start_all(fresh, asyncio.to_thread)
+            except BaseException:
+                await asyncio.gather(*(asyncio.to_thread(worker.close) for worker in fresh))
+                raise
+            finally:
+                self._starting = []
+            if self._tasks:  # else it was stopped meanwhile
+                self._version = fresh[0].version
+                fresh, self._workers = self._workers, fresh
+                self._broken.clear()
+                self._reloaded.set()
+                self._reloaded = asyncio.Event()
+            await asyncio.gather(*(asyncio.to_thread(worker.retire) for worker in fresh))
 
     async def detect(self, messages: Sequence[Message]) -> Answer:
         """Return sorted disjoint spans for each message, in order. Raises ``DetectionFailed``, with no partial answer.
@@ -145,6 +178,9 @@ class DetectionExecutor:
             worker = self._workers[index]
             try:
                 answer = await self._timed(worker, job.messages)
+            except Retired:
+                self._queue.put_nowait(job)
+                continue
             except DetectionFailed as failure:
                 job.fail(failure)
                 if not worker.usable:
@@ -164,37 +200,46 @@ class DetectionExecutor:
             timer.cancel()
 
     async def _replace(self, index: int) -> None:
-        """Put a new worker in the place of a dead one; keep trying, ever more slowly, while that fails."""
+        """Put a new worker in the place of a dead one; keep trying, ever more slowly, until that or a reload did it."""
         self._restarts.inc()
-        await self._off_loop(self._workers[index].close)
-        pause_s = 0.0
-        while True:
-            worker = WorkerProcess(self._recipe, self._limits.start_s, self._limits.budget_s)
-            self._workers[index] = worker
+        place = self._workers
+        await self._off_loop(place[index].close)
+        pause_s = _SHORTEST_PAUSE_S
+        while place is self._workers:
+            place[index] = worker = self._new_worker()
             try:
                 await self._off_loop(worker.start)
                 _require_version(worker, self._version)
             except ConfigError as error:
-                _log.error("a detection worker can't be replaced: %s", error)
-                worker.kill()
-                self._broken += pause_s == 0.0
-                pause_s = min(2 * pause_s or 0.5, _LONGEST_PAUSE_S)
-                self._fail_waiting()
-                await asyncio.sleep(pause_s)
+                await self._off_loop(worker.close)
+                if place is self._workers:
+                    self._give_up(index, error)
+                    await self._pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
-            self._broken -= pause_s > 0.0
+            if place is self._workers:
+                self._broken.discard(index)
             return
 
-    def _fail_waiting(self) -> None:
-        """If no worker is left, nobody will answer what waits."""
-        while self._broken == len(self._workers) and not self._queue.empty():
+    def _give_up(self, index: int, error: ConfigError) -> None:
+        """Note a place without a worker. If no other is left, nobody will answer what waits."""
+        _log.error("a detection worker can't be replaced: %s", error)
+        self._broken.add(index)
+        while not self.healthy and not self._queue.empty():
             self._queue.get_nowait().fail(DetectionFailed(DetectionFault.CRASHED, "no detection worker is running"))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._reloaded.wait(), seconds)
+
+    def _new_worker(self) -> WorkerProcess:
+        return WorkerProcess(self._recipe, self._limits.start_s, self._limits.budget_s)
 
     async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
     def _kill_all(self) -> None:
-        for worker in self._workers:
+        for worker in (*self._workers, *self._starting):
             worker.kill()
 
 

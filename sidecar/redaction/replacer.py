@@ -5,7 +5,7 @@ The straight line through this part; all steps but the numbering are pure functi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sidecar.detection.recognizer import Message
@@ -46,8 +46,10 @@ class _Draft:
     literals: tuple[Literal, ...]
     spans: tuple[Span, ...]
 
-    def with_spans(self, more: Iterable[Span], policy: Policy) -> _Draft:
+    def with_spans(self, more: Sequence[Span], policy: Policy) -> _Draft:
         """Add spans that the policy acts on, around the literal placeholders (D20)."""
+        if not more:
+            return self
         held = [(literal.start, literal.end) for literal in self.literals]
         apart = subtract(self.message.text, (span for span in more if acted_on(policy, span)), held)
         if not apart:
@@ -116,6 +118,8 @@ class Replacer:
 
     def _edited(self, draft: _Draft, numbers: Sequence[int | None], policy: Policy) -> Redacted:
         text = draft.message.text
+        if not draft.spans:
+            return Redacted(text, (), 0)
         edits = []
         for span, number in zip(draft.spans, numbers, strict=True):
             value = text[span.start : span.end]

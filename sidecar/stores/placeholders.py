@@ -54,10 +54,10 @@ _CHUNK: Final = 500  # bound parameters of one statement
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimits:
-    """How much of the store is mirrored. A row takes about 400 bytes: 200,000 rows are 80 MB."""
+    """How much of the store is mirrored. A row takes about 520 bytes: 100,000 rows are 52 MB."""
 
     scopes: int = 5_000
-    rows: int = 200_000
+    rows: int = 100_000
 
 
 class StoredPlaceholders:

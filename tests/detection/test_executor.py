@@ -64,6 +64,14 @@ def core_limits(pid: int) -> list[str]:
     return next(line for line in limits if line.startswith("Max core file size")).split()[4:6]
 
 
+async def becomes(executor: DetectionExecutor, *, healthy: bool) -> bool:
+    for _ in range(200):
+        if executor.healthy is healthy:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
 async def gone(pid: int) -> bool:
     for _ in range(200):
         if not alive(pid):
@@ -201,16 +209,55 @@ async def test_a_replacement_of_another_version_is_not_taken(tmp_path: Path) -> 
     async with running(stand_ins.build_from, str(version)) as executor:
         version.write_text("2")
         await fault_of(executor, "exit:")
-        for _ in range(100):
-            if not executor.healthy:
-                break
-            await asyncio.sleep(0.05)
+        assert await becomes(executor, healthy=False)
         assert (await fault_of(executor, "john")).fault is DetectionFault.CRASHED
         version.write_text("1")
-        for _ in range(100):
-            if executor.healthy:
-                break
-            await asyncio.sleep(0.05)
+        assert await becomes(executor, healthy=True)
+        assert (await executor.detect(texts("john")))[0]
+
+
+async def test_a_reload_takes_over_without_a_gap(tmp_path: Path) -> None:
+    """D5, D16: not one detection fails or waits for the loading while the version changes."""
+    version, pid = tmp_path / "version", tmp_path / "pid"
+    version.write_text("1")
+    async with running(stand_ins.build_from, str(version), workers=2) as executor:
+        await executor.detect(texts(f"pid:{pid}"))
+        version.write_text("2")
+        slow = asyncio.create_task(executor.detect(texts("sleep:0.5", "john")))
+        reloading = asyncio.create_task(executor.reload())
+        while not reloading.done():
+            assert (await executor.detect(texts("john")))[0]
+            await asyncio.sleep(0)
+        await reloading
+        assert executor.version == "2"
+        assert [len(spans) for spans in await slow] == [0, 1]
+        assert (await executor.detect(texts("john")))[0]
+        assert restarts(executor) == 0
+        assert await gone(int(pid.read_text()))
+
+
+async def test_a_reload_that_fails_leaves_the_old_in_force(tmp_path: Path) -> None:
+    version = tmp_path / "version"
+    version.write_text("1")
+    async with running(stand_ins.build_from, str(version)) as executor:
+        version.write_text("broken")
+        with pytest.raises(ConfigError, match="is damaged"):
+            await executor.reload()
+        assert executor.version == "1"
+        assert (await executor.detect(texts("john")))[0]
+
+
+async def test_a_reload_heals_a_pool_that_can_not_be_replaced(tmp_path: Path) -> None:
+    version = tmp_path / "version"
+    version.write_text("1")
+    async with running(stand_ins.build_from, str(version)) as executor:
+        version.write_text("2")
+        await fault_of(executor, "exit:")
+        assert await becomes(executor, healthy=False)
+        await executor.reload()
+        assert executor.healthy
+        assert (await executor.detect(texts("john")))[0]
+        assert (await fault_of(executor, "exit:")).fault is DetectionFault.CRASHED
         assert (await executor.detect(texts("john")))[0]
 
 
