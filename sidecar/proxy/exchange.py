@@ -197,13 +197,13 @@ class Exchange:
         """Return the response for the client: complete, or a head alone where the body is streamed or there is none."""
         if account.admitted_route.body is BodyMode.OPAQUE:
             fields = response_fields(answer.fields, BodyFate.SAME)
-            await self._scanner.clean_fields(fields, account, scope)
+            await self._scanner.clean_fields(fields, request.raw_path, account, scope)
             if request.method == "HEAD" or not 0 <= answer.announced <= _SENT_AT_ONCE:
                 return web.StreamResponse(status=answer.status, headers=fields)
             return web.Response(status=answer.status, headers=fields, body=await answer.read(_SENT_AT_ONCE))
         rewritten = await self._scanner.rewrite_answer(request.method, answer, account, scope)
         fields = response_fields(answer.fields, BodyFate.REWRITTEN if rewritten else BodyFate.NONE)
-        await self._scanner.clean_fields(fields, account, scope)
+        await self._scanner.clean_fields(fields, request.raw_path, account, scope)
         if request.method == "HEAD":
             return web.StreamResponse(status=answer.status, headers=fields)
         return web.Response(status=answer.status, headers=fields, body=rewritten.body if rewritten else b"")

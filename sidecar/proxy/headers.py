@@ -7,10 +7,8 @@ upstream sends is validated here before any of it is relayed (P19).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import unquote, unquote_plus
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -57,22 +55,9 @@ _SINGLE = frozenset({
     "location", "transfer-encoding",
 })  # fmt: skip
 
-# Response fields whose grammar leaves no room for a person: never scanned.
-_STRUCTURAL = frozenset({
-    "accept-patch", "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
-    "access-control-allow-methods", "access-control-allow-origin", "access-control-expose-headers",
-    "access-control-max-age", "age", "allow", "cache-control", "content-encoding", "content-language", "content-length",
-    "content-security-policy", "content-security-policy-report-only", "content-type", "cross-origin-embedder-policy",
-    "cross-origin-opener-policy", "cross-origin-resource-policy", "date", "etag", "expires", "last-modified",
-    "permissions-policy", "pragma", "referrer-policy", "retry-after", "vary", "x-content-type-options",
-    "x-frame-options", "x-xss-protection",
-})  # fmt: skip
-
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,15}")
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s<>\";,]*|//[^/?#\s<>\";,]+")
-_DELIMITERS = re.compile(r"[/?&=;,<>\"#]")
 
 
 class BodyFate(StrEnum):
@@ -211,22 +196,6 @@ def connection_options(fields: CIMultiDictProxy[str]) -> frozenset[str]:
     """Return the options of all Connection fields, lower case (RFC 9110 section 7.6.1)."""
     values = ",".join(fields.getall("Connection", ()))
     return frozenset(option.strip().lower() for option in values.split(",") if option.strip())
-
-
-def texts_of(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) for each piece of a response field that could hold personal data (P20).
-
-    Fields are cut at the delimiters of URLs and parameters and percent-decoded, without scheme and authority: a
-    redirect is a URL by nature, so what counts is what stands inside it.
-    """
-    for name, value in fields.items():
-        lower = name.lower()
-        if lower in _STRUCTURAL or lower in unscanned:
-            continue
-        for piece in _DELIMITERS.split(_ORIGIN.sub("", value)):
-            for text in dict.fromkeys((unquote(piece).strip(), unquote_plus(piece).strip())):
-                if len(text) > 1:
-                    yield name, text
 
 
 def drop_fields_with_hits(out: CIMultiDict[str], hits: frozenset[str]) -> None:

@@ -21,7 +21,8 @@ from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.account import Account
 from sidecar.proxy.encoding import MediaType, media_type_of, to_text, uncompress
-from sidecar.proxy.headers import drop_fields_with_hits, texts_of
+from sidecar.proxy.header_texts import texts_of
+from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode
@@ -80,9 +81,12 @@ class Scanner:
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
         return await self._rewrite(text, route.body, route.fields, account, scope)
 
-    async def clean_fields(self, fields: CIMultiDict[str], account: Account, scope: str) -> None:
-        """Take out of ``fields`` what holds personal data by the route's policy (P20)."""
-        found = list(texts_of(fields, account.admitted_route.unscanned_headers))
+    async def clean_fields(self, fields: CIMultiDict[str], target: str, account: Account, scope: str) -> None:
+        """Take out of ``fields`` what holds personal data by the route's policy (P20).
+
+        ``target`` is what the client asked for: a redirect may repeat it.
+        """
+        found = texts_of(fields, account.admitted_route.unscanned_headers, target)
         if not found:
             return
         texts = [text for _, text in found]

@@ -340,3 +340,31 @@ async def test_error_statuses_pass_with_their_rewritten_body(contexts: Contexts)
     async with running(handler, contexts) as rig:
         answered = await rig.get()
         assert (answered.status, answered.body) == (409, CLEAN)
+
+
+async def test_trailers_are_dropped_both_ways(contexts: Contexts) -> None:
+    data = (
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\n{{}}\r\n0\r\nX-T: {CANARY}\r\n\r\n"
+    )
+
+    async def handler(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(received, reader)
+        writer.write(data.encode())
+
+    async with running(handler, contexts) as rig:
+        for path in ("/api/1", "/files/1"):
+            answered = await rig.get(path)
+            assert (answered.status, answered.body) == (200, b"{}")
+            assert b"canary" not in answered.whole
+        head = request("POST", "/api/1", JSON, "Transfer-Encoding: chunked")
+        assert (await rig.send(head + b"2\r\n{}\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")).status == 200
+        assert rig.upstream.requests[-1].values(b"x-forwarded-for") == [b"127.0.0.1"]
+
+
+async def test_opaque_bodies_pass_as_they_are(contexts: Contexts) -> None:
+    body = gzip.compress(b"\x89PNG" * 100_000)
+    async with running(answering(body, ("Content-Type: image/png", "Content-Encoding: gzip")), contexts) as rig:
+        answered = await rig.get("/files/1")
+        assert answered.body == body
+        assert answered.values("Content-Encoding") == ["gzip"]
+        assert answered.values("Content-Type") == ["image/png"]

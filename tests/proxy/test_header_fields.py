@@ -190,6 +190,13 @@ async def test_P20_redirect_to_a_person_is_refused(path: str, contexts: Contexts
         assert (await rig.outcome()).reason == "header"
 
 
+async def test_P20_redirect_may_repeat_what_the_client_said(contexts: Contexts) -> None:
+    data = upstream_answer("Location: /login?next=%2Fapi%2Fjane.roe%2540canary.example", status="302 Found", body=b"")
+    async with running(raw(data), contexts) as rig:
+        assert (await rig.get("/api/jane.roe%40canary.example")).status == 302
+        assert (await rig.get("/api/another")).status == 502
+
+
 async def test_P20_redirects_pass_without_their_body(contexts: Contexts) -> None:
     data = upstream_answer("Location: /login?next=/chats", "Content-Type: text/html", status="302 Found", body=b"<a>")
     async with running(raw(data), contexts) as rig:

@@ -1,0 +1,116 @@
+"""What of a response's header fields is read for personal data (P20). Pure.
+
+A redirect is a URL by nature and its parts are mostly words of machines. So fields are cut where URLs and parameters
+are, percent-decoded, and read piece by piece; and what the client sent itself in its request's target tells it nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote, unquote_plus
+
+# Fields whose grammar leaves no room for a person.
+_STRUCTURAL = frozenset({
+    "accept-patch", "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
+    "access-control-allow-methods", "access-control-allow-origin", "access-control-expose-headers",
+    "access-control-max-age", "age", "allow", "cache-control", "content-encoding", "content-language", "content-length",
+    "content-security-policy", "content-security-policy-report-only", "content-type", "cross-origin-embedder-policy",
+    "cross-origin-opener-policy", "cross-origin-resource-policy", "date", "etag", "expires", "last-modified",
+    "permissions-policy", "pragma", "referrer-policy", "retry-after", "vary", "x-content-type-options",
+    "x-frame-options", "x-robots-tag", "x-xss-protection",
+})  # fmt: skip
+
+_ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s<>\";,@]+(?=[/?#\s<>\";,]|\Z)")
+_DELIMITER = re.compile(r"([/?&=;,<>\"#])")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}\*?")
+_JOINT = re.compile(r"[_.+-]+")
+_DEEPEST = 3  # URLs within parameters of URLs
+
+# Random by definition, and the login fails without them (RFC 6749, RFC 7636, OpenID Connect Core, SAML bindings).
+_PROTOCOL_PARAMETERS = frozenset({
+    "client_id", "code", "code_challenge", "nonce", "relaystate", "samlrequest", "samlresponse", "session_state",
+    "state",
+})  # fmt: skip
+
+# No person: short numbers (pages, sizes, milliseconds), UUIDs, W3C trace contexts. Anything longer is read.
+_MACHINE = re.compile(
+    r"[0-9]{1,6}(?:\.[0-9]{1,6})?(?:ms|s)?"
+    r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+)
+# Words of paths that stand alone, without the sentence from which a model could tell that they are no names.
+_WEB_WORDS = frozenset({
+    "account", "accounts", "admin", "annotations", "api", "app", "asc", "assets", "attachment", "auth", "authorize",
+    "callback", "chat", "chats", "conversation", "conversations", "create", "csv", "dashboard", "data", "dataset",
+    "datasets", "de", "desc", "doccano", "en", "export", "files", "fr", "gradio", "graphql", "health", "home",
+    "html", "inbox", "index", "inline", "json", "label-studio", "lang", "last", "limit", "login", "logout", "main",
+    "messages", "mlflow", "models", "new", "next", "none", "oauth", "oauth2", "offset", "openid", "page", "phoenix",
+    "prev", "profile", "project", "projects", "runs", "saml", "saml2", "search", "session", "sessions", "settings",
+    "signin", "signup", "sort", "spans", "sso", "static", "task", "tasks", "ticket", "tickets", "token", "traces",
+    "ui", "upload", "user", "users", "web", "workspace", "workspaces",
+})  # fmt: skip
+_WEB_FILE = re.compile(r"(?:index|main|app)\.(?:html?|php|js|css)")
+
+
+def texts_of(fields: Mapping[str, str], unscanned: frozenset[str], target: str) -> list[tuple[str, str]]:
+    """Return (field name, text) for each piece of a response field that could hold personal data.
+
+    ``target`` is the request's: what it says is left out.
+    """
+    found = list(_texts_in(fields, unscanned))
+    said = frozenset(pieces_of(target)) if found else frozenset()
+    return [(name, text) for name, text in found if text not in said]
+
+
+def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for name, value in fields.items():
+        lower = name.lower()
+        if lower in _STRUCTURAL or lower in unscanned:
+            continue
+        for text in pieces_of(value):
+            if _is_machinery(text):
+                continue
+            yield name, text
+            if lower == "content-disposition" and (words := _JOINT.sub(" ", text)) != text:
+                yield name, words  # jane_roe-contract.pdf is no text that a model would know
+
+
+def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
+    """Yield the decoded pieces of a field or a request target, without authorities and names of parameters.
+
+    An authority with a user name before its ``@`` is not one of those: it stays.
+    """
+    parts = _DELIMITER.split(_ORIGIN.sub("", value))
+    before = ""
+    for index in range(0, len(parts), 2):
+        piece = parts[index]
+        after = parts[index + 1] if index + 1 < len(parts) else ""
+        if after == "=" and _PARAMETER.fullmatch(piece.strip()):
+            before = piece.strip().lower()
+            continue
+        if not (before in _PROTOCOL_PARAMETERS and index and parts[index - 1] == "="):
+            yield from _decoded(piece, depth)
+
+
+def _decoded(piece: str, depth: int) -> Iterator[str]:
+    plain = piece.strip()
+    if len(plain) > 1:
+        yield from _undone(plain, depth)
+        if "+" in plain and (spaced := unquote_plus(plain).strip()) != unquote(plain).strip():
+            yield from _undone(spaced, depth)
+
+
+def _undone(text: str, depth: int) -> Iterator[str]:
+    """Undo percent codes within percent codes, and cut what comes to light."""
+    decoded = unquote(text).strip()
+    if depth >= _DEEPEST or decoded == text:
+        yield text
+    elif _DELIMITER.search(decoded):
+        yield from pieces_of(decoded, depth + 1)
+    else:
+        yield from _undone(decoded, depth + 1)
+
+
+def _is_machinery(text: str) -> bool:
+    return bool(_MACHINE.fullmatch(text)) or text.lower() in _WEB_WORDS or bool(_WEB_FILE.fullmatch(text.lower()))

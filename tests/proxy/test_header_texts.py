@@ -1,0 +1,83 @@
+"""P20: which pieces of a response's fields are read."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.proxy.header_texts import pieces_of, texts_of
+
+UUID = "8a7c6a0e-94b0-4f5b-8f0e-1b2c3d4e5f60"
+
+
+def texts(name: str, value: str, target: str = "/") -> list[str]:
+    return [text for _, text in texts_of({name: value}, frozenset({"set-cookie"}), target)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("Location", "/customers/jane.roe%40canary.example", ["customers", "jane.roe@canary.example"]),
+        ("Location", "https://host.example/c/Jane%20Roe?x=1", ["Jane Roe"]),
+        ("Location", "//host.example/c/Jane+Roe", ["Jane+Roe", "Jane Roe"]),
+        ("Location", "/x?next=%2Fc%2FJane%2520Roe", ["Jane Roe"]),
+        ("Location", "https://jane.roe:pw@host.example/", ["https:", "jane.roe:pw@host.example"]),
+        ("Location", "/a?jane.roe@canary.example=1", ["jane.roe@canary.example"]),
+        ("Link", f'<https://h/c/{UUID}?page=2>; rel="next"', []),
+        (
+            "Content-Disposition",
+            "attachment; filename*=UTF-8''Jane%20Roe.pdf",
+            ["UTF-8''Jane Roe.pdf", "UTF 8''Jane Roe pdf"],
+        ),
+        ("Content-Disposition", 'attachment; filename="jane_roe.pdf"', ["jane_roe.pdf", "jane roe pdf"]),
+        ("X-Customer", "Jane Roe", ["Jane Roe"]),
+        ("X-Phone", "+49 30 901820", ["+49 30 901820", "49 30 901820"]),
+        ("X-Card", "4111111111111111", ["4111111111111111"]),
+        ("Refresh", "5; url=/c/Jane%20Roe", ["Jane Roe"]),
+    ],
+)
+def test_what_could_be_a_person_is_read(name: str, value: str, expected: list[str]) -> None:
+    assert texts(name, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Content-Type", "application/json"),
+        ("Set-Cookie", "session=jane"),
+        ("Location", "/login?next=/projects/1"),
+        ("Location", f"https://host.example/api/{UUID}?page=2&per_page=50"),
+        (
+            "Location",
+            "/oauth2/authorize?client_id=web&state=Zx9q8w7e6r&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback",
+        ),
+        ("X-Request-Id", UUID),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("X-Total-Count", "1250"),
+        ("X-Process-Time", "0.0123"),
+        ("Location", "/static/index.html"),
+    ],
+)
+def test_machinery_is_not(name: str, value: str) -> None:
+    assert texts(name, value) == []
+
+
+def test_what_the_client_said_itself_is_not_read_again() -> None:
+    target = "/c/Jane%20Roe?mail=jane%40canary.example"
+    assert texts("Location", "/login?next=%2Fc%2FJane%2520Roe", target) == []
+    assert texts("Location", "/c/Jane%20Roe/?mail=jane@canary.example", target) == []
+    assert texts("Location", "/c/John%20Doe", target) == ["John Doe"]
+
+
+SECRETS = st.text(alphabet="abcXYZ @.é", min_size=3, max_size=20).map(str.strip).filter(lambda text: len(text) > 2)
+
+
+@given(SECRETS, st.integers(min_value=0, max_value=2), st.sampled_from(["/c/{}", "/c?name={}", "/x?next=/c/{}#a"]))
+def test_no_depth_of_percent_coding_hides_a_value(secret: str, depth: int, place: str) -> None:
+    coded = secret
+    for _ in range(depth + 1):
+        coded = quote(coded, safe="")
+    assert secret in pieces_of(place.format(coded))
