@@ -39,7 +39,7 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True)
-class _Literal:
+class Literal:
     """A string literal of the payload that may hold JSON: its place, and how another is written in its stead."""
 
     start: int
@@ -50,17 +50,27 @@ class _Literal:
     embedded_at: int
 
 
-def scan_json(builder: SplicedBuilder, text: str, start: int = 0, path: Path = ()) -> None:
-    """Add every leaf of a JSON text to the builder. Raises ``PayloadRefused``: not parseable, too deep, too large."""
-    _Scan(builder, text, WHOLE, path, None).run(start)
+def scan_json(builder: SplicedBuilder, text: str, host: Host = WHOLE, path: Path = (), start: int = 0) -> None:
+    """Add every leaf of a JSON text to the builder, below ``path``. ``host`` says where the text stands.
+
+    Raises ``PayloadRefused``: not parseable, too deep, too large.
+    """
+    _Scan(builder, text, host, path, None).run(start)
 
 
-def _scan_embedded(builder: SplicedBuilder, text: str, host: Host, literal: _Literal) -> bool:
+def looks_embedded(text: str) -> bool:
+    """Whether it is worth trying to read a string as a JSON object or array."""
+    return ("{" in text or "[" in text) and _MAYBE_JSON.match(text) is not None
+
+
+def scan_embedded(builder: SplicedBuilder, text: str, host: Host, literal: Literal) -> bool:
     """Add the leaves of a string that holds a JSON object or array; return whether it does.
 
     A string that only looks like one, is cut short, nests too deep or stands too many strings down is left to the
     caller, who treats it as plain text: that is scanned too, so nothing passes unseen.
     """
+    if literal.level > builder.limits.embedding:
+        return False
     first = len(builder.leaves)
     try:
         _Scan(builder, text, host, literal.path, literal).run(0)
@@ -75,7 +85,7 @@ def _scan_embedded(builder: SplicedBuilder, text: str, host: Host, literal: _Lit
 class _Scan:
     """One text on its way through the scanner."""
 
-    def __init__(self, builder: SplicedBuilder, text: str, host: Host, path: Path, literal: _Literal | None) -> None:
+    def __init__(self, builder: SplicedBuilder, text: str, host: Host, path: Path, literal: Literal | None) -> None:
         self.builder = builder
         self.text = text
         self.host = host
@@ -161,20 +171,18 @@ class _Scan:
             return
         raw, start = found[_STRING], found.start(_STRING)
         text = decode_inner(raw)
-        if ("{" in text or "[" in text) and self._embedded(raw, start, text, path):
+        if looks_embedded(text) and self._embedded(raw, start, text, path):
             return
         self._add(path, LeafKind.STRING, text, start - 1, start + len(raw) + 1)
 
     def _embedded(self, raw: str, start: int, text: str, path: Path) -> bool:
-        if self.level >= self.builder.limits.embedding or not _MAYBE_JSON.match(text):
-            return False
         at = len(path) if self.embedded_at is None else self.embedded_at
         end = start + len(raw) + 1
-        literal = _Literal(self._outer(start - 1), self._outer(end), self.writer, path, self.level + 1, at)
-        return _scan_embedded(self.builder, text, string_host(self.host, raw, start), literal)
+        literal = Literal(self._outer(start - 1), self._outer(end), self.writer, path, self.level + 1, at)
+        return scan_embedded(self.builder, text, string_host(self.host, raw, start), literal)
 
     def _add(self, path: Path, kind: LeafKind, text: str, start: int, end: int) -> int:
-        if self.literal is not None:
+        if self.host is not WHOLE:
             start, end = self._outer(start), self._outer(end)
         return self.builder.add(path, kind, text, start, end, self.writer, self.embedded_at)
 

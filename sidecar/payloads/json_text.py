@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -52,13 +52,29 @@ WHOLE = Host()
 
 def string_host(outer: Host, raw: str, start: int) -> Host:
     """Return the host for the decoded content of a literal whose inside is ``raw``, from ``start`` of ``outer``."""
+    escapes = ((found.start(), found.end(), 1) for found in _ESCAPE.finditer(raw))
+    return escaped_host(outer, escapes, start, encode_inner)
+
+
+def escaped_host(
+    outer: Host, escapes: Iterable[tuple[int, int, int]], start: int, encode: Callable[[str], str]
+) -> Host:
+    """Return the host for a decoded text that stands escaped from ``start`` of ``outer`` on.
+
+    ``escapes``: where each escape begins and ends in the raw text, and how many characters it stands for; in order.
+    """
     decoded_at, raw_at = [0], [0]
-    for found in _ESCAPE.finditer(raw):
-        decoded_at.append(decoded_at[-1] + found.start() - raw_at[-1] + 1)
-        raw_at.append(found.end())
+    for begin, end, characters in escapes:
+        decoded_at.append(decoded_at[-1] + begin - raw_at[-1] + characters)
+        raw_at.append(end)
 
     def locate(position: int) -> int:
         before = bisect_right(decoded_at, position) - 1
         return outer.locate(start + raw_at[before] + position - decoded_at[before])
 
-    return Host(locate, lambda text: outer.escape(encode_inner(text)))
+    return Host(locate, lambda text: outer.escape(encode(text)))
+
+
+def shifted_host(start: int) -> Host:
+    """Return the host for a text that stands as it is from ``start`` of the payload on."""
+    return Host(lambda position: start + position)

@@ -1,0 +1,70 @@
+"""Which format a body is read as: by its media type, with strict looks at the body itself (P32, X3).
+
+A type that lies is not believed: JSON is read as JSON whatever it is called. A type that nobody here can read is
+refused, never passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sidecar.errors import PayloadFault, PayloadRefused
+from sidecar.payloads import csv_body, form, json_body, ndjson, text
+from sidecar.payloads.csv_body import CsvBody
+from sidecar.payloads.document import Document, PayloadFormat
+from sidecar.payloads.form import FormBody
+from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.json_text import BYTE_ORDER_MARK
+from sidecar.payloads.ndjson import NdjsonBody
+from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
+from sidecar.payloads.text import TextBody
+
+_UNTYPED = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+
+
+class Sniffed:
+    """Reads a body as the first of its candidates that can read it in whole."""
+
+    def __init__(self, candidates: Sequence[PayloadFormat], otherwise: PayloadFormat | None) -> None:
+        """``candidates`` are tried on what begins like a JSON object or array; ``otherwise`` is the last resort."""
+        self._candidates = tuple(candidates)
+        self._otherwise = otherwise
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        every = [*self._candidates, *([self._otherwise] if self._otherwise else [])]
+        return frozenset().union(*(candidate.media_types for candidate in every))
+
+    def parse(self, text: str) -> Document:
+        """Raises ``PayloadRefused``: what the last resort says, or (media type) that there is none."""
+        if text.lstrip(BYTE_ORDER_MARK + " \t\r\n")[:1] in ("{", "["):
+            for candidate in self._candidates:
+                try:
+                    return candidate.parse(text)
+                except PayloadRefused as refusal:
+                    if refusal.fault is not PayloadFault.NOT_PARSEABLE:
+                        raise
+        if self._otherwise is None:
+            raise PayloadRefused(PayloadFault.MEDIA_TYPE)
+        return self._otherwise.parse(text)
+
+
+def format_for(media_type: str, limits: Limits = DEFAULT_LIMITS) -> PayloadFormat:
+    """Return the format for a media type: lower case, without parameters; empty where none was declared.
+
+    Raises ``PayloadRefused`` (media type).
+    """
+    json_lines = (JsonBody(limits), NdjsonBody(limits))
+    if media_type in form.MEDIA_TYPES:
+        return FormBody(limits)
+    if media_type in json_body.MEDIA_TYPES or media_type.endswith("+json"):
+        return Sniffed(json_lines, JsonBody(limits))
+    if media_type in ndjson.MEDIA_TYPES:
+        return Sniffed(json_lines, NdjsonBody(limits))
+    if media_type in csv_body.MEDIA_TYPES:
+        return Sniffed(json_lines, CsvBody(limits))
+    if media_type in text.MEDIA_TYPES:
+        return Sniffed(json_lines, TextBody(limits))
+    if media_type in _UNTYPED:
+        return Sniffed(json_lines, None)
+    raise PayloadRefused(PayloadFault.MEDIA_TYPE)
