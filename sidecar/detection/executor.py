@@ -153,7 +153,8 @@ class DetectionExecutor:
         if not self.healthy:
             raise DetectionFailed(DetectionFault.CRASHED, "no detection worker is running")
         loop = asyncio.get_running_loop()
-        jobs = [_Job(batch, loop.create_future()) for batch in batches(messages, self._limits.workers)]
+        idle = max(1, len(self._tasks) - self._pending)  # spreading what must wait anyway only makes it dearer
+        jobs = [_Job(batch, loop.create_future()) for batch in batches(messages, idle)]
         if self._pending and self._pending + len(jobs) > self._limits.max_pending:
             raise DetectionFailed(DetectionFault.OVERLOADED, "too many detections are waiting")
         for job in jobs:
@@ -253,7 +254,7 @@ def _require_version(worker: WorkerProcess, version: str) -> None:
 
 
 def batches(messages: Sequence[Message], workers: int) -> Iterator[list[Message]]:
-    """Cut messages into batches for workers: small enough for the budget, and spread over all workers."""
+    """Cut messages into batches: small enough for the budget, and spread over so many workers."""
     most = min(_BATCH_MESSAGES, max(1, -(-len(messages) // workers)))
     batch: list[Message] = []
     characters = 0

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sidecar.detection.everyday import EVERYDAY
 from sidecar.detection.span import Span
 from sidecar.redaction.canonical import fold, plainly
 from sidecar.redaction.person import person_name
@@ -23,20 +24,6 @@ _WORD: Final = re.compile(r"[^\W\d_](?:[^\W_]|['’\-](?=[^\W_]))*")
 _POSSESSIVES: Final = ("'s", "’s")
 _SENTENCE_OPENS: Final = re.compile(r"(?:^|[.!?:\n])[\s\"'“‘(]*$")
 _LOOK_BACK: Final = 8
-
-_ORDINARY: Final = """
-ace angel april art ash august autumn banks basil bay bell berry bill bishop black blade blue brook brown buck bud
-bush candy case cash chance change charity chase chip christian clay cliff cook coral dawn day dean destiny diamond
-don drew duke earl early faith fawn field fields ford forest forrest fox frank gay gene ginger gold good grace grant
-gray green guy hall hand harmony harper heath honor hope hunter jack jade jewel joy judge june justice king lance
-land lane line long lord love lucky major march mark marsh mason max may mercy mike miles mills misty moon noble
-north olive page park pat patience peace pearl penny pepper pierce poppy porter price prince queen rain rainbow ray
-reed rich river rob rock rod rose rush sage sandy savannah scout sharp sky snow star sterling stone storm strong sue
-summer sunny swift tan temple tiger trinity trip victor violet wade ward warren waters wells west white will willow
-winter wise wood woods worth young
-"""
-ORDINARY_WORDS: Final = frozenset(_ORDINARY.split())
-"""Names that chats mostly use as words."""
 
 
 def propagate(texts: Sequence[str], found: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -84,7 +71,7 @@ def _words(folded: str) -> Iterator[tuple[int, int]]:
 
 def _ordinary_use(text: str, folded: str, start: int, end: int) -> bool:
     """Whether this is likelier the ordinary word than the name."""
-    if folded[start:end] not in ORDINARY_WORDS:
+    if folded[start:end] not in EVERYDAY:
         return False
     opens_sentence = _SENTENCE_OPENS.search(text[max(0, start - _LOOK_BACK) : start])
     return opens_sentence is not None or not text[start].isupper()
