@@ -1,7 +1,8 @@
 """Comma-separated values (RFC 4180), also with semicolons or tabs. Paths are ``(row, column name)``.
 
-The first record holds the column names. They are scanned like texts, as ``("columns", index)``: where there are none,
-it is a record like any other that stands there. Quoted cells that hold JSON (X5) are opened as strings in JSON are.
+The first record holds the column names: member names, at ``("columns", index)``. If there is data in it (an "@", digits
+for an id), there are no names, and its cells are texts. A first record of plain words can't be told from names: a route
+that reads such files names ``$.columns`` under ``keys``. Quoted cells that hold JSON (X5) are opened, as in JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import Document, LeafKind, Path
 from sidecar.payloads.json_scanner import Literal, looks_embedded, scan_embedded
 from sidecar.payloads.json_text import BYTE_ORDER_MARK, WHOLE, escaped_host
+from sidecar.payloads.names import is_data
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, Writer, encoded
 
 MEDIA_TYPES = frozenset({
@@ -42,14 +44,11 @@ class CsvBody:
         encoded(text)
         builder = SplicedBuilder(self._limits)
         start = 1 if text.startswith(BYTE_ORDER_MARK) else 0
-        columns: list[str] = []
-        for cell in _cells(text, start, delimiter_of(text)):
-            if cell.row == 0:
-                columns.append(cell.text)
-                path: Path = ("columns", cell.column)
-            else:
-                path = (cell.row - 1, columns[cell.column] if cell.column < len(columns) else cell.column)
-            _add_cell(builder, cell, path)
+        cells = _cells(text, start, delimiter_of(text))
+        columns = _add_columns(builder, cells)
+        for cell in cells:
+            name = columns[cell.column] if cell.column < len(columns) else cell.column
+            _add_cell(builder, cell, (cell.row - 1, name))
         return builder.build(text)
 
 
@@ -62,6 +61,7 @@ class _Cell:
     end: int
     inside: int  # where the raw text begins: past the quote, if there is one
     write: Writer
+    is_last: bool  # of its record
 
     @property
     def text(self) -> str:
@@ -73,6 +73,20 @@ def delimiter_of(text: str) -> str:
     found = _FIRST_RECORD.match(text)
     outside = _QUOTED.sub("", found[0] if found else "")
     return max(_DELIMITERS, key=outside.count)
+
+
+def _add_columns(builder: SplicedBuilder, cells: Iterator[_Cell]) -> list[str]:
+    """Take the first record off the cells; return its texts."""
+    first: list[_Cell] = []
+    for cell in cells:
+        first.append(cell)
+        if cell.is_last:
+            break
+    data = any("@" in cell.text or is_data(cell.text) for cell in first)
+    for cell in first:
+        kind = LeafKind.STRING if data else LeafKind.KEY
+        builder.add(("columns", cell.column), kind, cell.text, cell.start, cell.end, cell.write)
+    return [cell.text for cell in first]
 
 
 def _cells(text: str, position: int, delimiter: str) -> Iterator[_Cell]:
@@ -88,7 +102,16 @@ def _cells(text: str, position: int, delimiter: str) -> Iterator[_Cell]:
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a stray quote after character {position}")
         group = "plain" if found["quoted"] is None else "quoted"
         write = write_plain if group == "plain" else write_quoted
-        yield _Cell(row, column, found[group], position, found.start("end"), found.start(group), write)
+        yield _Cell(
+            row,
+            column,
+            found[group],
+            position,
+            found.start("end"),
+            found.start(group),
+            write,
+            found["end"] != delimiter,
+        )
         row, column = (row, column + 1) if found["end"] == delimiter else (row + 1, 0)
         position = found.end()
 

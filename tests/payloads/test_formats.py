@@ -115,6 +115,16 @@ def test_leaves_are_bounded_in_every_format(payload_format: PayloadFormat) -> No
     assert refusal.value.fault is PayloadFault.TOO_LARGE
 
 
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [("id,customer.name", LeafKind.KEY), ("Name;E-mail", LeafKind.KEY), ("marta,m@b.cc", LeafKind.STRING),
+     ("marta,601555014", LeafKind.STRING), ('"a@b"', LeafKind.STRING)],
+)  # fmt: skip
+def test_a_first_record_with_data_holds_no_names(first: str, kind: LeafKind) -> None:
+    leaves = CsvBody().parse(f"{first}\nx,y\n").leaves
+    assert {leaf.kind for leaf in leaves if leaf.path[0] == "columns"} == {kind}
+
+
 def test_long_texts_are_cut_at_line_ends() -> None:
     text = "".join(f"line {number} of a long chat\n" for number in range(2000)) + "x" * 20_000 + "\nend"
     document = TextBody().parse(text)
@@ -226,7 +236,7 @@ def test_csv_is_read_as_the_csv_module_writes_it(
 ) -> None:
     rows = [["first", "second"], *rows]
     text = written_csv(rows, delimiter, csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
-    read = [leaf for leaf in CsvBody(Limits(embedding=0)).parse(text).leaves if leaf.kind is LeafKind.STRING]
+    read = CsvBody(Limits(embedding=0)).parse(text).leaves
     assert [leaf.text for leaf in read] == [cell for row in rows for cell in row]
     edited_once(CsvBody(), text, data)
 
