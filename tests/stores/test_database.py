@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import stat
 import sys
 from pathlib import Path
@@ -166,3 +167,59 @@ async def test_what_was_acknowledged_outlives_kill_9(database_url: str) -> None:
     stored = await database.read(lambda c: c.scalar(text("SELECT max(n) FROM notes")))
     await database.stop()
     assert stored in (acknowledged, acknowledged + 1)
+
+
+async def test_a_lock_that_somebody_holds_is_unavailability(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    database = Database(DatabaseSettings(f"sqlite:///{path}", busy_timeout_s=0.1))
+    await database.start()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
+        await database.run(count)
+    assert await database.read(count) == 1  # readers never wait for a writer
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert await database.run(count) == 1
+    await database.stop()
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from sidecar.errors import StoreUnavailable
+from sidecar.keys import MasterKey, Purpose
+from sidecar.redaction.linking import ask_for
+from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.placeholders import StoredPlaceholders
+
+async def main():
+    keys = MasterKey(b"k" * 32).pseudonymizer(Purpose.PLACEHOLDER)
+    database = Database(DatabaseSettings(sys.argv[1]))
+    await database.start()
+    store = StoredPlaceholders(database)
+    asks = [ask_for("EMAIL", f"canary-{n}@b.example", keys) for n in range(2000)]
+    await store.assign(b"s" * 32, asks[:1], [])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        await store.assign(b"s" * 32, asks, [])
+    except StoreUnavailable as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(await store.assign(b"s" * 32, asks, []) == list(range(1, 2001)))
+    await database.stop()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_full_disk_loses_nothing_and_ends(tmp_path: Path) -> None:
+    """Half of a payload's numbers are never stored, and all are once there is room again."""
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FULL_DISK, f"sqlite:///{tmp_path / 'state.db'}", env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output = (await process.communicate())[0].decode().split("\n")
+    assert "SQLITE_" in output[0], output
+    assert output[1:] == ["True", ""]
+    assert "canary" not in "".join(output)
