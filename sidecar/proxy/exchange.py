@@ -93,7 +93,7 @@ class Exchange:
         try:
             return await self._run(request, account, malformed)
         except (ClientGone, asyncio.CancelledError) as error:
-            account.cut_short("client_gone")
+            account.cut_short("stopping" if self._draining else "client_gone")
             cut(request)
             if isinstance(error, asyncio.CancelledError):
                 raise

@@ -1,7 +1,8 @@
 """What of a response's header fields is read for personal data (P20). Pure.
 
 A redirect is a URL by nature and its parts are mostly words of machines. So fields are cut where URLs and parameters
-are, percent-decoded, and read piece by piece; and what the client sent itself in its request's target tells it nothing.
+are, percent-decoded, and read piece by piece. A redirect may repeat what the client's own request said; other fields
+may not, or a guess in a query would be confirmed by the answer.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _MACHINE = re.compile(
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 )
+_REDIRECTS = frozenset({"location", "refresh"})
 # Words of paths that stand alone, without the sentence from which a model could tell that they are no names.
 _WEB_WORDS = frozenset({
     "account", "accounts", "admin", "annotations", "api", "app", "asc", "assets", "attachment", "auth", "authorize",
@@ -56,11 +58,11 @@ _WEB_FILE = re.compile(r"(?:index|main|app)\.(?:html?|php|js|css)")
 def texts_of(fields: Mapping[str, str], unscanned: frozenset[str], target: str) -> list[tuple[str, str]]:
     """Return (field name, text) for each piece of a response field that could hold personal data.
 
-    ``target`` is the request's: what it says is left out.
+    ``target`` is the request's: what it says is left out of redirects.
     """
     found = list(_texts_in(fields, unscanned))
     said = frozenset(pieces_of(target)) if found else frozenset()
-    return [(name, text) for name, text in found if text not in said]
+    return [(name, text) for name, text in found if name.lower() not in _REDIRECTS or text not in said]
 
 
 def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:

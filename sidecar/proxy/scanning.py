@@ -30,6 +30,7 @@ from sidecar.proxy.upstream import Answer
 
 _EVERY_STRING = FieldMap()
 _ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (zlib lets go of the interpreter)
+_NEVER_JSON = ("text/event-stream", "multipart/")  # may have no end: refused by the head, not waited for
 _PARTIAL_CONTENT = 206
 _NOT_MODIFIED = 304
 _WITHOUT_CONTENT = frozenset({204, 205})
@@ -70,14 +71,16 @@ class Scanner:
             raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)  # nobody asked conditionally (P25)
         if method == "HEAD" or answer.status in _WITHOUT_CONTENT or 300 <= answer.status <= 399:
             return None
+        declared = answer.fields.get("Content-Type")
+        kind = media_type_of(declared) if declared is not None else MediaType("")
+        if kind.name.startswith(_NEVER_JSON):
+            raise PayloadRefused(PayloadFault.MEDIA_TYPE)
         route = account.admitted_route
         began = time.perf_counter()
         data = await answer.read(route.limits.response_body_bytes)
         self._meter.upstream(route.name, time.perf_counter() - began)
         if not data:
             return None
-        declared = answer.fields.get("Content-Type")
-        kind = media_type_of(declared) if declared is not None else MediaType("")
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
         return await self._rewrite(text, route.body, route.fields, account, scope)
 

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from sidecar.access import Identity, KnownCaller, Role
-from sidecar.audit.record import Event, Intent, Outcome
+from sidecar.audit.record import AuditWriter, Event, Intent, Outcome
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
@@ -27,7 +27,7 @@ from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
-from sidecar.proxy.rewriter import Rewritten
+from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode, Limits, Route, RouteTable
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream, UpstreamSettings
@@ -306,8 +306,12 @@ async def running(
     settings: ListenerSettings | None = None,
     upstream_changes: Mapping[str, Any] = MappingProxyType({}),
     max_inflight: int = 512,
+    real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
 ) -> AsyncIterator[Rig]:
-    """Start everything, and stop it without leaving a task or an unconcluded exchange behind."""
+    """Start everything, and stop it without leaving a task or an unconcluded exchange behind.
+
+    ``real`` makes the audit log and the rewriter to use instead of the fakes.
+    """
     server, trust = contexts
     raw_upstream = RawUpstream(handler)
     port = await raw_upstream.start()
@@ -320,12 +324,13 @@ async def running(
     auditor = KnownCaller(
         Identity("auditor", frozenset({Role.AUDITOR})), token_sha256=sha256(AUDITOR_TOKEN.encode()).digest()
     )
+    used_audit, used_rewriter = real(metrics) if real else (audit, cast(Rewriter, rewriter))
     exchange = Exchange(
         Parts(
             admission=Admission(RouteTable(routes), (token, auditor, *callers)),
             upstreams={"chatbot": upstream},
-            scanner=Scanner(rewriter, {BodyMode.JSON: JsonBody()}, meter),  # type: ignore[arg-type]
-            audit=audit,
+            scanner=Scanner(used_rewriter, {BodyMode.JSON: JsonBody()}, meter),
+            audit=used_audit,
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
             meter=meter,
             detector_version="test",

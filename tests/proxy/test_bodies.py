@@ -368,3 +368,18 @@ async def test_opaque_bodies_pass_as_they_are(contexts: Contexts) -> None:
         assert answered.body == body
         assert answered.values("Content-Encoding") == ["gzip"]
         assert answered.values("Content-Type") == ["image/png"]
+
+
+async def test_streams_without_end_are_refused_by_their_head(contexts: Contexts) -> None:
+    async def events(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: " + CANARY.encode() + b"\n\n")
+        await reader.read()
+        raise EOFError
+
+    async with running(events, contexts) as rig:
+        async with asyncio.timeout(2):
+            answered = await rig.get()
+        assert answered.status == 502
+        assert b"canary" not in answered.whole
+        assert (await rig.outcome()).reason == "media_type"
+        await asyncio.wait_for(rig.upstream.requests[0].ended.wait(), 1)

@@ -185,7 +185,8 @@ async def test_P49_what_does_not_end_in_time_is_cut_and_recorded(contexts: Conte
         client.writer.write(request("GET", "/files/1"))
         await client.reader.readuntil(b"hello")
         await rig.listener.stop()
-        assert (await rig.outcome()).decision == "aborted"
+        outcome = await rig.outcome()
+        assert (outcome.decision, outcome.reason) == ("aborted", "stopping")
         await client.close()
 
 
