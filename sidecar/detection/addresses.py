@@ -120,7 +120,7 @@ def _house_before(view: View, street_type: int) -> int | None:
 def _stops_street(view: View, word: str, named: int, street_type: int) -> bool:
     if _ORDINAL.fullmatch(word) or word in _DIRECTIONS or word in {"st", "nd", "rd", "th", "la", "de", "new", "old"}:
         return False
-    if word in view.vocabulary.units and len(word) < 4:
+    if word in view.vocabulary.units:
         return True
     weak = view.words[street_type] in _WEAK_STREETS
     return (word in view.vocabulary.fillers and named < 4) or (weak and view.vocabulary.is_chat(word))
@@ -140,8 +140,8 @@ def _headed(view: View, place: int, name: int) -> tuple[int, int]:
     """ "rue de la paix 12", "12 rue de la paix", "calle mayor 5", "via roma 3": the type comes first."""
     words = view.words
     house = place - 1 if place and _HOUSE.fullmatch(words[place - 1]) else None
-    for last in range(name + 1, min(name + 6, len(words) + 1)):
-        if last < len(words) and _HOUSE.fullmatch(words[last]) and view.gap(last) in {" ", ", ", ",", " nº "}:
+    for last in range(name + 1, min(name + 6, len(words)) if house is None else 0):
+        if _HOUSE.fullmatch(words[last]) and len(words[last]) < 5 and view.gap(last) in {" ", ", ", ",", " nº "}:
             return place, last + 1
     if house is None or name >= len(words):
         return place, place
@@ -217,7 +217,8 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
             continue
         if _ZIP.fullmatch(words[look]) and (look - place > 0 or len(words[look]) == 5):
             look += 1
-            end, full = look, True
+            end, full = (look if look - place > 1 else _town_after(view, look)), True
+            look = end
             continue
         if view.vocabulary.is_chat(words[look]) and words[look] not in {
             "new",
@@ -232,6 +233,16 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
     if not full and look == len(words) and look - place <= 3:
         end = look
     return end, full
+
+
+def _town_after(view: View, place: int) -> int:
+    """Take in the town that follows a postcode in Europe: at most two words that are none of a chat's own."""
+    last = place
+    while last < len(view.words) and last - place < 2 and view.gap(last) in {" ", ", "}:
+        if not view.words[last].isalpha() or view.vocabulary.is_chat(view.words[last]):
+            break
+        last += 1
+    return last
 
 
 def _region_at(view: View, place: int) -> int:

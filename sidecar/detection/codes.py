@@ -70,7 +70,7 @@ def _starts_code(view: View, place: int) -> bool:
         return False
     tight = view.gap(place + 1) in _TIGHT
     if tight and view.gap(place + 1) not in {".", ":", ""}:
-        plain = word in view.vocabulary.common or word in view.vocabulary.enumerated
+        plain = len(word) > 1 and (view.vocabulary.is_plain(word) or word in view.vocabulary.enumerated)
         return len(word) <= _LONGEST_TIGHT_LETTERS and not plain
     if view.gap(place + 1) != " " or len(word) > _LONGEST_LETTERS or word in view.vocabulary.enumerated:
         return False
@@ -101,7 +101,9 @@ def _continues(view: View, place: int) -> bool:
 def _without_trailing_letters(view: View, first: int, last: int) -> int:
     """Letters apart at the end belong only where the text ends with them ("263 hdh"), or if digits follow."""
     while last - first > 1 and view.words[last - 1].isalpha() and view.gap(last - 1) not in _TIGHT:
-        if last == len(view.words) and last - first <= 6:
+        word = view.words[last - 1]
+        closes = last == len(view.words) and last - first <= 6 and view.words[last - 2].isdigit()
+        if closes and word not in view.vocabulary.enumerated:
             return last
         last -= 1
     return last
@@ -109,12 +111,15 @@ def _without_trailing_letters(view: View, first: int, last: int) -> int:
 
 def _is_word(view: View, word: str) -> bool:
     vocabulary = view.vocabulary
-    return (vocabulary.is_plain(word) and len(word) > 1) or word in vocabulary.units or word in vocabulary.months
+    return vocabulary.is_plain(word) or word in vocabulary.units or word in vocabulary.months
 
 
 def _is_counted(view: View, place: int) -> bool:
     """Say whether the number at ``place`` counts something: a unit comes after it."""
-    return place + 1 < len(view.words) and view.words[place + 1] in view.vocabulary.units and len(view.words[place]) < 5
+    unit = view.words[place + 1] if place + 1 < len(view.words) else ""
+    if len(unit) == 1 and place and view.words[place - 1].isdigit():
+        return False
+    return unit in view.vocabulary.units and len(view.words[place]) < 5
 
 
 def _is_row(view: View, place: int) -> bool:
@@ -130,7 +135,8 @@ def _is_row(view: View, place: int) -> bool:
 def _alternates(view: View, place: int) -> bool:
     """Say whether a letter and another number go on after this one: "56 f 5" is a row, "56 f" a temperature."""
     words = view.words
-    return place + 2 < len(words) and len(words[place + 1]) <= 2 and words[place + 2].isdigit()
+    follow = words[place + 1 : place + 3]
+    return len(follow) == 2 and len(follow[0]) <= 2 and follow[0].isalpha() and follow[1].isdigit()
 
 
 def is_measure(view: View, code: Code) -> bool:
@@ -138,7 +144,7 @@ def is_measure(view: View, code: Code) -> bool:
     start, end = view.starts[code.first], view.ends[code.last - 1]
     if _MONEY.search(view.lower[max(0, start - 9) : start]) or _MONEY_AFTER.match(view.lower, end):
         return True
-    if code.is_number and len(code.compact) < 5 and code.first and _is_enumerated(view, code.first):
+    if code.first and len(view.words[code.first]) < 5 and _is_enumerated(view, code.first):
         return True
     if _ORDINAL.fullmatch(code.compact) or (code.last - code.first == 1 and _is_counted(view, code.first)):
         return True

@@ -68,7 +68,9 @@ def _can_start(view: View, place: int, mention: Mention) -> bool:
         return False
     numbered = place + 1 < len(view.words) and view.words[place + 1].isdigit()
     return (
-        (not view.vocabulary.is_plain(word) or numbered) and (len(word) >= 3 or numbered) and place - mention.last < 4
+        (not view.vocabulary.is_plain(word) or (numbered and word not in view.vocabulary.links))
+        and (len(word) >= 3 or numbered)
+        and place - mention.last < 4
     )
 
 
@@ -78,7 +80,7 @@ def _end(view: View, place: int) -> int:
     while last < len(view.words) and last - place < _MOST_WORDS:
         word, gap = view.words[last], view.gap(last)
         if (
-            (gap.strip() and not gap[:1].isspace() and not gap[-1:].isspace() and not _ends(gap))
+            (gap.strip() and not gap[:1].isspace() and not gap[-1:].isspace() and (gap == "." or not _ends(gap)))
             or (gap == " " and word.isdigit() and view.words[last + 1 : last + 2] != ("digits",))
             or (gap == " " and view.words[last - 1].isdigit() and len(word) <= 6 and not view.vocabulary.is_plain(word))
         ):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.detection.codes import Code, is_measure, read_code
+from sidecar.detection.digit_runs import digit_runs
 from sidecar.detection.normalise import fold
 from sidecar.detection.recognizer import AGENT, Message, Turn
 from sidecar.detection.scores import DIALOGUE, GRAMMAR
@@ -85,7 +86,7 @@ def find_answers(view: View, question: Question) -> Iterable[Span]:
     if not question.slots or len(view.words) > _LONG:
         return
     short = len(view.words) <= _SHORT
-    codes = [code for code in _codes(view) if short or (code.is_number and len(code.compact) >= 4)]
+    codes = [code for code in _answers(view, question) if short or (code.is_number and len(code.compact) >= 4)]
     for order, code in enumerate(codes):
         label = _label_for(code, question, order)
         if label is not None:
@@ -104,6 +105,15 @@ def _codes(view: View) -> Iterator[Code]:
         if not is_measure(view, code):
             yield code
         place = code.last
+
+
+def _answers(view: View, question: Question) -> list[Code]:
+    """Return the numbers of an answer, spoken ones too; a name that was asked for is no part of the number after it."""
+    codes = [Code(run.first, run.last, run.digits) for run in digit_runs(view) if run.spoken]
+    for code in _codes(view):
+        named = "PERSON" in question.slots and view.words[code.first].isalpha() and code.last - code.first == 2
+        codes.append(Code(code.first + 1, code.last, view.words[code.first + 1]) if named else code)
+    return sorted(codes, key=lambda code: code.first)
 
 
 def _label_for(code: Code, question: Question, order: int) -> str | None:

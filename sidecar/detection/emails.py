@@ -99,7 +99,9 @@ def _spelled_domain(view: View, place: int) -> int | None:
     words = view.words
     dots = view.vocabulary.dot_words
     for last in range(place + 1, min(place + 9, len(words))):
-        if words[last] not in TLDS or words[place] in TLDS:
+        if words[last] not in TLDS or words[place] in TLDS or words[place] in dots:
+            continue
+        if words[last] not in _SPLIT_TLDS and words[last - 1] not in dots and "." not in view.gap(last):
             continue
         between = words[place:last]
         provider = between[0] in PROVIDERS
@@ -132,8 +134,9 @@ def _joins(view: View, place: int) -> bool:
     word, before = view.words[place], view.words[place - 1]
     if len(view.gap(place)) > 2:
         return False
-    if word in _JOINERS or before in _JOINERS:
-        return before in _JOINERS or not view.vocabulary.is_plain(before)
+    joiners = view.vocabulary.dot_words.union(_JOINERS)
+    if word in joiners or before in joiners:
+        return before in joiners or not view.vocabulary.is_plain(before)
     digits = view.vocabulary.digits
     numeric = word.isdigit() or word in digits
     if view.gap(place).strip() and view.gap(place).strip() in "._-+":

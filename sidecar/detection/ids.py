@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -19,6 +20,7 @@ _NUMBERED: Final = frozenset({"ORDER_ID", "OTHER_ID", "TRACKING_NUMBER"})
 _HIDDEN: Final = frozenset({"PASSWORD", "ACCOUNT_ID", "NATIONAL_ID", "ORDER_ID", "CREDIT_CARD"})
 _ALTERNATIVES: Final = frozenset({"or", "and", "oder", "ou", "o"})
 _LEAST_DIGITS: Final = {"PHONE": 5, "CREDIT_CARD": 3, "IBAN": 8, "ADDRESS": 4, "DATE_OF_BIRTH": 4}
+_VERSION: Final = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){2,8}")
 _LONG_NUMBER: Final = 7
 _LONGEST_LONE: Final = 24
 """Words of a message in which a code can still be all that matters. Keeps the look at the others linear (D17)."""
@@ -167,6 +169,8 @@ def _named_anywhere(view: View) -> str | None:
 
 
 def _lone_score(view: View, code: Code, question: Question) -> float:
+    if _VERSION.fullmatch(view.lower, view.starts[code.first], view.ends[code.last - 1]):
+        return 0.0
     if code.digit_count >= _LONG_NUMBER:
         return GRAMMAR
     alone = _is_alone(view, code)

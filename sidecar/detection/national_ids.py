@@ -125,6 +125,12 @@ class NationalIdChecks:
         chosen = [row for row in NATIONAL_IDS if not countries or row.country in countries]
         self._rows = tuple((row, row.check()) for row in chosen)
         self._nino = not countries or "GB" in countries
+        shapes = [row.shape.pattern for row in chosen] + ([_NINO.pattern] if self._nino else [])
+        self._any = re.compile("|".join(f"(?:{shape})" for shape in shapes))
+
+    def may_be_lettered(self, compact: str) -> bool:
+        """Say whether a row of upper-case letters and digits has the shape of some country's number."""
+        return not compact.isdigit() and not compact.isalpha() and self._any.fullmatch(compact) is not None
 
     def score(self, compact: str, written: str, nearby: Iterable[str]) -> float:
         """Return how surely this is somebody's number, 0.0 for not at all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,18 +15,21 @@ from sidecar.detection.cards import is_card, is_grouped_like_card
 from sidecar.detection.digit_runs import DigitRun, digit_runs
 from sidecar.detection.national_ids import NationalIdChecks
 from sidecar.detection.phones import PHONE_DIGITS, is_grouped_like_phone, is_international, is_local
-from sidecar.detection.scores import CERTAIN_SHAPE, CHECKSUM, GRAMMAR, GUESS, STRONG_GRAMMAR
+from sidecar.detection.scores import CERTAIN_SHAPE, CHECKSUM, CONTEXT, GRAMMAR, GUESS, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
+from sidecar.detection.vocabulary import COUNTED
 
 _LEAST_DIGITS: Final = 7
 _IBAN: Final = re.compile(
     r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{2,4}){3,8}(?:[ -]?[A-Z0-9]{1,3})?(?![A-Z0-9])"
 )
-_ALNUM: Final = re.compile(
-    r"(?<![a-z0-9])(?=[a-z0-9 -]{0,20}[0-9])[a-z0-9]{1,16}(?:[ -][a-z0-9]{1,16}){0,4}(?![a-z0-9])"
-)
+_NOT_NUMBERS: Final = frozenset({COUNTED, "PERSON", "EMAIL", "ORG"})
 _NEAR: Final = 8
+_SHORTEST_LETTERED: Final = 8
+_MOST_WORDS: Final = 6
+_LONGEST_ID: Final = 18
+_ROW_GAPS: Final = frozenset({" ", "-", ".", "/", "+"})
 _MOST_WINDOW: Final = 5
 
 
@@ -43,7 +47,7 @@ class NumberRules:
             if len(run.digits) >= _LEAST_DIGITS:
                 yield from self._run(view, run)
             elif run.spoken and len(run.digits) >= 4:
-                yield view.span(run.first, run.last, "OTHER_ID", GUESS, "spoken")
+                yield _spoken(view, run, GUESS)
         if view.has_digit:
             yield from find_ibans(view)
             yield from self._lettered(view)
@@ -55,7 +59,7 @@ class NumberRules:
         if whole is None or whole.score < GRAMMAR:
             yield from self._parts(view, run)
         if run.spoken:
-            yield view.span(run.first, run.last, "OTHER_ID", GRAMMAR, "spoken")
+            yield _spoken(view, run, GRAMMAR)
 
     def _parts(self, view: View, run: DigitRun) -> Iterator[Span]:
         """Look at windows that are grouped like a card or a phone, or are one long group: "2 415 555 0134"."""
@@ -117,26 +121,33 @@ class NumberRules:
 
     def _lettered(self, view: View) -> Iterator[Span]:
         """National numbers with letters: single words, and rows such as "AB 12 34 56 C"."""
-        for match in _ALNUM.finditer(view.lower):
-            written = match.group().upper()
-            for start, end, piece in _pieces(match.start(), written):
-                compact = piece.replace(" ", "").replace("-", "")
-                if compact.isdigit() or compact.isalpha():
-                    continue
-                score = self.national_ids.score(compact, piece, view.lower[max(0, start - 60) : start].split())
-                if score:
-                    yield Span(start, end, "NATIONAL_ID", score, "national-id")
+        for first in range(len(view.words)):
+            compact = ""
+            for last in range(first, min(first + _MOST_WORDS, len(view.words))):
+                if last > first and view.gap(last) not in _ROW_GAPS:
+                    break
+                compact += view.words[last].upper()
+                if len(compact) > _LONGEST_ID:
+                    break
+                if len(compact) >= _SHORTEST_LETTERED and self.national_ids.may_be_lettered(compact):
+                    yield from self._judge_lettered(view, first, last + 1, compact)
+
+    def _judge_lettered(self, view: View, first: int, last: int, compact: str) -> Iterator[Span]:
+        written = view.lower[view.starts[first] : view.ends[last - 1]].upper()
+        score = self.national_ids.score(compact, written, view.words[max(0, first - _NEAR) : first])
+        if score:
+            yield view.span(first, last, "NATIONAL_ID", score, "national-id")
 
 
-def _pieces(offset: int, written: str) -> Iterator[tuple[int, int, str]]:
-    """Yield the row as a whole and each of its words."""
-    yield offset, offset + len(written), written
-    place = 0
-    words = written.split(" ")
-    if len(words) > 1:
-        for word in words:
-            yield offset + place, offset + place + len(word), word
-            place += len(word) + 1
+def _spoken(view: View, run: DigitRun, score: float) -> Span:
+    """Type a spoken number by what is named right before it."""
+    before = bisect_right(view.mentions, run.first, key=lambda mention: mention.last)
+    if before and view.mentions[before - 1].slot not in _NOT_NUMBERS:
+        mention = view.mentions[before - 1]
+        between = view.words[mention.last : run.first]
+        if len(between) <= 3 and all(word in view.vocabulary.links for word in between):
+            return view.span(run.first, run.last, mention.slot, CONTEXT, "spoken")
+    return view.span(run.first, run.last, "OTHER_ID", score, "spoken")
 
 
 def _opening(view: View, start: int) -> int:

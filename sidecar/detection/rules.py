@@ -20,6 +20,7 @@ from sidecar.detection.national_ids import COUNTRIES, NationalIdChecks
 from sidecar.detection.numbers import NumberRules
 from sidecar.detection.phones import is_region
 from sidecar.detection.recognizer import Message, Recognizer
+from sidecar.detection.scores import GRAMMAR
 from sidecar.detection.secret_shapes import find_secrets
 from sidecar.detection.span import Span
 from sidecar.detection.view import Rule, look, to_original
@@ -83,7 +84,7 @@ class PatternRecognizer:
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
         found.extend(find_addresses(view, question))
         dates = list(find_dates(view, question))
-        found.extend(dates)
+        found = [*outside((span for span in found if span.score < GRAMMAR), dates), *_firm(found), *dates]
         found.extend(outside([*find_answers(view, question), *find_lone(view, question)], dates))
         return sorted(set(to_original(found, view.normalised)))
 
@@ -92,6 +93,10 @@ def rule_recognizers(settings: RuleSettings) -> tuple[Recognizer, ...]:
     """Return the recognizers of these settings. Raises ``ConfigError``."""
     rules: tuple[Recognizer, ...] = (PatternRecognizer(settings), KnownValueRecognizer())
     return (*rules, CatalogueRecognizer(settings.catalogue)) if settings.catalogue is not None else rules
+
+
+def _firm(spans: list[Span]) -> list[Span]:
+    return [span for span in spans if span.score >= GRAMMAR]
 
 
 def _check(settings: RuleSettings) -> None:

@@ -25,6 +25,7 @@ DUTCH: Final = LanguageWords(
     },
     counted=("hoeveel", "hoe laat", "wanneer", "hoe lang", "welke maat"),
     requests=("wat is", "kunt u", "graag", "uw", "alstublieft"),
+    links=("is", "mijn", "het", "de", "nummer"),
     fillers=("is", "mijn", "het", "de", "ja", "en"),
     common=("ja", "nee", "dank", "bedankt", "hallo", "goedemorgen", "goed", "ik", "niet", "weet"),
     digits={
@@ -64,6 +65,7 @@ POLISH: Final = LanguageWords(
     },
     counted=("ile", "o ktorej", "kiedy", "jaki rozmiar"),
     requests=("jaki", "jaka", "prosze", "podaj", "podac"),
+    links=("to", "jest", "moj", "numer", "nr"),
     fillers=("to", "moj", "moje", "jest", "tak", "i"),
     common=("tak", "nie", "dziekuje", "dzien", "dobry", "prosze", "czesc", "wiem"),
     digits={

@@ -299,7 +299,8 @@ ENGLISH: Final = LanguageWords(
         "uhh uhhh uhhhh believe yes for on file currently now changed new old old both following equals so just try"
     ),
     enumerated=words_in(
-        "room rooms floor model question page gate terminal flight route bus train section chapter version size "
+        "pro max plus mini ultra lite xl se room rooms floor model question page gate terminal flight route bus "
+        "train section chapter version size "
         "level grade class "
         "part top step option windows iphone galaxy ps xbox playstation channel episode season food hotel shopping "
         "travel "

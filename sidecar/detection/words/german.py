@@ -32,6 +32,7 @@ GERMAN: Final = LanguageWords(
     },
     counted=("wie viele", "wie viel", "wieviel", "wie lange", "wann", "welche grosse", "um wie viel uhr"),
     requests=("bitte", "wie lautet", "wie ist", "konnen sie", "nennen", "geben", "was ist"),
+    links=("ist", "lautet", "war", "die", "der", "das", "meine", "mein", "nr", "nummer"),
     fillers=("ist", "lautet", "die", "der", "das", "meine", "mein", "ja", "und", "bitte", "ich", "bin"),
     common=(
         "ja",

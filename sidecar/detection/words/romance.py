@@ -28,6 +28,7 @@ FRENCH: Final = LanguageWords(
     },
     counted=("combien", "quelle heure", "quand", "quelle taille"),
     requests=("quel", "quelle", "pouvez", "merci de", "votre", "donnez", "indiquez"),
+    links=("est", "de", "le", "la", "mon", "ma", "c", "numero", "no"),
     fillers=("est", "le", "la", "mon", "ma", "c", "oui", "et", "de", "numero", "suis", "je"),
     common=("oui", "non", "merci", "bonjour", "salut", "je", "ne", "sais", "pas", "d", "accord", "bien", "tres"),
     digits={
@@ -84,6 +85,7 @@ SPANISH: Final = LanguageWords(
     },
     counted=("cuantos", "cuantas", "cuanto", "a que hora", "cuando", "que talla"),
     requests=("cual", "puede", "por favor", "su", "indique", "digame"),
+    links=("es", "de", "el", "la", "mi", "numero"),
     fillers=("es", "el", "la", "mi", "si", "y", "de", "soy"),
     common=("si", "no", "gracias", "hola", "buenos", "dias", "buenas", "tardes", "yo", "nada", "claro", "vale", "bien"),
     digits={
@@ -139,6 +141,7 @@ ITALIAN: Final = LanguageWords(
     },
     counted=("quanti", "quante", "quanto", "a che ora", "quando"),
     requests=("qual", "puo", "per favore", "il suo", "indichi"),
+    links=("e", "il", "la", "mio", "di", "numero"),
     fillers=("e", "il", "la", "mio", "mia", "si", "di"),
     common=("si", "no", "grazie", "ciao", "buongiorno", "buonasera", "prego", "bene"),
     digits={
@@ -190,6 +193,7 @@ PORTUGUESE: Final = LanguageWords(
     },
     counted=("quantos", "quantas", "quanto", "a que horas", "quando"),
     requests=("qual", "pode", "por favor", "seu", "sua"),
+    links=("e", "o", "a", "do", "da", "meu", "numero"),
     fillers=("o", "a", "meu", "minha", "sim", "e"),
     common=("sim", "nao", "obrigado", "obrigada", "ola", "bom", "dia", "boa", "tarde"),
     digits={

@@ -1,0 +1,93 @@
+"""Order, account and other numbers by the words beside them, and alone (D6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.detection.spotting import ask, covered, spot
+
+NAMED = [
+    ("my account number is 4821", "ACCOUNT_ID", "4821"),
+    ("acct no 000123", "ACCOUNT_ID", "000123"),
+    ("account: 77120045", "ACCOUNT_ID", "77120045"),
+    ("4821 is my account number", "ACCOUNT_ID", "4821"),
+    ("where is order #A-99127?", "ORDER_ID", "A-99127"),
+    ("order no. 5521 is late", "ORDER_ID", "5521"),
+    ("booking confirmation number is ey 58 s 6", "ORDER_ID", "ey 58 s 6"),
+    ("i booked ride 788 please check", "ORDER_ID", "788"),
+    ("the ride id is 51", "ORDER_ID", "51"),
+    ("policy number kis 908765438", "OTHER_ID", "kis 908765438"),
+    ("claim no hfs 384", "OTHER_ID", "hfs 384"),
+    ("tracking number 1Z999AA10123456784", "TRACKING_NUMBER", "1Z999AA10123456784"),
+    ("the last four digits of my ssn are 4399", "NATIONAL_ID", "4399"),
+    ("ssn last 4 digits 4399", "NATIONAL_ID", "4399"),
+    ("my credit card ending in 8821", "CREDIT_CARD", "8821"),
+    ("passport number is X1234567", "PASSPORT", "X1234567"),
+    ("license plate 313 EA9", "VEHICLE_PLATE", "313 EA9"),
+    ("zip code is 62704", "ADDRESS", "62704"),
+    ("kundennummer 884412", "ACCOUNT_ID", "884412"),
+    ("meine bestellnummer ist 4471-22", "ORDER_ID", "4471-22"),
+    ("mon numero de commande est 77123", "ORDER_ID", "77123"),
+    ("mi numero de pedido es 99812", "ORDER_ID", "99812"),
+    ("moj numer zamowienia to 55120", "ORDER_ID", "55120"),
+    ("account number four five double two nine", "ACCOUNT_ID", "four five double two nine"),
+]
+
+ALONE = ["8412", "its 8412", "yes 553120", "ok 4821 thanks", "fr 56 f 5", "545 e 15", "ABC-12345", "x 7 y 9 z 1"]
+
+KEPT = [
+    "i want to order 2 pizzas",
+    "order 20 boxes for my office",
+    "my account has 3 users",
+    "the card costs 50 dollars",
+    "i have 2 accounts",
+    "a 2015 model",
+    "2017",
+    "100",
+    "14000 dollars",
+    "$5231",
+    "10 gb plan",
+    "iphone 13 pro max",
+    "windows 11 home",
+    "room 450",
+    "question 4",
+    "gate 22",
+    "flight 1402 was late",
+    "can you reserve the flight with id 445",
+    "size 42 in blue",
+    "the 3rd of them",
+    "open 24/7",
+    "at 10:45 or 1105 am",
+    "covid-19",
+    "it is 72 f outside",
+    "50% off",
+    "usb 3.0 and hdmi 2.1",
+    "4k at 60 fps",
+    "mp3 player",
+    "5g phone with 128gb",
+    "a 3x3 grid",
+    "i id like 2 more",
+    "food 100 hotel 300",
+    "my customer since 2019",
+]
+
+
+@pytest.mark.parametrize(("text", "label", "value"), NAMED)
+def test_words_beside_a_number_type_it_d6(text: str, label: str, value: str) -> None:
+    assert (label, value) in spot(ask(text))
+
+
+@pytest.mark.parametrize("text", ALONE)
+def test_a_code_alone_is_covered_d6(text: str) -> None:
+    assert "_" in covered(ask(text))
+    assert not any(c.isdigit() for c in covered(ask(text)))
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_prices_sizes_times_and_models_are_kept_d11(text: str) -> None:
+    assert spot(ask(text)) == []
+
+
+def test_what_follows_or_is_of_the_same_kind() -> None:
+    found = spot(ask("my pin is either 3100 or 7402"))
+    assert found == [("PASSWORD", "3100"), ("PASSWORD", "7402")]
