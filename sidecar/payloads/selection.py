@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import TypeVar
 
 from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, Turn
 from sidecar.payloads.document import Leaf, LeafKind, Path
@@ -52,6 +53,9 @@ class Selection:
     hashed: tuple[int, ...]
 
 
+_K = TypeVar("_K")
+_Speakers = dict[tuple[Path, int], str]
+"""By the path of the message object and the rule that makes it one."""
 _Owner = tuple[str | None, Path]
 """Whose leaves: of the conversation with an id, or of the one rooted here that has none."""
 _PAYLOAD: _Owner = (None, ())
@@ -124,22 +128,22 @@ def _ids(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
     )
 
 
-def _speakers(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
-    """What names the speaker of each message, by its path: a string, a number, or true and false."""
+def _speakers(placed: Sequence[tuple[Leaf, Placement]]) -> _Speakers:
+    """What names the speaker of each message: a string, a number, or true and false."""
     return _first_ranked(
-        (leaf.path[: where.message_depth], where.speaker_rank, leaf.text)
+        ((leaf.path[: where.message_depth], where.rule), where.speaker_rank, leaf.text)
         for leaf, where in placed
         if where.speaker_rank is not None and leaf.kind is not LeafKind.KEY
     )
 
 
-def _first_ranked(candidates: Iterable[tuple[Path, int, str]]) -> dict[Path, str]:
-    """For each path the text of the lowest rank that is not empty."""
-    best: dict[Path, tuple[int, str]] = {}
-    for path, rank, text in candidates:
-        if text and (path not in best or rank < best[path][0]):
-            best[path] = (rank, text)
-    return {path: text for path, (_, text) in best.items()}
+def _first_ranked(candidates: Iterable[tuple[_K, int, str]]) -> dict[_K, str]:
+    """For each key the text of the lowest rank that is not empty."""
+    best: dict[_K, tuple[int, str]] = {}
+    for key, rank, text in candidates:
+        if text and (key not in best or rank < best[key][0]):
+            best[key] = (rank, text)
+    return {key: text for key, (_, text) in best.items()}
 
 
 def _gather(group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, unredacted: Callable[[str], str]) -> None:
@@ -163,9 +167,7 @@ def _known_values(group: _Group) -> tuple[KnownValue, ...]:
     return tuple(dict.fromkeys(value for _, value in group.known))
 
 
-def _pieces(
-    group: _Group, shared: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
-) -> Iterable[Piece]:
+def _pieces(group: _Group, shared: tuple[KnownValue, ...], speakers: _Speakers, fields: FieldMap) -> Iterable[Piece]:
     known = tuple(dict.fromkeys((*_known_values(group), *shared)))
     messages = list(_message_pieces(group, known, speakers, fields))
     repeated, loose = _repeats(messages, group.loose)
@@ -201,11 +203,11 @@ def _known_pieces(group: _Group, known: tuple[KnownValue, ...]) -> Iterable[Piec
 
 
 def _message_pieces(
-    group: _Group, known: tuple[KnownValue, ...], speakers: dict[Path, str], fields: FieldMap
+    group: _Group, known: tuple[KnownValue, ...], speakers: _Speakers, fields: FieldMap
 ) -> Iterable[Piece]:
     earlier: list[Turn] = []
     for leaf, where in _in_order(group.texts, fields):
-        speaker = fields.messages[where.rule].who(speakers.get(leaf.path[: where.message_depth]))
+        speaker = fields.messages[where.rule].who(speakers.get((leaf.path[: where.message_depth], where.rule)))
         yield Piece((leaf.index,), Message(leaf.text, speaker, tuple(earlier), known))
         earlier = [*earlier, Turn(speaker, leaf.text)][-CONTEXT_TURNS:]
 
