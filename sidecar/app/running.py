@@ -35,6 +35,7 @@ from sidecar.payloads.json_body import JsonBody
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
+from sidecar.proxy.meter import Meter
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import BodyMode
 from sidecar.proxy.scanning import Scanner
@@ -147,13 +148,14 @@ def _parts_of(
     settings: Settings, upstreams: Mapping[str, Upstream], redactor: Redactor, audit: AuditLog, metrics: Metrics
 ) -> Parts:
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
+    meter = Meter(metrics)
     return Parts(
         admission=Admission(settings.routes, settings.callers),
         upstreams=upstreams,
-        scanner=Scanner(Rewriter(redactor, pseudonyms), {BodyMode.JSON: JsonBody()}, metrics),
+        scanner=Scanner(Rewriter(redactor, pseudonyms), {BodyMode.JSON: JsonBody()}, meter),
         audit=audit,
         pseudonyms=pseudonyms,
-        metrics=metrics,
+        meter=meter,
         detector_version=redactor.detector_version,
     )
 
