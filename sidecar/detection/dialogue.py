@@ -56,14 +56,16 @@ def question_of(message: Message, vocabulary: Vocabulary) -> Question:
     """Return what the last turn of another speaker asks for. Turns without speakers count as the other's."""
     for turn in reversed(message.context):
         if turn.speaker != message.speaker or turn.speaker is None:
-            return _read(turn, vocabulary)
+            return _read(turn, message.speaker, vocabulary)
     return NOTHING_ASKED
 
 
-def _read(turn: Turn, vocabulary: Vocabulary) -> Question:
+def _read(turn: Turn, answering: str | None, vocabulary: Vocabulary) -> Question:
+    """Read one turn. Without a question mark it asks if it is polite about it, and no agent answers it."""
     lower = fold(turn.text[-_READ_BACK:])
     words, _, _ = split(lower)
-    requested = "?" in lower or (turn.speaker == AGENT and any(True for _ in vocabulary.requests.find(words)))
+    polite = turn.speaker is not None and answering != AGENT
+    requested = "?" in lower or (polite and any(True for _ in vocabulary.requests.find(words)))
     if not requested:
         return NOTHING_ASKED
     return Question(tuple(dict.fromkeys(_slots(words, vocabulary.slots.find(words)))), True)

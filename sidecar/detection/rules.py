@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from sidecar.detection.addresses import find_addresses
 from sidecar.detection.catalogue import Catalogue, CatalogueRecognizer
+from sidecar.detection.continuations import find_continued
 from sidecar.detection.credentials import find_credentials
 from sidecar.detection.dates import find_dates, outside
 from sidecar.detection.dialogue import find_answers, question_of
@@ -72,6 +73,7 @@ class PatternRecognizer:
             find_credentials,
             find_introduced,
             find_named,
+            find_continued,
             numbers,
             IdGrammarRule(settings.id_grammars),
         )

@@ -63,7 +63,7 @@ def test_hard_negatives_stay_d11(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(), max_size=200), st.text(max_size=80), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_any_text_gives_spans_in_range_and_always_the_same_d12_d13(text: str, question: str, answered: bool) -> None:
     message = ask(text, question if answered else None, (KnownValue("PERSON", "Ada Quill"),))
     found = raw(message)
@@ -76,13 +76,14 @@ def test_any_text_gives_spans_in_range_and_always_the_same_d12_d13(text: str, qu
 
 WORDS = [
     "4111", "1111", "my", "account", "number", "is", "order", "at", "dot", "com", "gmail", "five", "double", "st",
-    "main", "ny", "10001", "12", "may", "born", "password", "or", "GB82", "WEST", "+1", "(415)", "555", "2671", "jon",
+    "main", "ny", "10001", "12", "may", "born", "password", "or", "GB82", "WEST", "+1", "(415)",
+    "555", "2671", "jon",
     "@", "#", "-", ".", "é", "😀", "A-1", "pin", "x7", "1985", "/", "rue", "de", "il", "apt",
 ]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=25), st.sampled_from(["", " "]))
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_any_row_of_tricky_words_gives_spans_in_range_d12(words: list[str], separator: str) -> None:
     text = separator.join(words)
     for span in raw(ask(text, "What is your account number, name and address?")):
@@ -99,11 +100,14 @@ LINEAR_SETTINGS = RuleSettings(
 KNOWN = (KnownValue("PERSON", "John Smithers"), KnownValue("ORDER_ID", "1111111111"), KnownValue("EMAIL", "a.a@a.aa"))
 UNITS = [
     "a", "1", "1 ", "@", "a@", "a@a.", ".", "a.", "a-", "+1", "(", "1-", "1.", "1,", "::", "a:", "eyJ-",
-    "eyJaaaaaaaa.eyJ-", "-----BEGIN PRIVATE KEY-----", "A1", "AB12 ", "a1 ", "1 a ", "one ", "double ", "at ", "a at ",
+    "eyJaaaaaaaa.eyJ-", "-----BEGIN PRIVATE KEY-----", "A1", "AB12 ", "a1 ", "1 a ", "one ",
+    "double ", "at ", "a at ",
     "at a dot com ", "order ", "order number ", "is ", "password is ", "main st ", "1 main st ", "apt ", "rue ",
-    "12 rue de ", "5th and ", "1 may ", "/", "http://", "www.", "&", "&#6", "&#64;", "\\u0041", "\u200b", "é", "а", "😀",
+    "12 rue de ", "5th and ", "1 may ", "/", "http://", "www.", "&", "&#6", "&#64;", "\\u0041",
+    "\u200b", "é", "а", "😀",
     "1😀", "\ud800", "\n", "key=", "token:a1", "0x", "1/1/", "°", "'", '"@', "4111 ", "gmailcom ", "gmail com ",
-    "il 62704 ", "1 e ", "#1", "born ", "or 1 ", "pin 1234 or ", "smithers", "johnsmithers ", "a" * 63 + ".", "GB82WEST",
+    "il 62704 ", "1 e ", "#1", "born ", "or 1 ", "pin 1234 or ", "smithers", "johnsmithers ", "a" * 63 + ".",
+    "GB82WEST",
     "&" * 3 + ";", "[at]", "name is ", "address is 12 ",
 ]  # fmt: skip
 
@@ -127,8 +131,8 @@ def test_time_grows_with_the_length_and_no_faster_d17(unit: str) -> None:
     A quadratic rule would take sixteen times as long for each.
     """
     short, long = 1_000, 16_000
-    base = max(_seconds((unit * short)[:short], 5), 0.000_2)
-    assert _seconds((unit * long)[:long], 2) / (long / short) < 10 * base
+    base = max(_seconds((unit * short)[:short], 4), 0.000_2)
+    assert _seconds((unit * long)[:long], 1) / (long / short) < 10 * base
 
 
 def test_one_word_of_a_megabyte_is_read() -> None:
