@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sidecar.redaction.scope import Ask
 
@@ -20,11 +21,18 @@ Named = tuple[str, bytes, int]
 """Entity type, keyed hash, number."""
 
 
+class Use(StrEnum):
+    """What a number is taken for: a value, or a literal placeholder that the input held (D20)."""
+
+    ISSUED = "issued"
+    RESERVED = "reserved"
+
+
 @dataclass(frozen=True, slots=True)
 class Entries:
     """Rows of a book: numbers taken, and the keys and aliases that stand for them."""
 
-    numbers: tuple[tuple[str, int], ...] = ()
+    numbers: tuple[tuple[str, int, Use], ...] = ()
     keys: tuple[Named, ...] = ()
     aliases: tuple[Named, ...] = ()
 
@@ -34,20 +42,26 @@ class Entries:
 
 @dataclass(slots=True)
 class _Chapter:
-    """The entities of one type. Numbers below 1 are provisional, within one ``Book.enter``."""
+    """The entities of one type. Numbers below 1 are provisional, within one ``Book.enter``.
 
-    taken: set[int] = field(default_factory=set)
+    Always the smallest free number is issued, so all numbers up to ``issued`` are taken.
+    """
+
+    issued: int = 0
+    reserved: set[int] = field(default_factory=set)
     number_of: dict[bytes, int] = field(default_factory=dict)
     keys_of: defaultdict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     aliases_of: defaultdict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     called: defaultdict[bytes, set[int]] = field(default_factory=lambda: defaultdict(set))
-    next_free: int = 1
 
-    def take_free(self) -> int:
-        while self.next_free in self.taken:
-            self.next_free += 1
-        self.taken.add(self.next_free)
-        return self.next_free
+    def is_taken(self, number: int) -> bool:
+        return number <= self.issued or number in self.reserved
+
+    def issue(self) -> int:
+        self.issued += 1
+        while self.issued in self.reserved:
+            self.issued += 1
+        return self.issued
 
     def put_key(self, key: bytes, number: int) -> None:
         self.number_of[key] = number
@@ -85,29 +99,43 @@ class _Chapter:
             del self.number_of[key]
         for alias in aliases:
             self.called[alias].discard(number)
+            if not self.called[alias]:
+                del self.called[alias]
         return len(keys) + len(aliases)
 
 
 class Book:
-    """Grows only: a copy that is out of date misses rows, but no row of it is ever wrong."""
+    """Grows only: a copy that lacks rows, because it is out of date or was loaded in part, is never wrong.
+
+    To ``enter`` asks it needs, of all rows: those of the asks' keys and aliases, every key of the entities that these
+    name, the largest number issued, and the reserved numbers above it.
+    """
 
     def __init__(self) -> None:
         self._chapters: defaultdict[str, _Chapter] = defaultdict(_Chapter)
-        self.rows = 0
+
+    @property
+    def rows(self) -> int:
+        """About how much there is in it."""
+        parts = ((chapter.number_of, chapter.called, chapter.reserved) for chapter in self._chapters.values())
+        return sum(len(one) for part in parts for one in part)
 
     def load(self, entries: Entries) -> None:
         """Take over stored rows."""
-        for label, number in entries.numbers:
-            self._chapters[label].taken.add(number)
+        for label, number, use in entries.numbers:
+            chapter = self._chapters[label]
+            if use is Use.RESERVED:
+                chapter.reserved.add(number)
+            else:
+                chapter.issued = max(chapter.issued, number)
         for label, key, number in entries.keys:
             self._chapters[label].put_key(key, number)
         for label, alias, number in entries.aliases:
             self._chapters[label].put_alias(alias, number)
-        self.rows += len(entries)
 
     def known(self, asks: Sequence[Ask], reserved: Sequence[tuple[str, int]]) -> list[int] | None:
         """Return the numbers if every ask has one and every reserved number is taken; None if anything is new."""
-        if any(number not in self._chapters[label].taken for label, number in reserved):
+        if not all(self._chapters[label].is_taken(number) for label, number in reserved):
             return None
         numbers: list[int] = []
         for ask in asks:
@@ -125,21 +153,19 @@ class Book:
         """
         new_asks = self._new(asks)
         entities, aliases = self._link(new_asks)
-        numbers = [entry for entry in dict.fromkeys(reserved) if self._reserve(*entry)]
+        numbers = [(*entry, Use.RESERVED) for entry in dict.fromkeys(reserved) if self._reserve(*entry)]
         settled: dict[tuple[str, int], int] = {}
         for ask, entity in zip(new_asks, entities, strict=True):
             if entity < 1 and (ask.label, entity) not in settled:
-                number = self._chapters[ask.label].take_free()
+                number = self._chapters[ask.label].issue()
                 self._chapters[ask.label].settle(entity, number)
                 settled[ask.label, entity] = number
-                numbers.append((ask.label, number))
-        entries = Entries(
+                numbers.append((ask.label, number, Use.ISSUED))
+        return Entries(
             tuple(numbers),
             tuple((a.label, a.key, settled.get((a.label, e), e)) for a, e in zip(new_asks, entities, strict=True)),
             tuple((label, alias, settled.get((label, entity), entity)) for label, alias, entity in aliases),
         )
-        self.rows += len(entries)
-        return entries
 
     def forget(self, keys: Sequence[bytes]) -> int:
         """Remove the entities that any of the keys stands for; their numbers stay taken. Return the rows removed."""
@@ -147,7 +173,6 @@ class Book:
         for chapter in self._chapters.values():
             for number in {chapter.number_of[key] for key in keys if key in chapter.number_of}:
                 removed += chapter.remove(number)
-        self.rows -= removed
         return removed
 
     def count(self, keys: Sequence[bytes]) -> int:
@@ -182,10 +207,10 @@ class Book:
         return [entities[index] for index in range(len(asks))], aliases
 
     def _reserve(self, label: str, number: int) -> bool:
-        taken = self._chapters[label].taken
-        if number in taken:
+        chapter = self._chapters[label]
+        if chapter.is_taken(number):
             return False
-        taken.add(number)
+        chapter.reserved.add(number)
         return True
 
 

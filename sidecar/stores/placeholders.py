@@ -14,42 +14,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, delete, func, insert, select, tuple_
+from typing import Final
 
 from sidecar.errors import StoreUnavailable
 from sidecar.redaction.book import Book, Entries
 from sidecar.redaction.scope import Ask
+from sidecar.stores import placeholder_rows as rows
 from sidecar.stores.database import Conflict, Database
-from sidecar.stores.schema import PLACEHOLDER_ALIASES, PLACEHOLDER_KEYS, PLACEHOLDER_NUMBERS, metadata
 
-_numbers = Table(
-    PLACEHOLDER_NUMBERS,
-    metadata,
-    Column("scope", LargeBinary(32), primary_key=True),
-    Column("label", String(32), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-)
-_keys = Table(
-    PLACEHOLDER_KEYS,
-    metadata,
-    Column("scope", LargeBinary(32), primary_key=True),
-    Column("label", String(32), primary_key=True),
-    Column("key", LargeBinary(32), primary_key=True, index=True),
-    Column("number", Integer, nullable=False),
-)
-_aliases = Table(
-    PLACEHOLDER_ALIASES,
-    metadata,
-    Column("scope", LargeBinary(32), primary_key=True),
-    Column("label", String(32), primary_key=True),
-    Column("key", LargeBinary(32), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-)
-_TABLES: Final = (_numbers, _keys, _aliases)
 _ATTEMPTS: Final = 5
-_CHUNK: Final = 500  # bound parameters of one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +43,44 @@ class StoredPlaceholders:
 
     async def assign(self, scope: bytes, asks: Sequence[Ask], reserved: Sequence[tuple[str, int]]) -> list[int]:
         """See ``PlaceholderStore``."""
-        book = self._books.get(scope)
-        known = book.known(asks, reserved) if book else None
-        if known is not None:
-            return known
-        forgettings = self._forgettings
+        numbers = self._books.known(scope, asks, reserved)
+        if numbers is None:
+            numbers = await self._stored(scope, asks, reserved)
         for _ in range(_ATTEMPTS):
-            try:
-                book = await self._database.run(lambda connection: _entered(connection, scope, asks, reserved))
-            except Conflict:
-                continue
-            if forgettings == self._forgettings:  # else it may hold what was deleted meanwhile
-                self._books.put(scope, book)
-            numbers = book.known(asks, reserved)
             if numbers is not None:
                 return numbers
+            numbers = await self._entered(scope, asks, reserved)
         raise StoreUnavailable("placeholder numbers could not be agreed on")
+
+    async def _stored(self, scope: bytes, asks: Sequence[Ask], reserved: rows.Reserved) -> list[int] | None:
+        """Return the numbers if the database has them all, without its write lock; None if anything is new."""
+        forgettings = self._forgettings
+        held = await self._database.read(lambda connection: rows.relevant(connection, scope, asks, reserved))
+        return self._learn(scope, (held,), asks, reserved, forgettings)
+
+    async def _entered(self, scope: bytes, asks: Sequence[Ask], reserved: rows.Reserved) -> list[int] | None:
+        """Write what is new and return the numbers; None if another writer was first."""
+        forgettings = self._forgettings
+        try:
+            entries = await self._database.run(lambda connection: rows.enter(connection, scope, asks, reserved))
+        except Conflict:
+            return None
+        return self._learn(scope, entries, asks, reserved, forgettings)
+
+    def _learn(
+        self,
+        scope: bytes,
+        entries: tuple[Entries, ...],
+        asks: Sequence[Ask],
+        reserved: rows.Reserved,
+        forgettings: int,
+    ) -> list[int] | None:
+        book = Book()
+        for some in entries:
+            book.load(some)
+        if forgettings == self._forgettings:  # else they may hold what was deleted meanwhile
+            self._books.add(scope, entries)
+        return book.known(asks, reserved)
 
     async def forget(self, keys: Sequence[bytes]) -> int:
         """Delete all rows of the entities that any of the keys stands for, in every scope; return how many (E48).
@@ -93,19 +88,17 @@ class StoredPlaceholders:
         Keys are those of whole values (``linking.ask_for``). Other replicas may keep hashes in memory until they fall
         out of their mirrors or restart; a mirror holds no value and no number that was not given out.
         """
-        removed = await self._database.run(lambda connection: _forgotten(connection, keys))
+        removed = await self._database.run(lambda connection: rows.forget(connection, keys))
         self._drop_mirror()
         return removed
 
     async def count(self, keys: Sequence[bytes]) -> int:
         """Return how many rows any of the keys has, in every scope, read from the database and not from memory."""
-        return await self._database.read(lambda connection: _counted(connection, keys))
+        return await self._database.read(lambda connection: rows.count(connection, keys))
 
     async def forget_scope(self, scope: bytes) -> int:
         """Delete every row of one conversation, numbers too; return how many."""
-        removed = await self._database.run(
-            lambda connection: sum(connection.execute(delete(t).where(t.c.scope == scope)).rowcount for t in _TABLES)
-        )
+        removed = await self._database.run(lambda connection: rows.forget_scope(connection, scope))
         self._drop_mirror()
         return removed
 
@@ -151,17 +144,19 @@ class _Mirror:
         self._books: OrderedDict[bytes, Book] = OrderedDict()
         self._rows = 0
 
-    def get(self, scope: bytes) -> Book | None:
+    def known(self, scope: bytes, asks: Sequence[Ask], reserved: rows.Reserved) -> list[int] | None:
         book = self._books.get(scope)
-        if book is not None:
-            self._books.move_to_end(scope)
-        return book
+        if book is None:
+            return None
+        self._books.move_to_end(scope)
+        return book.known(asks, reserved)
 
-    def put(self, scope: bytes, book: Book) -> None:
-        held = self._books.pop(scope, None)
-        if held is not None:
-            self._rows -= held.rows
-            book = max(held, book, key=lambda one: one.rows)  # a slower task must not undo a faster one's news
+    def add(self, scope: bytes, entries: tuple[Entries, ...]) -> None:
+        """Take over rows of the database. Rows are never wrong, so the order of arrival does not matter."""
+        book = self._books.pop(scope, None) or Book()
+        self._rows -= book.rows
+        for some in entries:
+            book.load(some)
         self._books[scope] = book
         self._rows += book.rows
         while self._books and (len(self._books) > self._limits.scopes or self._rows > self._limits.rows):
@@ -171,46 +166,3 @@ class _Mirror:
     def clear(self) -> None:
         self._books.clear()
         self._rows = 0
-
-
-def _entered(connection: Connection, scope: bytes, asks: Sequence[Ask], reserved: Sequence[tuple[str, int]]) -> Book:
-    """Read the scope, enter what is new, and write it. Runs alone on its scope."""
-    if connection.dialect.name == "postgresql":
-        lock = int.from_bytes(scope[:8], "big", signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(lock)))
-    book = Book()
-    book.load(Entries(*(_rows(connection, table, scope) for table in _TABLES)))
-    new = book.enter(asks, reserved)
-    for table, rows in ((_numbers, new.numbers), (_keys, new.keys), (_aliases, new.aliases)):
-        names = [column.name for column in table.columns if column.name != "scope"]
-        values = [{"scope": scope, **dict(zip(names, row, strict=True))} for row in rows]
-        if values:
-            connection.execute(insert(table), values)
-    return book
-
-
-def _rows(connection: Connection, table: Table, scope: bytes) -> tuple[Any, ...]:
-    columns = [column for column in table.columns if column.name != "scope"]
-    return tuple(tuple(row) for row in connection.execute(select(*columns).where(table.c.scope == scope)))
-
-
-def _counted(connection: Connection, keys: Sequence[bytes]) -> int:
-    rows = select(func.count()).select_from(_keys)
-    return sum(
-        connection.scalar(rows.where(_keys.c.key.in_(keys[start : start + _CHUNK]))) or 0
-        for start in range(0, len(keys), _CHUNK)
-    )
-
-
-def _forgotten(connection: Connection, keys: Sequence[bytes]) -> int:
-    removed = 0
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        whose = select(_keys.c.scope, _keys.c.label, _keys.c.number).where(_keys.c.key.in_(chunk))
-        entities = [tuple(row) for row in connection.execute(whose.distinct())]
-        for place in range(0, len(entities), _CHUNK // 3):
-            some = entities[place : place + _CHUNK // 3]
-            for table in (_aliases, _keys):
-                match = tuple_(table.c.scope, table.c.label, table.c.number).in_(some)
-                removed += connection.execute(delete(table).where(match)).rowcount
-    return removed

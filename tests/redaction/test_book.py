@@ -77,8 +77,8 @@ def test_forgetting() -> None:
     entered(book, "John Smith", "john", "Ann Lee")
     assert book.count([ask.key for ask in people("John Smith", "Nobody")]) == 1
     rows = book.rows
-    removed = book.forget([people("John Smith")[0].key])
-    assert book.rows == rows - removed
+    assert book.forget([people("John Smith")[0].key]) > 2
+    assert book.rows < rows
     assert book.known(people("john"), []) is None
     assert entered(book, "john", "Ann Lee") == [3, 2]
 

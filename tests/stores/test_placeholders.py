@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.linking import ask_for, scope_key
 from sidecar.redaction.scope import Ask, PlaceholderStore
+from sidecar.stores import placeholder_rows as rows
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import MemoryLimits, MemoryPlaceholders, StoredPlaceholders
 from tests.services import fresh_postgresql
@@ -163,6 +166,7 @@ REPLICA = """
 import asyncio, sys
 from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.linking import ask_for, scope_key
+from sidecar.stores import placeholder_rows as rows
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import StoredPlaceholders
 
@@ -255,4 +259,50 @@ async def test_one_write_for_a_payload(tmp_path: Path) -> None:
     assert len(commits) == 1
     stored = await database.read(lambda c: c.scalar(text("SELECT count(*) FROM placeholder_keys")))
     assert stored == 300
+    await database.stop()
+
+
+async def test_a_long_conversation_costs_only_what_is_new(database: Database) -> None:
+    """Of thousands of rows in the scope, those that decide the answer are read."""
+    store = StoredPlaceholders(database, MemoryLimits(rows=0))
+    await store.assign(SCOPE, [email(f"user{n}@b.example") for n in range(3000)], [("EMAIL", 9000)])
+    asks = [email("new@b.example"), email("user7@b.example")]
+    entries = await database.read(lambda connection: rows.relevant(connection, SCOPE, asks, [("EMAIL", 5)]))
+    assert len(entries) == 3  # the known key, the largest number issued, and the reserved one above it
+    assert await store.assign(SCOPE, asks, [("EMAIL", 5)]) == [3001, 8]
+
+
+NAMES = st.sampled_from(["john", "smith", "John Smith", "John Doe", "Mr Smith", "Mrs Smith", "j doe", "Ann", "John A. Doe"])
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([SCOPE, OTHER_SCOPE]),
+        st.lists(NAMES, max_size=4),
+        st.lists(st.tuples(st.just("PERSON"), st.integers(1, 5)), max_size=2),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("limits", [MemoryLimits(), MemoryLimits(scopes=1), MemoryLimits(rows=0)])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(STEPS, st.integers(0, 8))
+async def test_the_durable_store_answers_like_the_one_in_memory(
+    limits: MemoryLimits, tmp_path: Path, steps: list[tuple[bytes, list[str], list[tuple[str, int]]]], forget_at: int
+) -> None:
+    """Whatever part of the rows it mirrors or reads, and after forgetting."""
+    database = Database(DatabaseSettings(f"sqlite:///{tmp_path / 'model.db'}"))
+    await database.start()
+    stores = (StoredPlaceholders(database, limits), MemoryPlaceholders())
+    for step, (scope, called, reserved) in enumerate(steps):
+        if step == forget_at:
+            john = [person("John Smith").key]
+            assert len({await store.forget(john) for store in stores}) == 1
+            assert [await store.count(john) for store in stores] == [0, 0]
+        asks = [person(name) for name in called]
+        durable, memory = [await store.assign(scope, asks, reserved) for store in stores]
+        assert durable == memory
+    for store in stores:
+        await store.forget_scope(SCOPE)
+        await store.forget_scope(OTHER_SCOPE)
     await database.stop()
