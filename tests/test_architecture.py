@@ -18,11 +18,18 @@ PURE_PREFIXES = ("sidecar.detection", "sidecar.redaction", "sidecar.payloads")
 PURE_MODULES = {
     "sidecar.access",
     "sidecar.audit.chain",
+    "sidecar.audit.export",
+    "sidecar.audit.fields",
+    "sidecar.audit.query",
+    "sidecar.audit.verify",
     "sidecar.audit.record",
+    "sidecar.erasure.backoff",
     "sidecar.erasure.deadlines",
+    "sidecar.erasure.outcomes",
     "sidecar.erasure.plan",
     "sidecar.erasure.receipt",
     "sidecar.erasure.request",
+    "sidecar.erasure.steps",
     "sidecar.errors",
     "sidecar.keys",
     "sidecar.tls.peer",
@@ -33,6 +40,7 @@ EDGES_AMONG_PURE = {
     "sidecar.detection.worker_process",
     "sidecar.detection.ner",
     "sidecar.detection.assembly",
+    "sidecar.detection.catalogue_reload",
 }
 IMPURE_IMPORTS = {"aiohttp", "asyncio", "logging", "os", "socket", "ssl", "subprocess", "threading", "time"}
 
@@ -66,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAKES_HTTP_ERRORS = {"sidecar.proxy.refusals", "sidecar.erasure.api", "sidecar.admin.guard", "sidecar.demo.chatbot"}
 VAGUE_NAMES = {"base", "engine", "factory", "helper", "helpers", "manager", "service", "util", "utils"}
+WORD_LISTS = "sidecar.detection.words."
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 
@@ -152,7 +161,8 @@ def test_names_say_what_a_module_is(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_files_and_functions_stay_small(module: str) -> None:
     lines = SOURCES[module].read_text(encoding="utf-8").count("\n")
-    assert lines <= LONGEST_FILE, f"{module} has {lines} lines"
+    if not module.startswith(WORD_LISTS):  # data in the form of tables, with nothing to follow
+        assert lines <= LONGEST_FILE, f"{module} has {lines} lines"
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
