@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sidecar.detection.dialogue import Question
+from sidecar.detection.postcodes import find_postcodes
 from sidecar.detection.scores import DIALOGUE, GRAMMAR, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
@@ -19,16 +20,6 @@ RULE: Final = "address"
 _HOUSE: Final = re.compile(r"[0-9]{1,6}[a-z]?")
 _ZIP: Final = re.compile(r"[0-9]{4,6}")
 _ORDINAL: Final = re.compile(r"[0-9]{1,3}(?:st|nd|rd|th)")
-_UK: Final = re.compile(r"(?<![a-z0-9])[a-z]{1,2}[0-9][a-z0-9]?\s?[0-9][abd-hjlnp-uw-z]{2}(?![a-z0-9])")
-_CANADA: Final = re.compile(
-    r"(?<![a-z0-9])[abceghj-nprstvxy][0-9][abceghj-nprstv-z]\s?-?[0-9][abceghj-nprstv-z][0-9](?![a-z0-9])"
-)
-_NETHERLANDS: Final = re.compile(
-    r"(?<![a-z0-9])[1-9][0-9]{3}\s?(?!sa|sd|ss|am|pm|gb|mb|kg|km|cm|mm|rs|ft|lb)[a-z]{2}(?![a-z0-9])"
-)
-_BOX: Final = re.compile(
-    r"(?<![a-z0-9])(?:p\.?\s?o\.?\s?box|postfach|apartado|boite postale|postbus)\s{0,2}#?[0-9]{1,6}"
-)
 _DIRECTIONS: Final = frozenset(
     words_in("n s e w ne nw se sw north south east west northeast northwest southeast southwest")
 )
@@ -49,16 +40,13 @@ _SEPARATORS: Final = frozenset(
 )
 
 
-_REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", "oh"})
-
-
 def find_addresses(view: View, question: Question) -> Iterable[Span]:
     if not view.has_digit:
         return
     yield from _streets(view)
     yield from _announced(view, question)
     yield from _corners(view)
-    yield from _postcodes(view, question)
+    yield from find_postcodes(view, question)
 
 
 def _streets(view: View) -> Iterator[Span]:
@@ -280,30 +268,3 @@ def _corners(view: View) -> Iterator[Span]:
 def _is_dated(view: View, place: int) -> bool:
     word = view.words[place]
     return bool(_ORDINAL.fullmatch(word)) or view.vocabulary.is_chat(word) or word in view.vocabulary.months
-
-
-def _postcodes(view: View, question: Question) -> Iterator[Span]:
-    for match in _BOX.finditer(view.lower):
-        yield Span(*match.span(), "ADDRESS", STRONG_GRAMMAR, RULE)
-    for pattern in (_UK, _CANADA):
-        for match in pattern.finditer(view.lower):
-            yield Span(*match.span(), "ADDRESS", GRAMMAR, RULE)
-    if "ADDRESS" in question.slots:
-        for match in _NETHERLANDS.finditer(view.lower):
-            yield Span(*match.span(), "ADDRESS", DIALOGUE, RULE)
-    yield from _towns(view)
-
-
-def _towns(view: View) -> Iterator[Span]:
-    """ "springfield il 62704", "alaska 99401": a region and a postcode after it."""
-    words = view.words
-    for place in range(1, len(words)):
-        if len(words[place]) != 5 or not words[place].isdigit() or view.gap(place) not in {" ", ", "}:
-            continue
-        for first in (place - 2, place - 1):
-            fits = (
-                first >= 0 and words[first] not in _REGIONS_THAT_ARE_WORDS and _region_at(view, first) == place - first
-            )
-            if fits:
-                yield view.span(first, place + 1, "ADDRESS", GRAMMAR, RULE)
-                break

@@ -58,7 +58,10 @@ class WorkerProcess:
                 raise _unready("was stopped while starting", "Start the sidecar again")
             for name in _ONE_THREAD:  # parallelism is ours to give, by processes; threads inside them only collide
                 os.environ.setdefault(name, "1")
-            process.start()
+            try:
+                process.start()
+            except OSError as error:  # no memory or no process left; what comes later may find some
+                raise _unready(f"can't be started ({error.strerror})", "Check limits of memory and processes") from None
             self._process, self._connection = process, ours
         theirs.close()  # else the pipe would not end when the worker does
         if not ours.poll(self._start_s):
