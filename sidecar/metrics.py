@@ -58,6 +58,12 @@ class Metrics:
         self.detection_restarts = Counter(
             "sidecar_detection_worker_restarts", "Detection workers replaced.", registry=one
         )
+        self.catalogue_reloads = Counter(
+            "sidecar_catalogue_reloads",
+            "Changed product catalogues, by what became of them: swapped, or kept (the new one is unusable).",
+            ["outcome"],
+            registry=one,
+        )
 
     def _count_audit_and_erasure(self, one: CollectorRegistry) -> None:
         self.audit_records = Counter("sidecar_audit_records", "Audit records made durable.", registry=one)

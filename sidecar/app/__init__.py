@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sidecar.app.detecting import check_loading
 from sidecar.app.settings import settings_of
 from sidecar.config import load_config
 
 
 def check(path: Path) -> None:
     """Raise ``ConfigError`` with every problem that would keep ``sidecar run`` from starting."""
-    settings_of(load_config(path))
+    config = load_config(path)
+    settings_of(config)
+    check_loading(config.detection)

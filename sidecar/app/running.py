@@ -21,7 +21,7 @@ from sidecar.admin.listener import MAX_BODY_BYTES, AdminListener, AdminSettings
 from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
-from sidecar.app.detecting import executor_of
+from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.app.settings import Settings, settings_of
@@ -132,7 +132,10 @@ def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
 
 
 async def _detection(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> CachedDetection:
-    executor = await _started(stack, executor_of(settings.config.detection, metrics))
+    detecting = detecting_of(settings.config.detection, metrics)
+    executor = await _started(stack, detecting.executor)
+    if detecting.catalogue_reload is not None:
+        await _started(stack, detecting.catalogue_reload)
     keys = settings.master.pseudonymizer(Purpose.DETECTION_CACHE)
     entries = settings.config.detection.cache_entries
     return CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from sidecar.access import Identity, KnownCaller
+from sidecar.app.detecting import check_detection
 from sidecar.app.secrets import read_master_key, read_secret
 from sidecar.config.detection import PolicyConfig
 from sidecar.config.erasure import ErasureTargetConfig
@@ -75,6 +76,7 @@ def settings_of(config: Config) -> Settings:
     table = problems.of(lambda: RouteTable([route for route in routes if route is not None]))
     upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
     targets = [problems.of(partial(target_of, one, index)) for index, one in enumerate(config.erasure.targets)]
+    problems.of(lambda: check_detection(config.detection))
     listeners = config.listeners
     data_tls = problems.of(lambda: _checked(server_tls_of(listeners.data.tls)))
     shown = listeners.admin.tls

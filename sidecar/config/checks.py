@@ -31,6 +31,8 @@ def check_duplicates(config: Config) -> Iterator[Problem]:
     yield from _twice("identities", (one.name for one in config.identities))
     yield from _twice("routes", (one.name for one in config.routes))
     yield from _twice("erasure.targets", (one.name for one in config.erasure.targets))
+    yield from _twice("detection.id_grammars", (one.name for one in config.detection.id_grammars))
+    yield from _twice("detection.plugins", (one.name for one in config.detection.plugins))
     ways = [f"{method} {route.path_prefix}" for route in config.routes for method in sorted(route.methods)]
     yield from _twice("routes", ways)
     proofs = [one.token_sha256 or (one.certificate.san if one.certificate else "") for one in config.identities]

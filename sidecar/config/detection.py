@@ -41,6 +41,14 @@ class CatalogueConfig(Section):
 
     file: Path
     keep_brands: bool = False
+    reload_seconds: Seconds = 10.0
+
+
+class PluginConfig(Section):
+    """A recognizer of another package, by the name of its entry point, and what it is told."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class DetectionConfig(Section):
@@ -52,6 +60,9 @@ class DetectionConfig(Section):
     max_pending: Annotated[int, Field(ge=1, le=100_000)] = 256
     model: Path | None = None
     cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
+    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
     phone_regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ("US", "GB", "IN", "DE", "FR", "ES")
+    id_countries: tuple[str, ...] = ()
     id_grammars: tuple[IdGrammarConfig, ...] = ()
     catalogue: CatalogueConfig | None = None
+    plugins: tuple[PluginConfig, ...] = ()

@@ -122,13 +122,15 @@ class DetectionExecutor:
         self._workers = []
         atexit.unregister(self._kill_all)
 
-    async def reload(self) -> None:
+    async def reload(self, recipe: DetectorRecipe | None = None) -> None:
         """Read model, catalogue and settings anew, without a gap: new workers are ready before the old ones end.
 
-        Raises ``ConfigError`` if they can't be used; then the old workers, and what they read, stay in force.
+        ``recipe``: what to build from now on, if that is something else. Raises ``ConfigError`` if it can't be used;
+        then the old workers, and what they read, stay in force.
         """
         async with self._reloading:
-            fresh = self._starting = [self._new_worker() for _ in self._tasks]
+            recipe = recipe or self._recipe
+            fresh = self._starting = [self._new_worker(recipe) for _ in self._tasks]
             try:
                 await self._start_all(fresh, asyncio.to_thread)
             except BaseException:
@@ -138,6 +140,7 @@ class DetectionExecutor:
                 self._starting = []
             if self._tasks:  # else it was stopped meanwhile
                 self._version = fresh[0].version
+                self._recipe = recipe
                 fresh, self._workers = self._workers, fresh
                 self._broken.clear()
                 self._reloaded.set()
@@ -233,8 +236,8 @@ class DetectionExecutor:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._reloaded.wait(), seconds)
 
-    def _new_worker(self) -> WorkerProcess:
-        return WorkerProcess(self._recipe, self._limits.start_s, self._limits.budget_s)
+    def _new_worker(self, recipe: DetectorRecipe | None = None) -> WorkerProcess:
+        return WorkerProcess(recipe or self._recipe, self._limits.start_s, self._limits.budget_s)
 
     async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
