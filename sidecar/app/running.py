@@ -159,7 +159,7 @@ def _parts_of(
         audit=audit,
         pseudonyms=pseudonyms,
         meter=meter,
-        detector_version=redactor.detector_version,
+        detector_version=lambda: redactor.detector_version,
     )
 
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -54,7 +54,7 @@ class Parts:
     audit: AuditWriter
     pseudonyms: Pseudonymizer
     meter: Meter
-    detector_version: str
+    detector_version: Callable[[], str]  # a new one once the catalogue changed
     max_inflight: int = 512
 
 
@@ -266,7 +266,7 @@ class Exchange:
         if intending.cancelled() or intending.exception() is not None:
             return
         try:
-            await self._parts.audit.conclude(account.outcome(self._parts.detector_version))
+            await self._parts.audit.conclude(account.outcome(self._parts.detector_version()))
         except AuditUnavailable as error:
             # The intent stands without an outcome, which `audit verify` reports; the next intent is refused.
             _LOG.error("exchange %s: its outcome could not be recorded: %s", account.exchange_id, error)

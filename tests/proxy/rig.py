@@ -333,7 +333,7 @@ async def running(
             audit=used_audit,
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
             meter=meter,
-            detector_version="test",
+            detector_version=lambda: "test",
             max_inflight=max_inflight,
         )
     )
