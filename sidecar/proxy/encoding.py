@@ -1,13 +1,11 @@
-"""From the bytes of a body to its text, strictly: content codings, then the charset. Pure.
+"""What a body is by its Content-Type, and from its bytes to its text, strictly. Pure.
 
-What can't be decoded in whole is refused (P28 to P32): a scanner and a client that read the same bytes in two ways are
-a leak. No decoded body is ever larger than its cap, however small it was before.
+What can't be decoded in whole is refused (P32): a scanner and a client that read the same bytes in two ways are a leak.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass
 
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -19,7 +17,6 @@ _CHARSETS = {
     "latin-1": "latin-1", "latin1": "latin-1", "utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
 }  # fmt: skip
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +44,6 @@ def media_type_of(declared: str) -> MediaType:
     if len(charsets) > 1:
         raise PayloadRefused(PayloadFault.CHARSET, "declared twice")
     return MediaType(kind[0].lower(), charsets[0] if charsets else None)
-
-
-def uncompress(data: bytes, coding: str | None, cap: int) -> bytes:
-    """Undo one content coding, or raise ``PayloadRefused`` for an unknown or stacked one (P28).
-
-    The result has at most ``cap`` bytes; work stops there (P30).
-    """
-    name = (coding or "identity").strip().lower()
-    if name == "identity":
-        return data
-    if name not in _WINDOW_BITS:
-        raise PayloadRefused(PayloadFault.CODING, "not one that is decoded here")
-    out = bytearray()
-    while data:
-        member = zlib.decompressobj(_WINDOW_BITS[name])
-        try:
-            out += member.decompress(data, cap - len(out) + 1)
-        except zlib.error:
-            # Also plain bytes that claim to be compressed, and anything but a further member at the end (P29, P31).
-            raise PayloadRefused(PayloadFault.CODING, "not what it claims to be") from None
-        if len(out) > cap:
-            raise PayloadRefused(PayloadFault.TOO_LARGE, "when decoded")
-        if not member.eof:
-            raise PayloadRefused(PayloadFault.CODING, "truncated")
-        data = member.unused_data
-        if data and name == "deflate":
-            raise PayloadRefused(PayloadFault.CODING, "trailing bytes")
-    return bytes(out)
 
 
 def to_text(data: bytes, charset: str | None) -> str:

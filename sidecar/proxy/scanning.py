@@ -20,7 +20,8 @@ from sidecar.errors import (
 from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.account import Account
-from sidecar.proxy.encoding import MediaType, media_type_of, to_text, uncompress
+from sidecar.proxy.codings import uncompress
+from sidecar.proxy.encoding import MediaType, media_type_of, to_text
 from sidecar.proxy.header_texts import texts_of
 from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
@@ -29,7 +30,7 @@ from sidecar.proxy.routes import BodyMode
 from sidecar.proxy.upstream import Answer
 
 _EVERY_STRING = FieldMap()
-_ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (zlib lets go of the interpreter)
+_ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (decoders let go of the interpreter)
 _NEVER_JSON = ("text/event-stream", "multipart/")  # may have no end: refused by the head, not waited for
 _PARTIAL_CONTENT = 206
 _NOT_MODIFIED = 304

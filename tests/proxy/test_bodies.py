@@ -8,6 +8,7 @@ import json
 import ssl
 import zlib
 
+import brotli
 import pytest
 
 from sidecar.errors import DetectionFailed, DetectionFault, StoreUnavailable
@@ -25,6 +26,7 @@ from tests.proxy.rig import (
     route,
     running,
 )
+from tests.proxy.zstandard import zstd
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 PLAIN = json.dumps({"message": f"write to {CANARY}", "id": 12345678901234567890}).encode()
@@ -39,10 +41,13 @@ SMALL = Limits(request_body_bytes=1000, response_body_bytes=1000)
         ("x-gzip", gzip.compress(PLAIN)),
         ("GZip", gzip.compress(PLAIN)),
         ("deflate", zlib.compress(PLAIN)),
+        ("br", brotli.compress(PLAIN)),
+        ("zstd", zstd.compress(PLAIN)),
+        ("zstd", zstd.compress(PLAIN[:20]) + zstd.compress(PLAIN[20:])),
         ("identity", PLAIN),
         ("gzip", gzip.compress(PLAIN[:20]) + gzip.compress(PLAIN[20:])),
     ],
-    ids=["gzip", "x-gzip", "mixed case", "deflate", "identity", "P29 two members"],
+    ids=["gzip", "x-gzip", "mixed case", "deflate", "br", "zstd", "P29 two frames", "identity", "P29 two members"],
 )
 async def test_P29_coded_bodies_are_decoded_and_scanned(coding: str, body: bytes, contexts: Contexts) -> None:
     async with running(answering(body, (JSON, f"Content-Encoding: {coding}")), contexts) as rig:
@@ -54,7 +59,16 @@ async def test_P29_coded_bodies_are_decoded_and_scanned(coding: str, body: bytes
 CODED_BADLY = {
     "P28 unknown": ("aes", PLAIN),
     "P28 stacked": ("gzip, gzip", gzip.compress(gzip.compress(PLAIN))),
-    "P28 brotli": ("br", PLAIN),
+    "P28 stacked unlike": ("gzip, br", brotli.compress(gzip.compress(PLAIN))),
+    "P31 plain as brotli": ("br", PLAIN),
+    "P31 plain as zstd": ("zstd", PLAIN),
+    "P31 another": ("br", gzip.compress(PLAIN)),
+    "P29 truncated brotli": ("br", brotli.compress(PLAIN)[:-1]),
+    "P29 truncated zstd": ("zstd", zstd.compress(PLAIN)[:-1]),
+    "P29 bytes after brotli": ("br", brotli.compress(PLAIN) + CANARY.encode()),
+    "P29 bytes after zstd": ("zstd", zstd.compress(PLAIN) + CANARY.encode()),
+    "P30 brotli bomb": ("br", brotli.compress(bytes(50_000_000), quality=5)),
+    "P30 zstd bomb": ("zstd", zstd.compress(bytes(50_000_000))),
     "P29 truncated": ("gzip", gzip.compress(PLAIN)[:-9]),
     "P29 checksum": ("gzip", gzip.compress(PLAIN)[:-6] + b"\0\0" + gzip.compress(PLAIN)[-4:]),
     "P29 trailing garbage": ("gzip", gzip.compress(PLAIN) + CANARY.encode()),
