@@ -67,14 +67,14 @@ class DemoSetup:
     admin_port: int
 
 
-def prepare(folder: Path, chatbot_url: str) -> DemoSetup:
-    """Write certificates, key and configuration into ``folder``; take the usual ports where they are free."""
+def prepare(folder: Path, chatbot_url: str, wished_ports: tuple[int, int] = (8443, 9443)) -> DemoSetup:
+    """Write certificates, key and configuration into ``folder``; take the wished ports where they are free."""
     certificates = make_dev_certificates(folder / "certs", utc_now(), existing=Existing.REPLACE)
     key_file = folder / "master.key"
     if not key_file.exists():
         key_file.touch(mode=0o600)
         key_file.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
-    data_port, admin_port = free_port(8443), free_port(9443)
+    data_port, admin_port = (free_port(port) for port in wished_ports)
     config = folder / "config.yaml"
     certificate, key = certificates.server
     config.write_text(

@@ -117,7 +117,7 @@ def running_world(folder: Path) -> Iterator[World]:
     chatbot = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert chatbot.stdout is not None
     port = json.loads(chatbot.stdout.readline())["port"]
-    world = World(folder, prepare(folder, f"http://127.0.0.1:{port}"), port, chatbot)
+    world = World(folder, prepare(folder, f"http://127.0.0.1:{port}", wished_ports=(0, 0)), port, chatbot)
     try:
         world.start_sidecar()
         yield world
