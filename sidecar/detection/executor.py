@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from sidecar.detection.batches import batches
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.detection.worker import DetectorRecipe
@@ -26,8 +27,6 @@ from sidecar.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
-_BATCH_MESSAGES = 32
-_BATCH_CHARACTERS = 8_000
 _SHORTEST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
@@ -37,12 +36,17 @@ Answer = list[tuple[Span, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ExecutorLimits:
-    """``budget_s`` is for one batch: at most 32 messages, or one long one. ``max_pending`` counts waiting batches."""
+    """``budget_s`` is for one batch: at most 32 messages, or one long one. ``max_pending`` counts waiting batches.
+
+    ``renew_characters``: after so much text a worker makes room for a fresh one (D15). spaCy gives back what it
+    learnt of words (``memory_zone``), but not the hash tables that held it: about 25 MB for a million words.
+    """
 
     workers: int = 1
     budget_s: float = 10.0
     start_s: float = 60.0
     max_pending: int = 256
+    renew_characters: int = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,7 @@ class DetectionExecutor:
         self._threads: ThreadPoolExecutor | None = None
         self._queue: asyncio.Queue[_Job] = asyncio.Queue()
         self._starting: list[WorkerProcess] = []
+        self._renewal: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._reloaded = asyncio.Event()
         self._pending = 0
@@ -113,6 +118,8 @@ class DetectionExecutor:
             task.cancel()
         self._kill_all()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._renewal is not None:
+            await self._renewal
         while not self._queue.empty():
             self._queue.get_nowait().fail(DetectionFailed(DetectionFault.CRASHED, "stopping"))
         threads, self._threads = self._threads, None
@@ -195,6 +202,26 @@ class DetectionExecutor:
                 raise
             if not job.answer.done():
                 job.answer.set_result(answer)
+            if worker.characters >= self._limits.renew_characters and (self._renewal is None or self._renewal.done()):
+                self._renewal = asyncio.create_task(self._renew(index, worker))
+
+    async def _renew(self, index: int, old: WorkerProcess) -> None:
+        """Put a fresh worker in the place of one that has read much. If there can be none, the old one goes on."""
+        async with self._reloading:
+            fresh = self._new_worker()
+            self._starting = [fresh]
+            try:
+                await asyncio.to_thread(fresh.start)
+                _require_version(fresh, self._version)
+            except ConfigError as error:
+                _log.warning("a detection worker can't be renewed: %s", error)
+                old.characters = 0
+            else:
+                if self._tasks and self._workers[index] is old:
+                    self._workers[index], fresh = fresh, old
+            finally:
+                self._starting = []
+            await asyncio.to_thread(fresh.retire)
 
     async def _timed(self, worker: WorkerProcess, messages: list[Message]) -> Answer:
         timer = asyncio.get_running_loop().call_later(self._limits.budget_s, worker.expire)
@@ -254,18 +281,3 @@ def _require_version(worker: WorkerProcess, version: str) -> None:
             "detection", "model, catalogue or settings changed on disk while running", "Restart the sidecar"
         )
         raise ConfigError((problem,))
-
-
-def batches(messages: Sequence[Message], workers: int) -> Iterator[list[Message]]:
-    """Cut messages into batches: small enough for the budget, and spread over so many workers."""
-    most = min(_BATCH_MESSAGES, max(1, -(-len(messages) // workers)))
-    batch: list[Message] = []
-    characters = 0
-    for message in messages:
-        if batch and (len(batch) >= most or characters + len(message.text) > _BATCH_CHARACTERS):
-            yield batch
-            batch, characters = [], 0
-        batch.append(message)
-        characters += len(message.text)
-    if batch:
-        yield batch

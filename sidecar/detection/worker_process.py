@@ -40,6 +40,8 @@ class WorkerProcess:
         self._expired = False
         self.usable = False
         self.version = ""
+        self.characters = 0
+        """How much text it has read."""
 
     @property
     def pid(self) -> int | None:
@@ -101,6 +103,7 @@ class WorkerProcess:
             raise DetectionFailed(DetectionFault.TIMED_OUT if self._expired else DetectionFault.CRASHED) from None
         if answer[0] == FAILED:
             raise DetectionFailed(DetectionFault(answer[1]), answer[2])
+        self.characters += sum(len(message.text) for message in messages)
         spans: list[tuple[Span, ...]] = answer[1]
         if answer[0] != SPANS or len(spans) != len(messages):
             raise DetectionFailed(DetectionFault.INVALID, "not one answer for each message")

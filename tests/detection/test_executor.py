@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.detection.executor import DetectionExecutor, ExecutorLimits, batches
+from sidecar.detection.executor import DetectionExecutor, ExecutorLimits
 from sidecar.detection.recognizer import Message
 from sidecar.detection.worker import DetectorRecipe
 from sidecar.errors import ConfigError, DetectionFailed, DetectionFault
@@ -261,6 +261,41 @@ async def test_a_reload_heals_a_pool_that_can_not_be_replaced(tmp_path: Path) ->
         assert (await executor.detect(texts("john")))[0]
 
 
+async def test_a_worker_that_has_read_much_is_renewed_without_a_gap(tmp_path: Path) -> None:
+    """D15."""
+    first, later = tmp_path / "first", tmp_path / "later"
+    async with running(renew_characters=1_000) as executor:
+        await executor.detect(texts(f"pid:{first}"))
+        for _ in range(10):
+            assert (await executor.detect(texts("x" * 500 + " john")))[0]
+        assert await gone(int(first.read_text()))
+        await executor.detect(texts(f"pid:{later}"))
+        assert later.read_text() != first.read_text()
+        assert restarts(executor) == 0
+
+
+async def test_a_worker_that_can_not_be_renewed_goes_on(tmp_path: Path) -> None:
+    version = tmp_path / "version"
+    version.write_text("1")
+    async with running(stand_ins.build_from, str(version), renew_characters=1_000) as executor:
+        version.write_text("broken")
+        for _ in range(10):
+            assert (await executor.detect(texts("x" * 500 + " john")))[0]
+        assert executor._renewal is not None
+        await executor._renewal
+        assert (await executor.detect(texts("john")))[0]
+        assert executor.version == "1"
+
+
+async def test_stop_during_a_renewal_leaves_no_process(tmp_path: Path) -> None:
+    async with running(renew_characters=1) as executor:
+        await executor.detect(texts(f"pid:{tmp_path / 'pid'}"))
+        await asyncio.sleep(0.01)
+        await executor.stop()
+        assert await gone(int((tmp_path / "pid").read_text()))
+        assert not executor._starting
+
+
 async def test_stop_fails_what_is_under_way_and_leaves_no_process(tmp_path: Path) -> None:
     async with running() as executor:
         await executor.detect(texts(f"pid:{tmp_path / 'pid'}"))
@@ -329,19 +364,3 @@ async def test_no_orphans(act: str, killed: bool, tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
     await asyncio.wait_for(parent.wait(), 30)
     assert await gone(pid)
-
-
-@pytest.mark.parametrize(
-    ("lengths", "workers", "sizes"),
-    [
-        ([], 1, []),
-        ([5], 4, [1]),
-        ([5] * 20, 1, [20]),
-        ([5] * 20, 2, [10, 10]),
-        ([5] * 100, 2, [32, 32, 32, 4]),
-        ([9000, 9000, 1], 1, [1, 1, 1]),
-        ([4000, 4000, 4000], 1, [2, 1]),
-    ],
-)
-def test_batches(lengths: list[int], workers: int, sizes: list[int]) -> None:
-    assert [len(batch) for batch in batches([Message("x" * n) for n in lengths], workers)] == sizes
