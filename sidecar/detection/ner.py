@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -38,18 +39,31 @@ def load_pipeline(folder: Path | None = None) -> Language:
     Raises ``ConfigError`` when it is missing, damaged, or was made by another version of spaCy.
     """
     place = folder or SHIPPED
-    if not (place / "meta.json").is_file():
-        raise _refused(place, "holds no spaCy pipeline", "Give the folder that 'sidecar train --out' wrote")
-    try:
-        nlp = spacy.load(place)
-    except (OSError, ValueError, KeyError) as error:
-        remedy = "Train it again with 'sidecar train', or install the package again"
-        raise _refused(place, f"can't be loaded ({type(error).__name__})", remedy) from None
-    wanted = str(nlp.meta.get("spacy_version", ""))
+    wanted = _spacy_version(place)
     if not is_compatible_version(spacy_version, wanted):
         remedy = f"Install spacy{wanted}, or train it again with 'sidecar train'"
         raise _refused(place, f"was made for spaCy {wanted}, not for {spacy_version}", remedy)
-    return nlp
+    try:
+        return spacy.load(place)
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(place, error) from None
+
+
+def _spacy_version(place: Path) -> str:
+    """The version that the pipeline was made by, as a specifier (PEP 440)."""
+    try:
+        meta = json.loads((place / "meta.json").read_bytes())
+        return str(meta["spacy_version"])
+    except FileNotFoundError:
+        remedy = "Give the folder that 'sidecar train --out' wrote"
+        raise _refused(place, "holds no spaCy pipeline", remedy) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(place, error) from None
+
+
+def _damaged(place: Path, error: Exception) -> ConfigError:
+    remedy = "Train it again with 'sidecar train', or install the package again"
+    return _refused(place, f"can't be loaded ({type(error).__name__})", remedy)
 
 
 def _refused(place: Path, message: str, remedy: str) -> ConfigError:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from sidecar.detection.assembly import DetectorSettings, build_detector
 from sidecar.detection.detector import Detector
 from sidecar.detection.entity_types import DEFAULT_TYPES
 from sidecar.detection.ner import NerRecognizer, load_pipeline
@@ -52,6 +53,8 @@ class Report:
 
 def make_detector(model: Path | None, parts: Parts) -> Detector:
     """The detector as the sidecar runs it by default, whole or in part."""
+    if parts is Parts.ALL:
+        return build_detector(DetectorSettings(model))
     rules = () if parts is Parts.ONLY_MODEL else rule_recognizers(RuleSettings())
     ner = None if parts is Parts.ONLY_RULES else NerRecognizer(load_pipeline(model))
     return Detector(rules, ner)

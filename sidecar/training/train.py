@@ -140,9 +140,10 @@ def _cleaned(nlp: Language, settings: Settings) -> Language:
 
 def lower_outside(nlp: Language, bias: float) -> None:
     """Subtract ``bias`` from the score of "no entity", for good: the dial between leaking and over-redacting."""
-    ner = nlp.get_pipe("ner")
-    upper = ner.model.get_ref("upper")  # type: ignore[attr-defined]
-    place = ner.move_names.index("O")  # type: ignore[attr-defined]
+    ner: Any = nlp.get_pipe("ner")
+    upper = ner.model.get_ref("upper")
+    # Not ``ner.move_names``: it leaves one move out, so its places are not those of the scores.
+    place = next(move for move in range(ner.moves.n_moves) if ner.moves.get_class_name(move) == "O")
     weights = upper.get_param("b").copy()
     weights[place] -= bias
     upper.set_param("b", weights)

@@ -19,7 +19,7 @@ CODES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nlp() -> Language:
     nlp = spacy.blank("en")
     nlp.add_pipe(FACTORY, name="lexicon")

@@ -143,7 +143,9 @@ def test_another_version_of_spacy_is_refused(tmp_path: Path) -> None:
         load_pipeline(folder)
 
 
-@pytest.mark.parametrize("damaged", ["ner/model", "config.cfg", "lexicon/words.tsv.gz", "vocab/strings.json"])
+@pytest.mark.parametrize(
+    "damaged", ["meta.json", "ner/model", "config.cfg", "lexicon/words.tsv.gz", "vocab/strings.json"]
+)
 def test_a_damaged_pipeline_is_refused(tmp_path: Path, damaged: str) -> None:
     folder = tmp_path / "model"
     shutil.copytree(SHIPPED, folder)

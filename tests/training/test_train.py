@@ -13,7 +13,7 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline
 from sidecar.detection.recognizer import Message
 from sidecar.training.synthesis.dialogues import Writer
-from sidecar.training.train import lower_outside, read_settings, train
+from sidecar.training.train import blank_pipeline, lower_outside, read_settings, train
 
 LARGEST_MODEL_BYTES = 8_000_000
 
@@ -22,7 +22,7 @@ LARGEST_MODEL_BYTES = 8_000_000
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, with no labelled folder: ``../shared/eval`` is not needed."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    assert main(["train", "--out", str(folder), "--messages", "600", "--passes", "1", "--seed", "3"]) == 0
+    assert main(["train", "--out", str(folder), "--messages", "300", "--passes", "1", "--seed", "3"]) == 0
     return folder
 
 
@@ -33,10 +33,12 @@ def test_what_is_trained_can_be_loaded_and_asked(trained: Path) -> None:
 
 
 def test_no_word_of_the_training_data_is_in_the_pipeline(trained: Path) -> None:
+    """What training adds to spaCy's own strings are names of types and moves."""
     strings = set(json.loads((trained / "vocab" / "strings.json").read_text(encoding="utf-8")))
-    words = {word for labelled in Writer(4).messages(600) for word in labelled.message.text.split() if len(word) > 6}
-    assert len(words) > 500
-    assert not strings & words
+    added = strings - set(blank_pipeline().vocab.strings)
+    assert {text.removeprefix(f"{text[0]}-") for text in added} <= {*ENTITY_TYPES, *"BILUO", "B-", "L-", ""}, sorted(
+        added
+    )
 
 
 def test_the_shipped_pipeline_holds_no_names() -> None:
@@ -62,7 +64,7 @@ def test_the_dial_finds_more_and_never_less_often(trained: Path) -> None:
     messages = [labelled.message for labelled in Writer(9).messages(200)]
     nlp = load_pipeline(trained)
     before = sum(span.end - span.start for found in NerRecognizer(nlp).find_all(messages) for span in found)
-    lower_outside(nlp, 3.0)
+    lower_outside(nlp, 20.0)
     after = sum(span.end - span.start for found in NerRecognizer(nlp).find_all(messages) for span in found)
     assert after > before
 

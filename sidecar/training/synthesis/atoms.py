@@ -48,6 +48,20 @@ def _family(rng: random.Random) -> str:
     return _letters_of(names.family(rng), "lee")
 
 
+def _spelled(rng: random.Random) -> str:
+    """``S-M-I-T-H``, ``s m i t h``."""
+    letters = _letters_of(rng.choice((names.given, names.family))(rng), "lee")
+    return rng.choice(("-", "-", " ", " ", ".", ", ")).join(letters.upper() if rng.random() < 0.4 else letters)
+
+
+def _misspelled(rng: random.Random) -> str:
+    """A word with two letters swapped, or one doubled or lost."""
+    text = word(rng)
+    place = rng.randrange(len(text) - 1)
+    pair = text[place : place + 2]
+    return text[:place] + rng.choice((pair[::-1], pair[0] + pair, pair[0])) + text[place + 2 :]
+
+
 def _mixed(length: int) -> Draw:
     return lambda rng: "".join(rng.choice(string.ascii_uppercase + string.digits) for _ in range(length))
 
@@ -84,10 +98,13 @@ def _atoms() -> dict[str, Draw]:
         "family": names.family,
         "rare_name": names.rare,
         "origin_name": names.of_one_origin,
+        "spelled_name": _spelled,
         "given_low": _given,
         "family_low": _family,
         "given_initial": lambda rng: _given(rng)[0],
         "w": word,
+        "w_typo": _misspelled,
+        "food_plain": lambda rng: rng.choice(entries("foods")).replace(" ", ""),
         "W": lambda rng: word(rng).capitalize(),
         "word2": lambda rng: f"{word(rng)} {word(rng)}",
         "ordinal": _ordinal,

@@ -29,7 +29,10 @@ _SPLITS: Final = (
 )
 """What is asked, and the one value that is answered in parts."""
 
-_AGENT_TEMPLATES: Final = ("agent", "agent_more", "ask_name")
+_UNADDRESSED: Final = ("comments", "social")
+"""Domains that are no dialogue."""
+
+_AGENT_TEMPLATES: Final = ("agent", "agent_more", "ask_name", "confirmations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,9 @@ def templates(name: str) -> tuple[str, ...]:
 
 
 @cache
-def domains() -> tuple[tuple[str, ...], ...]:
+def domains() -> dict[str, tuple[str, ...]]:
     """Turns by field of business: lines that begin with ``A `` (agent) or ``C `` (customer)."""
-    return tuple(lines(path) for path in sorted((DATA / "domains").glob("*.txt")))
+    return {path.stem: lines(path) for path in sorted((DATA / "domains").glob("*.txt"))}
 
 
 def _turn_of(row: str) -> tuple[str, str]:
@@ -128,7 +131,7 @@ class Writer:
     def agent(self) -> Labelled:
         """A turn of an agent."""
         rng = self._rng
-        pieces = self._pick(rng.choice(("agent", "agent", "agent_more", "places")))
+        pieces = self._pick(rng.choice(("agent", "agent", "agent_more", "places", "confirmations")))
         if rng.random() < 0.3:
             pieces += [Piece(rng.choice((". ", "! ", " ", ", ", "\n")), None), *self._pick("agent")]
         before = (
@@ -157,7 +160,7 @@ class Writer:
     def domain(self) -> Labelled:
         """A turn about one field of business, with the turn before it from the same field."""
         rng = self._rng
-        rows = rng.choice(domains())
+        rows = rng.choice([rows for name, rows in domains().items() if name not in _UNADDRESSED])
         speaker, template = _turn_of(rng.choice(rows))
         before_speaker, before = _turn_of(rng.choice(rows))
         pieces = self._fill(template)
@@ -168,6 +171,15 @@ class Writer:
             return self._customer(pieces, self._line(before, written) if before_speaker == AGENT else None)
         turn = Turn(before_speaker, self._line(before, typed if before_speaker == CUSTOMER else written))
         return _labelled(written(pieces, rng), AGENT, (turn,) if rng.random() < 0.7 else ())
+
+    def unaddressed(self) -> Labelled:
+        """What is said to nobody in particular: comments and posts. No speaker, nothing before."""
+        rng = self._rng
+        pieces = self._fill(_turn_of(rng.choice(domains()[rng.choice(_UNADDRESSED)]))[1])
+        for _ in range(rng.choices((0, 1, 2), (6, 3, 1))[0]):
+            pieces += [Piece(rng.choice(_JOINTS), None)]
+            pieces += self._fill(_turn_of(rng.choice(domains()[rng.choice(_UNADDRESSED)]))[1])
+        return _labelled(typed(pieces, rng), None, ())
 
     def split(self) -> Labelled:
         """One value over several short turns: what came before is context, one part is the message."""
@@ -218,6 +230,7 @@ _FAMILIES: Final[dict[Callable[[Writer], Labelled], float]] = {
     Writer.free: 22,
     Writer.domain: 26,
     Writer.split: 5,
+    Writer.unaddressed: 9,
 }
 
 
