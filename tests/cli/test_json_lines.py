@@ -28,7 +28,8 @@ def test_a_full_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [{"text": ""}, {"text": "x", "speaker": None}, {"text": "x", "context": None, "known": None}, {"text": "\ud800"}]
+    "line",
+    [{"text": ""}, {"text": "x", "speaker": None}, {"text": "x", "context": None, "known": None}, {"text": "\ud800"}],
 )
 def test_what_may_be_left_out(line: object) -> None:
     assert isinstance(to_message(json.dumps(line).encode()), Message)

@@ -53,7 +53,12 @@ async def test_one_out_for_each_in_and_each_line_counts_from_one() -> None:
 
 
 async def test_a_bad_line_costs_only_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [b'{"text": "ann"}', b"{" + SECRET.encode(), json.dumps({"text": f"ann {SECRET}"}).encode(), b'{"text": "hi"}']
+    lines = [
+        b'{"text": "ann"}',
+        b"{" + SECRET.encode(),
+        json.dumps({"text": f"ann {SECRET}"}).encode(),
+        b'{"text": "hi"}',
+    ]
     code, out, _ = await redacted(*lines)
     assert code == 2
     assert out[0]["text"] == "[PERSON_1]"
@@ -71,14 +76,19 @@ async def test_nothing_in_nothing_out() -> None:
 
 def test_the_command_answers_a_waiting_pipe_and_reports_bad_lines() -> None:
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
         for text in ("write to jon@x.example", "card 4111 1111 1111 1111 please"):
             process.stdin.write(json.dumps({"text": text}).encode() + b"\n")
             process.stdin.flush()
             answer = json.loads(process.stdout.readline())  # the pipe is still open
             assert "jon@x" not in answer["text"]
             assert "4111" not in answer["text"]
-            assert [text[s["start"] : s["end"]] for s in answer["spans"]] in (["jon@x.example"], ["4111 1111 1111 1111"])
+            assert [text[s["start"] : s["end"]] for s in answer["spans"]] in (
+                ["jon@x.example"],
+                ["4111 1111 1111 1111"],
+            )
         process.stdin.write(SECRET.encode())
         process.stdin.close()
         assert json.loads(process.stdout.readline()) == {
@@ -91,7 +101,8 @@ def test_the_command_answers_a_waiting_pipe_and_reports_bad_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "problem"), [("--model", "/nowhere", "/nowhere"), ("--catalogue", "/nowhere.csv", "can't be read")]
+    ("option", "value", "problem"),
+    [("--model", "/nowhere", "/nowhere"), ("--catalogue", "/nowhere.csv", "can't be read")],
 )
 def test_a_missing_file_is_a_configuration_error(option: str, value: str, problem: str) -> None:
     done = subprocess.run([*COMMAND, option, value], input=b"", capture_output=True, check=False)

@@ -47,7 +47,8 @@ def test_hashes_are_keyed_and_of_the_canonical_value() -> None:
 @pytest.mark.parametrize(
     ("value", "keep_last", "mask"),
     [
-        ("12345678", 4, "****5678"), ("1234", 4, "**34"), ("12", 4, "*2"), ("1", 4, "*"), ("", 4, ""), ("1234", 0, "****"),
+        ("12345678", 4, "****5678"), ("1234", 4, "**34"), ("12", 4, "*2"), ("1", 4, "*"), ("", 4, ""),
+        ("1234", 0, "****"),
         ("12345", 8, "***45"),
     ],
 )  # fmt: skip
@@ -57,13 +58,19 @@ def test_a_mask_keeps_the_length_and_shows_at_most_half(value: str, keep_last: i
 
 @pytest.mark.parametrize(
     ("label", "score", "acted"),
-    [("PERSON", 0.35, True), ("PERSON", 0.34, False), ("ORG", 1.0, False), ("PRODUCT", 0.9, True), ("NEWLY_MADE", 0.9, True)],
+    [
+        ("PERSON", 0.35, True),
+        ("PERSON", 0.34, False),
+        ("ORG", 1.0, False),
+        ("PRODUCT", 0.9, True),
+        ("NEWLY_MADE", 0.9, True),
+    ],
 )
 def test_the_policy_decides_what_is_acted_on(label: str, score: float, acted: bool) -> None:
     assert acted_on(Policy(), Span(0, 1, label, score, "r")) is acted
 
 
-VALUES = st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
+VALUES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
 @given(st.sampled_from(ENTITY_TYPES), VALUES)

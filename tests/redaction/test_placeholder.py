@@ -20,7 +20,8 @@ def test_what_we_write_we_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[", "[PERSON]", "[PERSON_]", "[PERSON_0]", "[PERSON_01]", "[person_1]", "[NAME_1]", "PERSON_1", "[PERSON_1",
+        "", "[", "[PERSON]", "[PERSON_]", "[PERSON_0]", "[PERSON_01]", "[person_1]", "[NAME_1]", "PERSON_1",
+        "[PERSON_1",
         "[PERSON 1]", "[PERSON_1234567890]", "[PERSON_１]", "[PERSON#12]", "[PERSON#00FF00FF00FF]", "[ PERSON_1]",
     ],
 )  # fmt: skip

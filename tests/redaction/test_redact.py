@@ -25,13 +25,17 @@ def test_apply_edits(text: str, edits: list[Edit], expected: str, places: list[t
     assert list(found) == places
 
 
-@pytest.mark.parametrize("edits", [[Edit(2, 3, ""), Edit(0, 1, "")], [Edit(0, 2, ""), Edit(1, 3, "")], [Edit(0, 9, "")]])
+@pytest.mark.parametrize(
+    "edits", [[Edit(2, 3, ""), Edit(0, 1, "")], [Edit(0, 2, ""), Edit(1, 3, "")], [Edit(0, 9, "")]]
+)
 def test_edits_that_can_not_be_are_refused(edits: list[Edit]) -> None:
     with pytest.raises(ValueError, match="sorted, disjoint"):
         apply_edits("abc", edits)
 
 
-@given(st.text(max_size=30), st.sets(st.integers(0, 30), max_size=8), st.lists(st.text(max_size=4), min_size=4, max_size=4))
+@given(
+    st.text(max_size=30), st.sets(st.integers(0, 30), max_size=8), st.lists(st.text(max_size=4), min_size=4, max_size=4)
+)
 def test_what_is_not_edited_stays_and_places_are_right(text: str, cuts: set[int], words: list[str]) -> None:
     bounds = sorted(cut for cut in cuts if cut <= len(text))
     edits = [Edit(s, e, w) for s, e, w in zip(bounds[::2], bounds[1::2], words, strict=False)]

@@ -65,7 +65,10 @@ async def test_a_conversation() -> None:
 async def test_the_answer_says_what_stands_where() -> None:
     message = Message("hi Ann, mail a@b.example")
     (redacted,) = await redactor(PERSON="ann", EMAIL=r"\S+@\S+").redact("c", [message], Policy())
-    assert [(message.text[s.start : s.end], s.label) for s in redacted.spans] == [("Ann", "PERSON"), ("a@b.example", "EMAIL")]
+    assert [(message.text[s.start : s.end], s.label) for s in redacted.spans] == [
+        ("Ann", "PERSON"),
+        ("a@b.example", "EMAIL"),
+    ]
     assert [redacted.text[start:end] for start, end in redacted.places] == ["[PERSON_1]", "[EMAIL_1]"]
     assert redacted.residuals == 0
     assert "Ann" not in repr(redacted)
@@ -174,7 +177,9 @@ async def test_nothing_to_redact() -> None:
 
 VALUES = ["ann lee", "zed@q.example", "acct-99812", "4111 1111 1111 1111", "mira"]
 PIECES = st.lists(
-    st.one_of(st.sampled_from(VALUES), st.sampled_from(["[PERSON_1]", "[EMAIL_2]", "hello", "[", "]", "_1", "#", "é😀"])),
+    st.one_of(
+        st.sampled_from(VALUES), st.sampled_from(["[PERSON_1]", "[EMAIL_2]", "hello", "[", "]", "_1", "#", "é😀"])
+    ),
     max_size=8,
 ).map(" ".join)
 
@@ -183,7 +188,9 @@ PIECES = st.lists(
 @given(st.lists(PIECES, min_size=1, max_size=4))
 async def test_no_value_survives_and_twice_is_once(given_texts: list[str]) -> None:
     """Whatever stands around them; literal placeholders stay as they are."""
-    one = redactor(PERSON="ann lee|mira", EMAIL=r"zed@q\.example", ACCOUNT_ID="acct-99812", CREDIT_CARD="4111 1111 1111 1111")
+    one = redactor(
+        PERSON="ann lee|mira", EMAIL=r"zed@q\.example", ACCOUNT_ID="acct-99812", CREDIT_CARD="4111 1111 1111 1111"
+    )
     once = await texts(one, *given_texts)
     for before, after in zip(given_texts, once, strict=True):
         assert not any(value in after for value in VALUES)

@@ -272,7 +272,9 @@ async def test_a_long_conversation_costs_only_what_is_new(database: Database) ->
     assert await store.assign(SCOPE, asks, [("EMAIL", 5)]) == [3001, 8]
 
 
-NAMES = st.sampled_from(["john", "smith", "John Smith", "John Doe", "Mr Smith", "Mrs Smith", "j doe", "Ann", "John A. Doe"])
+NAMES = st.sampled_from(
+    ["john", "smith", "John Smith", "John Doe", "Mr Smith", "Mrs Smith", "j doe", "Ann", "John A. Doe"]
+)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([SCOPE, OTHER_SCOPE]),
