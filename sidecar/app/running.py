@@ -31,13 +31,11 @@ from sidecar.config import load_config
 from sidecar.detection.cache import CachedDetection, CacheLimits
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
-from sidecar.payloads.json_body import JsonBody
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.rewriter import Rewriter
-from sidecar.proxy.routes import BodyMode
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.redaction.redactor import Detection, Redactor
@@ -155,7 +153,7 @@ def _parts_of(
     return Parts(
         admission=Admission(settings.routes, settings.callers),
         upstreams=upstreams,
-        scanner=Scanner(Rewriter(redactor, pseudonyms), {BodyMode.JSON: JsonBody()}, meter),
+        scanner=Scanner(Rewriter(redactor, pseudonyms), meter),
         audit=audit,
         pseudonyms=pseudonyms,
         meter=meter,

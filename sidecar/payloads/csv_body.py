@@ -27,6 +27,8 @@ _CELL = r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>[^"{delimiter}\r\n]*))' +
 _CELLS = {sign: re.compile(_CELL.format(delimiter=sign)) for sign in _DELIMITERS}
 _FIRST_RECORD = re.compile(r'(?:"[^"]*(?:""[^"]*)*"|[^"\r\n])*')
 _QUOTED = re.compile(r'"[^"]*"')
+_NEEDS_QUOTES = re.compile(rf'["{_DELIMITERS}\r\n]')
+"""Any delimiter: in the first record another than the file's would be taken for it."""
 
 
 class CsvBody:
@@ -91,11 +93,6 @@ def _add_columns(builder: SplicedBuilder, cells: Iterator[_Cell]) -> list[str]:
 
 def _cells(text: str, position: int, delimiter: str) -> Iterator[_Cell]:
     pattern, row, column = _CELLS[delimiter], 0, 0
-    needs_quotes = re.compile(rf'["{delimiter}\r\n]')
-
-    def write_plain(new: str | None) -> str:
-        return write_quoted(new) if new and needs_quotes.search(new) else new or ""
-
     while position < len(text):
         found = pattern.match(text, position)
         if found is None:
@@ -114,6 +111,10 @@ def _cells(text: str, position: int, delimiter: str) -> Iterator[_Cell]:
         )
         row, column = (row, column + 1) if found["end"] == delimiter else (row + 1, 0)
         position = found.end()
+
+
+def write_plain(new: str | None) -> str:
+    return write_quoted(new) if new and _NEEDS_QUOTES.search(new) else new or ""
 
 
 def write_quoted(new: str | None) -> str:

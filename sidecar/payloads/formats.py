@@ -6,6 +6,7 @@ refused, never passed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -19,6 +20,8 @@ from sidecar.payloads.ndjson import NdjsonBody
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.text import TextBody
 
+# Bytes of another charset, or signs to a terminal within a word: no text that a scanner and a client read alike.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _UNTYPED = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
@@ -44,13 +47,21 @@ class Sniffed:
                 except PayloadRefused as refusal:
                     if refusal.fault is not PayloadFault.NOT_PARSEABLE:
                         raise
+        if _NO_TEXT.search(text):
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "control characters")
         if self._otherwise is None:
             raise PayloadRefused(PayloadFault.MEDIA_TYPE)
         return self._otherwise.parse(text)
 
 
-def format_for(media_type: str, limits: Limits = DEFAULT_LIMITS) -> PayloadFormat:
+def format_for(
+    media_type: str,
+    limits: Limits = DEFAULT_LIMITS,
+    boundary: str | None = None,  # noqa: ARG001 - multipart follows
+) -> PayloadFormat:
     """Return the format for a media type: lower case, without parameters; empty where none was declared.
+
+    ``boundary``: between the parts of a multipart body.
 
     Raises ``PayloadRefused`` (media type).
     """

@@ -35,7 +35,7 @@ from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
 from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
 from sidecar.proxy.routes import BodyMode, RequestPolicy
-from sidecar.proxy.scanning import Scanner
+from sidecar.proxy.scanning import Scanner, format_of_request
 from sidecar.proxy.upstream import Answer, Upstream
 from sidecar.tls.connection import peer_of
 
@@ -162,7 +162,7 @@ class Exchange:
         if policy is RequestPolicy.PASS:
             await body.ask_for_it()
             return body.chunks(), BodyFate.SAME
-        self._scanner.media_type_of_request(request.headers)
+        format_of_request(request.headers, account.admitted_route.body)  # before the client is asked for it
         await body.ask_for_it()
         data = await body.read()
         if not data:

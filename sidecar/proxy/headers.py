@@ -14,8 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from sidecar.access import Proof
 from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, UpstreamFailed, UpstreamFault
+from sidecar.payloads.media_type import media_type_of
 from sidecar.proxy.codings import narrowed
-from sidecar.proxy.encoding import media_type_of
 from sidecar.proxy.routes import AuthorizationPolicy, BodyMode, HostPolicy, Route
 
 EXCHANGE_ID = "X-Exchange-Id"
@@ -55,6 +55,8 @@ _SINGLE = frozenset({
     "content-disposition", "content-encoding", "content-length", "content-location", "content-range", "content-type",
     "location", "transfer-encoding",
 })  # fmt: skip
+# Types that know no charset.
+_UTF8_ALWAYS = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -218,7 +220,12 @@ def drop_fields_with_hits(out: CIMultiDict[str], hits: frozenset[str]) -> None:
 def _say_utf8(out: CIMultiDict[str]) -> None:
     """Declare what a rewritten body is: its media type, in UTF-8. Other parameters described other bytes."""
     declared = out.get("Content-Type")
-    if declared is not None:
-        media_type = media_type_of(declared).name
-        is_json = media_type == "application/json" or media_type.endswith("+json")
-        out["Content-Type"] = media_type if is_json else f"{media_type}; charset=utf-8"
+    if declared is None:
+        return
+    kind = media_type_of(declared)
+    if kind.boundary is not None:
+        out["Content-Type"] = f'{kind.name}; boundary="{kind.boundary}"'
+    elif kind.name in _UTF8_ALWAYS or kind.name.endswith("+json"):
+        out["Content-Type"] = kind.name
+    else:
+        out["Content-Type"] = f"{kind.name}; charset=utf-8"

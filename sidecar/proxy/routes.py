@@ -22,10 +22,11 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class BodyMode(StrEnum):
-    """What the responses of a route hold."""
+    """What the responses of a route hold, and its requests where they are scanned."""
 
     JSON = "json"  # scanned and rewritten; anything else is refused
-    OPAQUE = "opaque"  # declared free of personal data by the operator: streamed as it is
+    AUTO = "auto"  # any format that can be scanned, by its media type and its looks; anything else is refused
+    OPAQUE = "opaque"  # responses are free of personal data by the operator's word: streamed as they are
 
 
 class RequestPolicy(StrEnum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -19,9 +18,12 @@ from sidecar.errors import (
 )
 from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.formats import format_for
+from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.proxy.account import Account
 from sidecar.proxy.codings import uncompress
-from sidecar.proxy.encoding import MediaType, media_type_of, to_text
+from sidecar.proxy.encoding import to_text
 from sidecar.proxy.header_texts import texts_of
 from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
@@ -31,6 +33,7 @@ from sidecar.proxy.upstream import Answer
 
 _EVERY_STRING = FieldMap()
 _ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (decoders let go of the interpreter)
+_JSON = JsonBody()
 _NEVER_JSON = ("text/event-stream", "multipart/")  # may have no end: refused by the head, not waited for
 _PARTIAL_CONTENT = 206
 _NOT_MODIFIED = 304
@@ -38,33 +41,27 @@ _WITHOUT_CONTENT = frozenset({204, 205})
 
 
 class Scanner:
-    """Runs bodies and fields through the rewriter. ``formats`` parses the bodies of each mode but ``OPAQUE``."""
+    """Runs bodies and fields through the rewriter."""
 
-    def __init__(self, rewriter: Rewriter, formats: Mapping[BodyMode, PayloadFormat], meter: Meter) -> None:
+    def __init__(self, rewriter: Rewriter, meter: Meter) -> None:
         self._rewriter = rewriter
-        self._formats = formats
         self._meter = meter
-
-    def media_type_of_request(self, fields: CIMultiDictProxy[str]) -> MediaType:
-        """Return the declared type of a request body, or raise ``PayloadRefused`` (415) for one not understood."""
-        kind = media_type_of(fields.get("Content-Type", ""))
-        if kind.name not in self._formats[BodyMode.JSON].media_types and not kind.name.endswith("+json"):
-            raise PayloadRefused(PayloadFault.MEDIA_TYPE)
-        return kind
 
     async def rewrite_request(
         self, data: bytes, fields: CIMultiDictProxy[str], account: Account, scope: str
     ) -> Rewritten:
         """Return a request body with personal data replaced by the route's policy."""
-        kind = self.media_type_of_request(fields)
-        text = await _decode(data, fields, kind, account.admitted_route.limits.request_body_bytes)
-        return await self._rewrite(text, BodyMode.JSON, account.admitted_route.fields, account, scope)
+        route = account.admitted_route
+        kind, payload_format = format_of_request(fields, route.body)
+        text = await _decode(data, fields, kind, route.limits.request_body_bytes)
+        return await self._rewrite(text, payload_format, route.fields, account, scope)
 
     async def rewrite_answer(self, method: str, answer: Answer, account: Account, scope: str) -> Rewritten | None:
         """Return an answer's body with personal data replaced; None where there is none to relay.
 
-        The route says what the body is: a Content-Type that lies changes nothing, and what can't be parsed as what
-        the route says is refused (P32, X3). The body of a redirect only repeats it, so it is left out.
+        On a JSON route a Content-Type that lies changes nothing; on one that chooses by type, a type that nobody here
+        can read is refused by the head, and so is what can't be parsed as what it must be (P32, X3). The body of a
+        redirect only repeats it, so it is left out.
         """
         if answer.status == _PARTIAL_CONTENT or "Content-Range" in answer.fields:
             raise PayloadRefused(PayloadFault.RANGE)
@@ -74,16 +71,15 @@ class Scanner:
             return None
         declared = answer.fields.get("Content-Type")
         kind = media_type_of(declared) if declared is not None else MediaType("")
-        if kind.name.startswith(_NEVER_JSON):
-            raise PayloadRefused(PayloadFault.MEDIA_TYPE)
         route = account.admitted_route
+        payload_format = _format_of_answer(kind, route.body)
         began = time.perf_counter()
         data = await answer.read(route.limits.response_body_bytes)
         self._meter.upstream(route.name, time.perf_counter() - began)
         if not data:
             return None
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
-        return await self._rewrite(text, route.body, route.fields, account, scope)
+        return await self._rewrite(text, payload_format, route.fields, account, scope)
 
     async def clean_fields(self, fields: CIMultiDict[str], target: str, account: Account, scope: str) -> None:
         """Take out of ``fields`` what holds personal data by the route's policy (P20).
@@ -94,25 +90,43 @@ class Scanner:
         if not found:
             return
         texts = [text for _, text in found]
-        rewritten = await self._rewrite(
-            json.dumps(texts, ensure_ascii=False), BodyMode.JSON, _EVERY_STRING, account, scope
-        )
+        rewritten = await self._rewrite(json.dumps(texts, ensure_ascii=False), _JSON, _EVERY_STRING, account, scope)
         cleaned = json.loads(rewritten.body)
         hits = frozenset(name for (name, text), clean in zip(found, cleaned, strict=True) if clean != text)
         drop_fields_with_hits(fields, hits)
 
-    async def _rewrite(self, text: str, mode: BodyMode, fields: FieldMap, account: Account, scope: str) -> Rewritten:
+    async def _rewrite(
+        self, text: str, payload_format: PayloadFormat, fields: FieldMap, account: Account, scope: str
+    ) -> Rewritten:
         route = account.admitted_route
         began = time.perf_counter()
         try:
             async with asyncio.timeout(route.limits.rewrite_seconds):
-                rewritten = await self._rewriter.rewrite(text, self._formats[mode], fields, route.policy, scope)
+                rewritten = await self._rewriter.rewrite(text, payload_format, fields, route.policy, scope)
         except TimeoutError:
             raise DetectionFailed(DetectionFault.TIMED_OUT) from None
         finally:
             self._meter.rewriting(route.name, account.direction, time.perf_counter() - began)
         account.add(rewritten)
         return rewritten
+
+
+def format_of_request(fields: CIMultiDictProxy[str], mode: BodyMode) -> tuple[MediaType, PayloadFormat]:
+    """Return the declared type of a request body and what reads it. Raises ``PayloadRefused`` (415)."""
+    kind = media_type_of(fields.get("Content-Type", ""))
+    if mode is BodyMode.AUTO:
+        return kind, format_for(kind.name, boundary=kind.boundary)
+    if kind.name not in _JSON.media_types and not kind.name.endswith("+json"):
+        raise PayloadRefused(PayloadFault.MEDIA_TYPE)
+    return kind, _JSON
+
+
+def _format_of_answer(kind: MediaType, mode: BodyMode) -> PayloadFormat:
+    if mode is BodyMode.AUTO:
+        return format_for(kind.name, boundary=kind.boundary)
+    if kind.name.startswith(_NEVER_JSON):
+        raise PayloadRefused(PayloadFault.MEDIA_TYPE)
+    return _JSON
 
 
 async def _decode(data: bytes, fields: CIMultiDictProxy[str], kind: MediaType, cap: int) -> str:

@@ -179,6 +179,8 @@ def test_P32_X3_bodies_are_read_as_what_they_are(media_type: str, text: str, lik
         ("", "marta@b.cc", PayloadFault.MEDIA_TYPE),
         ("application/octet-stream", "48601555014", PayloadFault.MEDIA_TYPE),
         ("application/octet-stream", '{"a": 1', PayloadFault.MEDIA_TYPE),
+        ("text/plain", "m\0a\0r\0t\0a\0", PayloadFault.NOT_PARSEABLE),
+        ("text/csv", "id,name\n1,mar\x1b[1mta", PayloadFault.NOT_PARSEABLE),
     ],
 )
 def test_P32_what_nobody_can_read_is_refused(media_type: str, text: str, fault: PayloadFault) -> None:

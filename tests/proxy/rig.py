@@ -22,7 +22,6 @@ from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.payloads.document import LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
-from sidecar.payloads.json_body import JsonBody
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
@@ -329,7 +328,7 @@ async def running(
         Parts(
             admission=Admission(RouteTable(routes), (token, auditor, *callers)),
             upstreams={"chatbot": upstream},
-            scanner=Scanner(used_rewriter, {BodyMode.JSON: JsonBody()}, meter),
+            scanner=Scanner(used_rewriter, meter),
             audit=used_audit,
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
             meter=meter,
