@@ -1,6 +1,6 @@
 """No personal data in any byte that the audit log writes, raw or in the usual encodings (A19)."""
 
-# ruff: noqa: ASYNC240 - these tests look at files while the log is at rest
+
 
 from __future__ import annotations
 

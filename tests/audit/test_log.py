@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC240 - these tests look at files while the log is at rest
+
 """The log as it should run: durable, ordered, complete, under many hands (A1, A2, A16, A17)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC240, ASYNC221 - these tests touch files and mounts while the log is at rest
+# ruff: noqa: ASYNC221 - these tests touch files and mounts while the log is at rest
 """The log when things go wrong, with real faults (A4, A5, A8, A33, A34)."""
 
 from __future__ import annotations
