@@ -12,6 +12,10 @@ Path = tuple[PathPart, ...]
 """Member names and array indices from the root, e.g. ``("messages", 0, "text")``."""
 
 
+Edit = str | int | None
+"""What a leaf becomes: another text, a number (of a number leaf, where the format has numbers), or JSON ``null``."""
+
+
 class LeafKind(StrEnum):
     """What a leaf was in the payload. A number that must be redacted is written back as a string."""
 
@@ -44,7 +48,7 @@ class Document(Protocol):
     def leaves(self) -> Sequence[Leaf]:
         """Every scalar, member name and container in document order; duplicate keys each appear."""
 
-    def render(self, edits: Mapping[int, str | None]) -> bytes:
+    def render(self, edits: Mapping[int, Edit]) -> bytes:
         """Return the payload with the texts of the leaves named by index replaced (None: JSON ``null``).
 
         Whatever is not edited is byte-equal to the input (P35).

@@ -13,8 +13,10 @@ from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
+from sidecar.payloads.annotation_rules import AnnotationRule
 from sidecar.payloads.matcher import PathMatcher
 from sidecar.payloads.paths import PathPattern, parse_path
+from sidecar.payloads.sources import SourceRule
 
 
 class Order(StrEnum):
@@ -102,7 +104,8 @@ class FieldMap:
 
     ``namespace`` separates conversations with the same id on different platforms. ``drop``, ``hash`` and ``known``
     reach everything below what they name; ``keep`` only that scalar itself. ``keys`` names objects whose member names
-    are data. The empty map scans every string as a text of one conversation.
+    are data. ``annotations`` say which numbers are offsets into a text, and ``sources`` where that text is when it is
+    not in the payload (X6). The empty map scans every string as a text of one conversation.
     """
 
     namespace: str = "default"
@@ -113,6 +116,8 @@ class FieldMap:
     keep: tuple[PathPattern, ...] = ()
     hash: tuple[PathPattern, ...] = ()
     keys: tuple[PathPattern, ...] = ()
+    annotations: tuple[AnnotationRule, ...] = ()
+    sources: tuple[SourceRule, ...] = ()
 
     def plus(self, more: FieldMap) -> FieldMap:
         """Return this map with what ``more`` adds, e.g. a route's own fields on top of its preset.
@@ -129,6 +134,8 @@ class FieldMap:
             keep=self.keep + more.keep,
             hash=self.hash + more.hash,
             keys=self.keys + more.keys,
+            annotations=self.annotations + more.annotations,
+            sources=self.sources + more.sources,
         )
 
     @cached_property

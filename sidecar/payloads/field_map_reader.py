@@ -11,12 +11,20 @@ from typing import Any, TypeVar
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.recognizer import AGENT, CUSTOMER
 from sidecar.errors import ConfigError, Problem
+from sidecar.payloads.annotation_rules import AnnotationRule, Quotes
 from sidecar.payloads.field_map import ConversationRule, FieldMap, KnownRule, MessageRule, Order
+from sidecar.payloads.offsets import Unit
 from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relative, path_problem
+from sidecar.payloads.sources import BadTemplate, SourceRule, Template
 
-KEYS = ("namespace", "description", "conversations", "messages", "known", "drop", "keep", "hash", "keys")
+KEYS = (
+    "namespace", "description", "conversations", "messages", "known", "drop", "keep", "hash", "keys", "annotations",
+    "sources",
+)  # fmt: skip
 _CONVERSATION_KEYS = ("root", "id")
 _MESSAGE_KEYS = ("each", "text", "speaker", "speakers", "order")
+_ANNOTATION_KEYS = ("each", "start", "end", "start_in", "end_in", "quote", "text", "unit", "quotes")
+_SOURCE_KEYS = ("when", "at", "ask", "names")
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NO_PATH = PathPattern("", ())
 """Stands in for a path that could not be read, so that reading goes on to the next problem."""
@@ -51,6 +59,8 @@ class _Reader:
             keep=tuple(self._each(given, where, "keep", self._path)),
             hash=tuple(self._each(given, where, "hash", self._path)),
             keys=tuple(self._each(given, where, "keys", self._path)),
+            annotations=tuple(self._each(given, where, "annotations", self._annotation)),
+            sources=tuple(self._each(given, where, "sources", self._source)),
         )
 
     def _conversation(self, item: Any, where: str) -> ConversationRule:
@@ -67,6 +77,52 @@ class _Reader:
             speakers=self._speakers(given.get("speakers", {}), f"{where}.speakers"),
             order=Order(self._choice(given.get("order", Order.OLDEST_FIRST), f"{where}.order", tuple(Order))),
         )
+
+    def _annotation(self, item: Any, where: str) -> AnnotationRule:
+        given = self._table(item, where, _ANNOTATION_KEYS, needed=("each", "start", "end", "text"))
+        if ("start_in" in given) != ("end_in" in given):
+            self._report(where, "gives one of start_in and end_in", "Give both, or neither")
+
+        def maybe(key: str) -> PathPattern | None:
+            return self._relative(given[key], f"{where}.{key}") if key in given else None
+
+        return AnnotationRule(
+            each=self._path(given.get("each", "$"), f"{where}.each"),
+            start=self._relative(given.get("start", "$"), f"{where}.start"),
+            end=self._relative(given.get("end", "$"), f"{where}.end"),
+            texts=self._one_or_more(given.get("text", "$"), f"{where}.text", self._relative),
+            start_in=maybe("start_in"),
+            end_in=maybe("end_in"),
+            quote=maybe("quote"),
+            unit=Unit(self._choice(given.get("unit", Unit.CODE_POINTS), f"{where}.unit", tuple(Unit))),
+            quotes=Quotes(self._choice(given.get("quotes", Quotes.RESTORE), f"{where}.quotes", tuple(Quotes))),
+        )
+
+    def _source(self, item: Any, where: str) -> SourceRule:
+        given = self._table(item, where, _SOURCE_KEYS, needed=("when", "at"))
+        names = given.get("names", {})
+        if not isinstance(names, Mapping):
+            self._report(f"{where}.names", "is no mapping", "Write e.g. {task: $.task}")
+            names = {}
+        if bool(names) != ("ask" in given):
+            self._report(where, "gives one of ask and names", "Give both, or neither")
+        rule = SourceRule(
+            when=self._template(given.get("when", "/"), f"{where}.when"),
+            at=self._template(given.get("at", "/"), f"{where}.at"),
+            ask=self._template(given["ask"], f"{where}.ask") if "ask" in given else None,
+            names=MappingProxyType({str(n): self._path(p, f"{where}.names.{n}") for n, p in names.items()}),
+        )
+        asked = rule.ask.names if rule.ask else frozenset()
+        for missing in sorted((rule.at.names - rule.names.keys() | asked) - rule.when.names):
+            self._report(where, f"does not say what {{{missing}}} is", "Name it in when, or under names")
+        return rule
+
+    def _template(self, item: Any, where: str) -> Template:
+        try:
+            return Template(str(item))
+        except BadTemplate as error:
+            self._report(where, f"{str(item)!r} is {error}", "Write e.g. /api/tasks/{task}?draft={draft}")
+            return Template("/-")
 
     def _speakers(self, item: Any, where: str) -> Mapping[str, str]:
         if not isinstance(item, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads.document import Leaf, LeafKind, Path
+from sidecar.payloads.document import Edit, Leaf, LeafKind, Path
 
 Writer = Callable[[str | None], str]
 """Turns a new text (None: no value) into what stands in the payload: quoted, escaped, percent-encoded …"""
@@ -41,7 +41,7 @@ class SplicedDocument:
     def leaves(self) -> Sequence[Leaf]:
         return self._leaves
 
-    def render(self, edits: Mapping[int, str | None]) -> bytes:
+    def render(self, edits: Mapping[int, Edit]) -> bytes:
         """Return UTF-8 bytes. An edit inside a dropped container is swallowed by the drop."""
         pieces: list[str] = []
         done = 0
@@ -58,8 +58,12 @@ class SplicedDocument:
         """Outer places before the inner ones that start at the same character."""
         return self._starts[index], -self._ends[index]
 
-    def _written(self, index: int, new: str | None) -> str:
+    def _written(self, index: int, new: Edit) -> str:
         kind = self._leaves[index].kind
+        if isinstance(new, int):
+            if kind is not LeafKind.NUMBER:
+                raise ValueError(f"leaf {index} is a {kind.value} and can't become a number")
+            return str(new)  # digits are written alike at any depth of escapes
         if (kind is LeafKind.KEY and new is None) or (kind is LeafKind.CONTAINER and new is not None):
             raise ValueError(f"leaf {index} is a {kind.value} and can't be edited so")
         return self._writers[index](new)
