@@ -70,7 +70,7 @@ class _Problems:
 def settings_of(config: Config) -> Settings:
     """Return the parts' settings, or raise ``ConfigError`` with the problems of all of them."""
     problems = _Problems()
-    policies = {"default": Policy(), **{name: policy_of(name, one) for name, one in config.policies.items()}}
+    policies = policies_of(config)
     master = problems.of(lambda: read_master_key(config.keys))
     routes = [problems.of(partial(route_of, one, policies, index)) for index, one in enumerate(config.routes)]
     table = problems.of(lambda: RouteTable([route for route in routes if route is not None]))
@@ -103,6 +103,11 @@ def caller_of(config: IdentityConfig) -> KnownCaller:
         certificate_name=config.certificate.san if config.certificate else None,
         token_sha256=bytes.fromhex(config.token_sha256) if config.token_sha256 else None,
     )
+
+
+def policies_of(config: Config) -> dict[str, Policy]:
+    """Return every policy by name; ``default`` is there whether it was changed or not."""
+    return {"default": Policy(), **{name: policy_of(name, one) for name, one in config.policies.items()}}
 
 
 def policy_of(name: str, config: PolicyConfig) -> Policy:

@@ -16,12 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from sidecar.app.offline import Offline, offline_of
 from sidecar.cli.json_lines import BadLine, read_lines, to_message
 from sidecar.detection.assembly import CatalogueFile, DetectorSettings, build_detector
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.detection.worker import AnyDetector
-from sidecar.errors import DetectionFailed
+from sidecar.errors import ConfigError, DetectionFailed, Problem
 from sidecar.keys import MASTER_BYTES, MasterKey, Purpose
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.replacer import Redacted, Replacer
@@ -40,18 +41,48 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--model", type=Path, help="folder that 'sidecar train' wrote (default: the shipped one)")
     parser.add_argument("--catalogue", type=Path, help="product catalogue, CSV or JSON")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="detect and redact as 'sidecar run' would; no state file is touched"
+    )
+    parser.add_argument("--policy", metavar="NAME", default="default", help="of the configuration (default: default)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    detector = build_detector(settings.detector)
+    lines = redact_lines(detector, sys.stdin.buffer, sys.stdout.buffer, settings.policy, settings.master)
+    return asyncio.run(lines)
+
+
+def _settings(args: argparse.Namespace) -> Offline:
+    if args.config is not None:
+        if args.model or args.catalogue:
+            raise ConfigError((Problem("--config", "names model and catalogue itself", "Leave the other options out"),))
+        return offline_of(args.config, args.policy)
+    if args.policy != "default":
+        raise ConfigError((Problem("--policy", "is a configuration's", "Give --config as well"),))
     catalogue = CatalogueFile(args.catalogue) if args.catalogue else None
-    detector = build_detector(DetectorSettings(model=args.model, catalogue=catalogue))
-    return asyncio.run(redact_lines(detector, sys.stdin.buffer, sys.stdout.buffer))
+    return Offline(DetectorSettings(model=args.model, catalogue=catalogue), Policy(), _any_key())
 
 
-async def redact_lines(detector: AnyDetector, source: BinaryIO, sink: BinaryIO) -> int:
-    """Redact every line of ``source``; return the exit code: 2 if any line could not be redacted."""
-    master = MasterKey(secrets.token_bytes(MASTER_BYTES))
+def _any_key() -> MasterKey:
+    return MasterKey(secrets.token_bytes(MASTER_BYTES))
+
+
+async def redact_lines(
+    detector: AnyDetector,
+    source: BinaryIO,
+    sink: BinaryIO,
+    policy: Policy | None = None,
+    master: MasterKey | None = None,
+) -> int:
+    """Redact every line of ``source``; return the exit code: 2 if any line could not be redacted.
+
+    Without a key, hashes and surrogates differ from run to run.
+    """
+    master = master or _any_key()
+    policy = policy or Policy()
     keys = (master.pseudonymizer(Purpose.PLACEHOLDER), master.pseudonymizer(Purpose.OPERATOR))
     number = failures = 0
     for lines in read_lines(source):
@@ -61,7 +92,9 @@ async def redact_lines(detector: AnyDetector, source: BinaryIO, sink: BinaryIO) 
         for content in contents:
             number += 1
             answer = (
-                await _answer(content, next(found), replacer, str(number)) if isinstance(content, Message) else content
+                await _answer(content, next(found), replacer, str(number), policy)
+                if isinstance(content, Message)
+                else content
             )
             if isinstance(answer, BadLine):
                 failures += 1
@@ -82,11 +115,11 @@ def _detected(detector: AnyDetector, messages: Sequence[Message]) -> list[tuple[
 
 
 async def _answer(
-    message: Message, found: tuple[Span, ...] | BadLine, replacer: Replacer, scope: str
+    message: Message, found: tuple[Span, ...] | BadLine, replacer: Replacer, scope: str, policy: Policy
 ) -> Redacted | BadLine:
     if isinstance(found, BadLine):
         return found
-    return (await replacer.replace(scope, [message], [found], Policy()))[0]
+    return (await replacer.replace(scope, [message], [found], policy))[0]
 
 
 def _output(answer: Redacted | BadLine) -> dict[str, object]:
