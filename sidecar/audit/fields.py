@@ -29,6 +29,7 @@ INTEGER_LIMIT = 2**53
 ITEM_LIMIT = 100_000
 
 _PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
+_NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Intent, Outcome, Event)}
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -76,17 +77,19 @@ def parts_of(entry: Entry) -> Parts:
         raise RecordRejected("entry")
     facts: dict[str, Value] = {"phase": phase.value}
     links: dict[str, Value] = {}
-    for one in fields(entry):
-        value = _checked(one.name, getattr(entry, one.name))
-        if value is not None:
-            (links if one.name in LINK_FIELDS else facts)[one.name] = value
+    for name in _NAMES[type(entry)]:
+        value = getattr(entry, name)
+        if value is not None and (value := _checked(name, value)) is not None:
+            (links if name in LINK_FIELDS else facts)[name] = value
     return Parts(facts, links)
 
 
 def _checked(name: str, value: object) -> Value | None:
+    if type(value) is str:
+        return _checked_text(name, value)
+    if type(value) is int:
+        return _checked_count(name, value)
     match value:
-        case None:
-            return None
         case Enum():
             return str(value.value)
         case bool():
@@ -122,4 +125,4 @@ def _checked_count(name: str, value: object) -> int:
 
 
 def _is_encodable(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

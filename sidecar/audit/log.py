@@ -1,9 +1,9 @@
 """The audit log as the rest of the sidecar sees it. Edge.
 
-Protocol: ``intend`` before anything happens, and only when it has returned may the first byte leave; ``conclude`` once
-when it has ended, however it ended; ``note`` for what happens to the sidecar itself. All three return when the record
-is durable and raise ``AuditUnavailable`` otherwise. A record whose wait was cut short by the deadline may still be
-written later: an access that was refused, yet recorded, is no harm; the other way round is.
+Protocol: ``intend`` before anything happens, and only when it is done may the first byte leave; ``conclude`` once when
+it has ended, however it ended; ``note`` for what happens to the sidecar itself. What all three return is done when the
+record is durable and fails with ``AuditUnavailable`` otherwise. A record whose wait was cut short by the deadline may
+still be written later: an access that was refused, yet recorded, is no harm; the other way round is.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path
 from sidecar.audit.fields import parts_of
 from sidecar.audit.file import LogFile, StartCheck
 from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
-from sidecar.audit.writer import IfRefused, LogWriter, Pending
+from sidecar.audit.writer import Haste, IfRefused, LogWriter, Pending
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
+
+OVERDUE = "the audit record was not durable in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +87,54 @@ class AuditLog:
             except TimeoutError:
                 raise AuditUnavailable("the audit log did not close in time") from None
 
-    async def intend(self, intent: Intent) -> None:
-        await self._append(intent, IfRefused.DROP)
+    def intend(self, intent: Intent) -> asyncio.Future[None]:
+        return self._append(intent, IfRefused.DROP, Haste.AT_ONCE)
 
-    async def conclude(self, outcome: Outcome) -> None:
-        await self._append(outcome, IfRefused.KEEP)
+    def conclude(self, outcome: Outcome) -> asyncio.Future[None]:
+        return self._append(outcome, IfRefused.KEEP, Haste.WITH_THE_NEXT)
 
-    async def note(self, event: Event) -> None:
-        await self._append(event, IfRefused.KEEP)
+    def note(self, event: Event) -> asyncio.Future[None]:
+        return self._append(event, IfRefused.KEEP, Haste.AT_ONCE)
 
-    async def _append(self, entry: Entry, if_refused: IfRefused) -> None:
-        try:
-            await self._made_durable(entry, if_refused)
-        except AuditUnavailable:
-            self._metrics.audit_failures.inc()
-            raise
-
-    async def _made_durable(self, entry: Entry, if_refused: IfRefused) -> None:
-        parts = parts_of(entry)
-        if self._writer is None:
-            raise AuditUnavailable("the audit log is not open")
+    def _append(self, entry: Entry, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
+        """Queue a record. When the caller of what is returned is cancelled, the record is written all the same."""
         loop = asyncio.get_running_loop()
-        pending = Pending(parts, if_refused, loop, loop.create_future())
-        self._writer.submit(pending)
+        promise = _Promise(loop, self._metrics)
         try:
-            async with asyncio.timeout(self._settings.deadline_seconds):
-                # Shielded: when the caller is cancelled, the record is written all the same.
-                refusal = await asyncio.shield(pending.future)
-        except TimeoutError:
-            raise AuditUnavailable("the audit record was not durable in time") from None
+            parts = parts_of(entry)
+            if self._writer is None:
+                raise AuditUnavailable("the audit log is not open")
+            promise.timer = loop.call_later(self._settings.deadline_seconds, promise.settle, OVERDUE)
+            self._writer.submit(Pending(parts, if_refused, loop, promise.settle), haste)
+        except AuditUnavailable as error:
+            promise.fail(error)
+        return promise.future
+
+
+class _Promise:
+    """What a caller waits for: that its record is durable, or the reason why it is not, whichever is known first."""
+
+    __slots__ = ("_metrics", "future", "timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.future: asyncio.Future[None] = loop.create_future()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def settle(self, refusal: str | None) -> None:
+        if self.future.done():
+            return  # cancelled, or overdue before
         if refusal is not None:
-            raise AuditUnavailable(refusal)
+            self.fail(AuditUnavailable(refusal))
+            return
+        self._stop_timer()
+        self.future.set_result(None)
+
+    def fail(self, error: AuditUnavailable) -> None:
+        self._stop_timer()
+        self._metrics.audit_failures.inc()
+        self.future.set_exception(error)
+
+    def _stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()

@@ -5,7 +5,7 @@ Every access writes two records with one ``exchange_id``: an intent before it ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -100,16 +100,16 @@ Entry = Intent | Outcome | Event
 
 
 class AuditWriter(Protocol):
-    """Records made durable, in order. Each method returns only when its record would survive a power cut.
+    """Records made durable, in the order of the calls. What is returned is done when no power cut could take it back.
 
-    Raises ``AuditUnavailable`` otherwise: then the act that the record stands for must not happen (A4).
+    It fails with ``AuditUnavailable`` otherwise: then the act that the record stands for must not happen (A4).
     """
 
-    async def intend(self, intent: Intent) -> None:
+    def intend(self, intent: Intent) -> Awaitable[None]:
         """Record what is about to happen; await this before the first byte leaves (A2)."""
 
-    async def conclude(self, outcome: Outcome) -> None:
+    def conclude(self, outcome: Outcome) -> Awaitable[None]:
         """Record how it ended, exactly once for each intent (A1, A3)."""
 
-    async def note(self, event: Event) -> None:
+    def note(self, event: Event) -> Awaitable[None]:
         """Record something that happened to the sidecar itself."""

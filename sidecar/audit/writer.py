@@ -29,6 +29,7 @@ from sidecar.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+LINGER_SECONDS = 0.005
 BATCH_LIMIT = 512
 CLOSED = "the audit log is closed"
 TAMPERED = "the audit log was tampered with"
@@ -49,14 +50,21 @@ class IfRefused(Enum):
     KEEP = "keep"
 
 
+class Haste(Enum):
+    """How long a record may wait for others, to share their fsync."""
+
+    AT_ONCE = "at_once"  # something must not happen before it is durable
+    WITH_THE_NEXT = "with_the_next"  # it has happened: with the next record in a hurry, or after ``LINGER_SECONDS``
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A record that someone waits for. The future gets None when it is durable, else why it is not."""
+    """A record that someone waits for. ``settle`` is called in the loop: with None when it is durable, else why not."""
 
     parts: Parts
     if_refused: IfRefused
     loop: asyncio.AbstractEventLoop = field(repr=False)
-    future: asyncio.Future[str | None] = field(repr=False)
+    settle: Callable[[str | None], None] = field(repr=False)
 
 
 class LogWriter:
@@ -85,6 +93,8 @@ class LogWriter:
         self._refused = 0
         self._stepped = False
         self._closing = False
+        self._pressed = False  # somebody waits for what is queued
+        self._lingering = False  # a timer of a loop will see to what is queued
         self._on_closed: Callable[[], object] = _nothing
         self._state = State.SOUND
         self._busy_since: float | None = None
@@ -94,14 +104,32 @@ class LogWriter:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, pending: Pending) -> None:
-        """Queue a record. Raises AuditUnavailable when it could never be written, or too many wait already."""
+    def submit(self, pending: Pending, haste: Haste) -> None:
+        """Queue a record. Raises AuditUnavailable when it could never be written, or too many wait already.
+
+        Called in the pending record's loop.
+        """
         with self._wake:
             if self._closing or self._state in (State.LOST, State.ENDED):
                 raise AuditUnavailable(CLOSED)
             if len(self._pending) >= self._pending_limit:
                 raise AuditUnavailable("too many audit records wait to be written")
             self._pending.append(pending)
+            if haste is Haste.AT_ONCE or len(self._pending) >= BATCH_LIMIT:
+                self._hurry()
+            elif not self._pressed and not self._lingering:
+                self._lingering = True
+                pending.loop.call_later(LINGER_SECONDS, self._linger_no_more)
+
+    def _linger_no_more(self) -> None:
+        with self._wake:
+            self._lingering = False
+            if self._pending:
+                self._hurry()
+
+    def _hurry(self) -> None:
+        if not self._pressed:
+            self._pressed = True
             self._wake.notify()
 
     def is_sound(self, patience_seconds: float) -> bool:
@@ -138,10 +166,13 @@ class LogWriter:
         """Wait for work. An empty list means it is time to look after the file; None, that all is done."""
         patience = self._check_seconds if self._state is State.SOUND else RETRY_SECONDS
         with self._wake:
-            self._wake.wait_for(lambda: self._pending or self._closing, timeout=patience)
+            if not self._pressed and not self._closing:
+                self._wake.wait(patience)
             if self._closing and not self._pending:
                 return None
-            return [self._pending.popleft() for _ in range(min(BATCH_LIMIT, len(self._pending)))]
+            batch = [self._pending.popleft() for _ in range(min(BATCH_LIMIT, len(self._pending)))]
+            self._pressed = bool(self._pending)  # what is left filled a batch, so it has waited long enough
+            return batch
 
     def _attempt(self, batch: list[Pending]) -> None:
         if self._state is State.LOST:
@@ -168,15 +199,15 @@ class LogWriter:
         """Append the batch, after what has to be said first. The tail moves on only when all of it is durable."""
         moment = self._clock()
         told = [*self._notices(moment), *self._kept]
-        tail, lines = self._tail, []
+        tail, lines, now = self._tail, [], instant(moment)
         for parts in (*told, *batch):
-            line, tail = self._sealed(parts, tail, moment)
+            line, tail = self._sealed(parts, tail, now)
             lines.append(line)
         self._file.append(b"".join(lines))
         self._tail = tail
         self._kept.clear()
         self._refused = 0
-        self._stepped = instant(moment) < tail.time
+        self._stepped = now < tail.time
         if self._state is State.TROUBLED:
             logger.warning("audit log: written again")
             self._set_state(State.SOUND)
@@ -192,8 +223,8 @@ class LogWriter:
                 notices.append(Event(Action.CLOCK_STEPPED_BACK, count=int(step.total_seconds())))
         return [parts_of(one) for one in notices]
 
-    def _sealed(self, parts: Parts, tail: Tail, moment: datetime) -> tuple[bytes, Tail]:
-        time = max(instant(moment), tail.time)  # never backwards (A17)
+    def _sealed(self, parts: Parts, tail: Tail, now: str) -> tuple[bytes, Tail]:
+        time = max(now, tail.time)  # never backwards (A17)
         place = Place(self._log_id, tail.next_seq, time, tail.hash)
         salts = Salts(os.urandom(SALT_BYTES), os.urandom(SALT_BYTES))
         line, digest = seal(parts, place, salts)
@@ -209,9 +240,9 @@ class LogWriter:
     def _settle(self, batch: list[Pending], refusal: str | None) -> None:
         """Tell those who wait, with one call for each event loop."""
         for loop in {one.loop for one in batch}:
-            futures = [one.future for one in batch if one.loop is loop]
+            settles = [one.settle for one in batch if one.loop is loop]
             try:
-                loop.call_soon_threadsafe(_resolve, futures, refusal)
+                loop.call_soon_threadsafe(_tell, settles, refusal)
             except RuntimeError:  # the loop is closed: nobody waits
                 continue
 
@@ -224,7 +255,6 @@ def _nothing() -> None:
     pass
 
 
-def _resolve(futures: list[asyncio.Future[str | None]], refusal: str | None) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(refusal)
+def _tell(settles: list[Callable[[str | None], None]], refusal: str | None) -> None:
+    for settle in settles:
+        settle(refusal)

@@ -67,7 +67,7 @@ class Exchange:
         self._meter = parts.meter
         self._inflight = 0
         self._draining = False
-        self._concluding: set[asyncio.Task[None]] = set()
+        self._owed: set[asyncio.Future[None]] = set()  # intents and outcomes that are being written
 
     def drain(self) -> None:
         """From now on ask clients to open their next connection elsewhere (P49)."""
@@ -75,8 +75,8 @@ class Exchange:
 
     async def settle(self) -> None:
         """Return when every outcome has been written or has failed to be."""
-        while self._concluding:
-            await asyncio.wait(self._concluding)
+        while self._owed:
+            await asyncio.wait(self._owed)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Only cancellation, which is the client going away, leaves as an exception."""
@@ -253,23 +253,36 @@ class Exchange:
 
     def _close(self, account: Account) -> None:
         self._meter.measure(account)
-        if account.intending is not None:
-            # A task of its own: it must outlive the client, whose going away cancels the handler.
-            task = asyncio.get_running_loop().create_task(self._conclude(account.intending, account))
-            self._concluding.add(task)
-            task.add_done_callback(self._concluding.discard)
+        intending = account.intending
+        if intending is None:
+            return
+        if intending.done():
+            self._conclude(intending, account)
+        else:  # the client went away before its intent was durable
+            self._owed.add(intending)
+            intending.add_done_callback(lambda done: self._conclude(done, account))
 
-    async def _conclude(self, intending: asyncio.Future[None], account: Account) -> None:
-        """Write the outcome that a durable intent is owed; without an intent there is none."""
-        if not intending.done():
-            await asyncio.wait((intending,))
+    def _conclude(self, intending: asyncio.Future[None], account: Account) -> None:
+        """Write the outcome that a durable intent is owed; without an intent there is none.
+
+        Nobody waits for it, so that neither the client nor its going away holds it up.
+        """
+        self._owed.discard(intending)
         if intending.cancelled() or intending.exception() is not None:
             return
-        try:
-            await self._parts.audit.conclude(account.outcome(self._parts.detector_version()))
-        except AuditUnavailable as error:
+        outcome = account.outcome(self._parts.detector_version())
+        concluding = asyncio.ensure_future(self._parts.audit.conclude(outcome))
+        self._owed.add(concluding)
+        concluding.add_done_callback(lambda done: self._concluded(done, account.exchange_id))
+
+    def _concluded(self, concluding: asyncio.Future[None], exchange_id: str) -> None:
+        self._owed.discard(concluding)
+        error = None if concluding.cancelled() else concluding.exception()
+        if isinstance(error, AuditUnavailable):
             # The intent stands without an outcome, which `audit verify` reports; the next intent is refused.
-            _LOG.error("exchange %s: its outcome could not be recorded: %s", account.exchange_id, error)
+            _LOG.error("exchange %s: its outcome could not be recorded: %s", exchange_id, error)
+        elif error is not None:
+            _LOG.error("exchange %s: its outcome could not be recorded (%s)", exchange_id, type(error).__name__)
 
 
 def _log(account: Account, reason: str, error: Exception) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from sidecar.access import Credentials
-from sidecar.tls.peer import credentials
+from sidecar.tls.peer import bearer_token, credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,40 @@ def peer_of(transport: asyncio.BaseTransport | None, authorization: Sequence[str
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     if not isinstance(connection, ssl.SSLObject | ssl.SSLSocket):
         return Peer(credentials(None, header))
-    certificate = connection.getpeercert(binary_form=True)
+    shown = _shown(connection)
     cipher = connection.cipher()
     return Peer(
-        credentials=credentials(connection.getpeercert(), header),
-        certificate_sha256=sha256(certificate).hexdigest() if certificate else None,
+        credentials=Credentials(shown.names, bearer_token(header)),
+        certificate_sha256=shown.sha256,
         tls=f"{connection.version()} {cipher[0]}" if cipher else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a certificate says: the names that count, and its fingerprint."""
+
+    names: tuple[str, ...] = ()
+    sha256: str | None = None
+
+
+_NOTHING = _Shown()
+_MOST_CERTIFICATES = 1024
+_read_before: OrderedDict[bytes, _Shown] = OrderedDict()
+"""By the whole certificate: OpenSSL takes longer to spell one out than all else that identifies a caller."""
+
+
+def _shown(connection: ssl.SSLObject | ssl.SSLSocket) -> _Shown:
+    certificate = connection.getpeercert(binary_form=True)
+    if not certificate:
+        return _NOTHING
+    known = _read_before.get(certificate)
+    if known is not None and connection.context.verify_mode is not ssl.CERT_NONE:
+        return known
+    names = credentials(connection.getpeercert(), None).certificate_names  # none of a certificate that is not verified
+    shown = _Shown(names, sha256(certificate).hexdigest())
+    if connection.context.verify_mode is not ssl.CERT_NONE:
+        _read_before[certificate] = shown
+        if len(_read_before) > _MOST_CERTIFICATES:
+            _read_before.popitem(last=False)
+    return shown

@@ -28,7 +28,7 @@ def credentials(peercert: Mapping[str, Any] | None, authorization: str | None) -
     ``peercert`` is ``ssl.SSLObject.getpeercert()`` of a *verified* certificate: ``{"subjectAltName": (("DNS", "a.b"),
     ("URI", "spiffe://…")), …}``, empty or None without one. ``authorization`` is the only such header of the request.
     """
-    return Credentials(tuple(_names(peercert or {})), _bearer_token(authorization))
+    return Credentials(tuple(_names(peercert or {})), bearer_token(authorization))
 
 
 def _names(peercert: Mapping[str, Any]) -> Iterator[str]:
@@ -49,6 +49,7 @@ def _uris(uris: list[str]) -> Iterator[str]:
             yield f"URI:{uri}"
 
 
-def _bearer_token(authorization: str | None) -> str | None:
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header, None for one of another scheme or malformed."""
     match = _BEARER.fullmatch(authorization) if authorization is not None else None
     return match["token"] if match else None

@@ -1,7 +1,5 @@
 """No personal data in any byte that the audit log writes, raw or in the usual encodings (A19)."""
 
-
-
 from __future__ import annotations
 
 import base64

@@ -1,4 +1,3 @@
-
 """The log as it should run: durable, ordered, complete, under many hands (A1, A2, A16, A17)."""
 
 from __future__ import annotations
@@ -167,13 +166,30 @@ async def test_a_cancelled_caller_leaves_its_record_behind(path: Path) -> None:
     """A client that hangs up while its outcome is being written must not take the outcome with it (A3)."""
     log = make_log(path)
     await log.start()
-    task = asyncio.create_task(log.conclude(outcome("x1")))
+
+    async def conclude() -> None:
+        await log.conclude(outcome("x1"))
+
+    task = asyncio.create_task(conclude())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await log.stop()
     assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1"]
+
+
+async def test_an_outcome_waits_for_the_next_intent_but_not_for_long(path: Path) -> None:
+    """What has happened may share the fsync of what is about to; nobody need come for it to be written."""
+    log = make_log(path)
+    await log.start()
+    await log.intend(intent("x1"))
+    ended, begins = log.conclude(outcome("x1")), log.intend(intent("x2"))
+    await begins
+    assert ended.done()
+    await log.conclude(outcome("x2"))
+    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1", "x1", "x2", "x2"]
+    await log.stop()
 
 
 async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(path: Path) -> None:
