@@ -205,7 +205,7 @@ async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -
                 "the audit record was not durable in time",
                 "too many audit records wait to be written",
             }
-            assert not log.healthy
+            await _until(lambda: not log.healthy)
             assert metric(metrics, "sidecar_audit_write_failures_total") == 40
         await _until(lambda: log.healthy)
         await log.intend(intent("after"))
