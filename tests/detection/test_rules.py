@@ -132,7 +132,8 @@ def test_time_grows_with_the_length_and_no_faster_d17(unit: str) -> None:
     """
     short, long = 1_000, 16_000
     base = max(_seconds((unit * short)[:short], 4), 0.000_2)
-    assert _seconds((unit * long)[:long], 1) / (long / short) < 10 * base
+    bound = 10 * base * (long / short)
+    assert any(_seconds((unit * long)[:long], 1) < bound for _ in range(3))  # once is enough: noise only ever adds
 
 
 def test_one_word_of_a_megabyte_is_read() -> None:
