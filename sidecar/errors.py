@@ -58,6 +58,8 @@ class PayloadFault(StrEnum):
     LENGTH = "length"
     RANGE = "range"
     HEADER = "header"
+    OFFSETS = "offsets"  # annotations that don't fit the text they speak of (X6)
+    ABSOLUTE_URL = "absolute_url"  # leads around the sidecar, on a route that refuses such (X2)
 
 
 class PayloadRefused(SidecarError):

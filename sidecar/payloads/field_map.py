@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from sidecar.payloads.annotation_rules import AnnotationRule
+from sidecar.payloads.annotations import AnnotationFinder
 from sidecar.payloads.matcher import PathMatcher
 from sidecar.payloads.paths import PathPattern, parse_path
 from sidecar.payloads.sources import SourceRule
@@ -164,3 +165,8 @@ class FieldMap:
     def matcher(self) -> PathMatcher:
         """All marks compiled into one; its states are made as payloads need them."""
         return PathMatcher([mark.pattern for mark in self.marks])
+
+    @cached_property
+    def finder(self) -> AnnotationFinder:
+        """Finds the annotations that the map names, and the texts they speak of in the same conversation."""
+        return AnnotationFinder(self.annotations, [rule.root for rule in self.conversations])

@@ -104,8 +104,8 @@ class _Reader:
         if not isinstance(names, Mapping):
             self._report(f"{where}.names", "is no mapping", "Write e.g. {task: $.task}")
             names = {}
-        if bool(names) != ("ask" in given):
-            self._report(where, "gives one of ask and names", "Give both, or neither")
+        if "ask" in given and not names:
+            self._report(where, "asks, but not for what", "Give names, e.g. {task: $.task}")
         rule = SourceRule(
             when=self._template(given.get("when", "/"), f"{where}.when"),
             at=self._template(given.get("at", "/"), f"{where}.at"),
@@ -121,7 +121,7 @@ class _Reader:
         try:
             return Template(str(item))
         except BadTemplate as error:
-            self._report(where, f"{str(item)!r} is {error}", "Write e.g. /api/tasks/{task}?draft={draft}")
+            self._report(where, f"{str(item)!r} is {error}", "Write e.g. /api/tasks/{task}/annotations")
             return Template("/-")
 
     def _speakers(self, item: Any, where: str) -> Mapping[str, str]:

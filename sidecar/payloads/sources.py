@@ -2,7 +2,8 @@
 
 ``POST /api/tasks/7/annotations`` speaks of the text of ``GET /api/tasks/7``. Templates of such paths are matched at the
 end of a target, so that they hold below any prefix. What stands for a name in them is one plain segment: nothing in a
-request can lead elsewhere.
+request can lead elsewhere. Only what the upstream itself goes by may say which text it is: another would have its words
+written beside a text that they do not belong to, where nobody would know them for what they are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sidecar.payloads.paths import PathPattern
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _VALUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9._-]+|\{[a-z][a-z0-9_]*\}))+/?(?:\?[A-Za-z0-9_.-]+=\{[a-z][a-z0-9_]*\})?")
+_TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9._-]+|\{[a-z][a-z0-9_]*\}))+/?")
 
 Bindings = Mapping[str, str]
 
@@ -28,7 +29,7 @@ class BadTemplate(ValueError):
 
 @dataclass(frozen=True)
 class Template:
-    """A path with names in braces, and perhaps one parameter of a query: ``/api/drafts/{draft}?task={task}``."""
+    """A path with names in braces: ``/api/tasks/{task}/drafts/{draft}``."""
 
     source: str
 
@@ -42,24 +43,14 @@ class Template:
 
     @cached_property
     def _path(self) -> re.Pattern[str]:
-        path = self.source.partition("?")[0].rstrip("/")
-        parts = [f"(?P<{part}>{_VALUE.pattern})" if at % 2 else re.escape(part) for at, part in _split(path)]
+        pieces = enumerate(_NAME.split(self.source.rstrip("/")))
+        parts = [f"(?P<{piece}>{_VALUE.pattern})" if at % 2 else re.escape(piece) for at, piece in pieces]
         return re.compile("(?P<_prefix>(?:/[A-Za-z0-9._~-]+)*)" + "".join(parts) + "/?")
 
-    def match(self, target: str) -> Bindings | None:
-        """Return what stands for each name in a request's target, and its prefix as ``_prefix``; None if it doesn't."""
-        path, _, query = target.partition("?")
+    def match(self, path: str) -> Bindings | None:
+        """Return what stands for each name in a request's path, and its prefix as ``_prefix``; None if it doesn't."""
         found = self._path.fullmatch(path)
-        if found is None:
-            return None
-        bound = dict(found.groupdict())
-        parameter, _, name = self.source.partition("?")[2].partition("=")
-        if not parameter:
-            return bound
-        values = [value for key, _, value in (part.partition("=") for part in query.split("&")) if key == parameter]
-        if len(values) != 1 or not is_plain(values[0]):
-            return None
-        return bound | {name[1:-1]: values[0]}
+        return None if found is None else found.groupdict()
 
     def fill(self, bound: Bindings) -> str:
         return bound.get("_prefix", "") + _NAME.sub(lambda found: bound[found[1]], self.source)
@@ -69,7 +60,8 @@ class Template:
 class SourceRule:
     """The text for payloads of ``when`` is in the answer to GET ``at``.
 
-    Where the names of ``at`` are not all in ``when``, GET ``ask`` answers with them, at the places of ``names``.
+    Where the names of ``at`` are not all in ``when``, they are at the places of ``names``: in the answer to GET
+    ``ask``, or else in the payload itself.
     """
 
     when: Template
@@ -81,7 +73,3 @@ class SourceRule:
 def is_plain(value: str) -> bool:
     """Whether a value may stand in a path."""
     return _VALUE.fullmatch(value) is not None
-
-
-def _split(path: str) -> list[tuple[int, str]]:
-    return list(enumerate(_NAME.split(path)))

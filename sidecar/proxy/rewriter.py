@@ -18,30 +18,39 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.recognizer import KnownValue
 from sidecar.errors import DetectionFailed, DetectionFault
 from sidecar.keys import Pseudonymizer
-from sidecar.payloads.document import Document, Leaf, LeafKind, PayloadFormat
+from sidecar.payloads.annotation_rules import AnnotationRule
+from sidecar.payloads.annotations import Text, Texts
+from sidecar.payloads.document import Edit, Leaf, LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.marking import SourceTexts
 from sidecar.payloads.member_names import keep_unique
 from sidecar.payloads.names import ANY_SCORE, CERTAIN, is_data
-from sidecar.payloads.selection import Conversation, Piece, Selection, select
-from sidecar.redaction.placeholder import literals
+from sidecar.payloads.selection import Conversation, Piece, Selection
+from sidecar.proxy.amending import Shifts, own_url_edits
+from sidecar.proxy.passage import PLAIN, Passage
+from sidecar.proxy.reading import mark_annotations, read_payload
 from sidecar.redaction.policy import Operator, Policy
 from sidecar.redaction.redactor import Redacted, Redactor
 
-_PARSED_IN_THE_LOOP = 32 * 1024
-"""Characters. Longer payloads are parsed in a thread, so that other exchanges go on."""
 _AT_ONCE = 8
+_OF_CONVERSATION = "conversation:"
 _HASHED = re.compile(r"k[0-9]+:[0-9a-f]{32}")
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A payload that may be passed on. ``conversations``: pseudonyms of the ids in it, for the audit record."""
+    """A payload that may be passed on. ``conversations``: pseudonyms of the ids in it, for the audit record.
+
+    ``scope``: that of its conversation, where it names exactly one. What follows on the same connection without naming
+    any may be given it as the fallback.
+    """
 
     body: bytes = field(repr=False)
     entities: Mapping[str, int]
     residuals: int
     conversations: tuple[str, ...]
+    scope: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +67,26 @@ class Rewriter:
         self._pseudonyms = pseudonyms
 
     async def rewrite(
-        self, text: str, payload_format: PayloadFormat, fields: FieldMap, policy: Policy, fallback_scope: str
+        self,
+        text: str,
+        payload_format: PayloadFormat,
+        fields: FieldMap,
+        policy: Policy,
+        fallback_scope: str,
+        passage: Passage = PLAIN,
     ) -> Rewritten:
         """Return the payload with everything that policy and field map name replaced, and all else byte-equal (P35).
 
         Raises ``PayloadRefused``, ``DetectionFailed``, ``StoreUnavailable``; there is no partial answer.
         """
-        if len(text) > _PARSED_IN_THE_LOOP:
-            document, selection = await asyncio.to_thread(_read, text, payload_format, fields)
-        else:
-            document, selection = _read(text, payload_format, fields)
+        read = await read_payload(text, payload_format, fields, passage)
+        document, selection = read.document, read.selection
         answers = await self._redact_all(selection.conversations, fields.namespace, policy, fallback_scope)
-        edits = self._fixed_edits(document.leaves, selection)
+        edits: dict[int, Edit] = {**self._fixed_edits(document.leaves, selection)}
         edits.update(_edits(document.leaves, answers))
+        edits.update(read.marking.edits(Shifts(document.leaves, fields, lambda: _by_leaf(answers)).of))
+        if passage.urls is not None:
+            edits.update(own_url_edits(document.leaves, edits, fields, passage.urls))
         ids = dict.fromkeys(one.id for one in selection.conversations if one.id is not None)
         body = document.render(edits) if edits else text.encode()
         return Rewritten(
@@ -78,7 +94,41 @@ class Rewriter:
             Counter(span.label for one in answers for span in one.redacted.spans for _ in one.piece.leaves),
             sum(one.redacted.residuals for one in answers),
             tuple(self._pseudonyms.label("conversation", id_) for id_ in ids),
+            f"{_OF_CONVERSATION}{fields.namespace}:{next(iter(ids))}" if len(ids) == 1 else None,
         )
+
+    async def translate(self, text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> bytes:
+        """Return the payload as it is, but for its annotations: for what a route passes unscanned (X6)."""
+        document = payload_format.parse(text)
+        marking = await mark_annotations(document.leaves, fields.finder.find(document.leaves), passage)
+        edits = marking.edits(Shifts(document.leaves, fields, dict).of)
+        return document.render(edits) if edits else text.encode()
+
+    async def annotated_texts(
+        self,
+        text: str,
+        payload_format: PayloadFormat,
+        fields: FieldMap,
+        policy: Policy,
+        fallback_scope: str,
+        annotated: FieldMap,
+    ) -> SourceTexts:
+        """Return the texts of a payload that ``annotated`` names, each with what ``rewrite`` makes of it (X6).
+
+        Placeholders and detections are those that a reader of the payload is shown: it is redacted in whole, as then.
+        """
+        read = await read_payload(text, payload_format, fields, PLAIN)
+        answers = await self._redact_all(read.selection.conversations, fields.namespace, policy, fallback_scope)
+        shifts = Shifts(read.document.leaves, fields, lambda: _by_leaf(answers))
+        found = annotated.finder.find(read.document.leaves)
+        texts: dict[AnnotationRule, list[Texts]] = {}
+        for (rule, _), groups in found.texts.items():
+            for group in groups:
+                shown = {index: (one, shifts.of(one)) for index, one in group.items()}
+                texts.setdefault(rule, []).append(
+                    {index: Text(one.given, shift=shift) for index, (one, shift) in shown.items() if shift is not None}
+                )
+        return {rule: tuple(groups) for rule, groups in texts.items()}
 
     async def _redact_all(
         self, conversations: Sequence[Conversation], namespace: str, policy: Policy, fallback_scope: str
@@ -86,9 +136,10 @@ class Rewriter:
         free = asyncio.Semaphore(_AT_ONCE)
 
         async def one(conversation: Conversation) -> list[_Answer]:
-            scope = f"payload:{fallback_scope}"
+            # Else it begins with the name of a route, which holds no colon.
+            scope = fallback_scope if fallback_scope.startswith(_OF_CONVERSATION) else f"payload:{fallback_scope}"
             if conversation.id is not None:
-                scope = f"conversation:{namespace}:{conversation.id}"
+                scope = f"{_OF_CONVERSATION}{namespace}:{conversation.id}"
             async with free:
                 return await self._redact(scope, conversation.pieces, policy)
 
@@ -137,18 +188,8 @@ def stricter(policy: Policy, score: float) -> Policy:
     return Policy(f"{policy.name}>={score}", raised)
 
 
-def _read(text: str, payload_format: PayloadFormat, fields: FieldMap) -> tuple[Document, Selection]:
-    document = payload_format.parse(text)
-    return document, select(document.leaves, fields, without_placeholders)
-
-
-def without_placeholders(value: str) -> str:
-    """Return what is left of a value beside placeholders and masks: nothing, if it was redacted before."""
-    rest, read = "", 0
-    for literal in literals(value):
-        rest, read = rest + value[read : literal.start], literal.end
-    rest = (rest + value[read:]).strip()
-    return rest if any(char.isalnum() for char in rest) and rest.count("*") * 2 < len(rest) else ""
+def _by_leaf(answers: Sequence[_Answer]) -> dict[int, Redacted]:
+    return {index: answer.redacted for answer in answers for index in answer.piece.leaves}
 
 
 def _found_with_digits(answers: Iterable[_Answer]) -> Iterable[KnownValue]:

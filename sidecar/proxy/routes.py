@@ -45,6 +45,21 @@ class HostPolicy(StrEnum):
     FIXED = "fixed"
 
 
+class UrlPolicy(StrEnum):
+    """What becomes of absolute URLs of the upstream in responses: they lead around the sidecar (X2)."""
+
+    KEEP = "keep"
+    REWRITE = "rewrite"  # to the sidecar, by the name that the client called it by
+    REFUSE = "refuse"
+
+
+class TargetPolicy(StrEnum):
+    """What is done with personal data in the path and query of a request. They are never logged."""
+
+    PASS = "pass"  # noqa: S105 - a policy, no password
+    REFUSE = "refuse"  # answered 422
+
+
 class AuthorizationPolicy(StrEnum):
     """What becomes of a token that was meant for the upstream. One that proved an identity to us never leaves."""
 
@@ -84,6 +99,8 @@ class Route:
     fixed_host: str = ""
     authorization: AuthorizationPolicy = AuthorizationPolicy.STRIP
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
+    absolute_urls: UrlPolicy = UrlPolicy.REWRITE
+    target_policy: TargetPolicy = TargetPolicy.PASS
     limits: Limits = Limits()
 
 

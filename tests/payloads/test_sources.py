@@ -11,8 +11,7 @@ from sidecar.payloads.sources import BadTemplate, Template
     ("when", "target", "filled"),
     [
         ("/api/tasks/{t}/annotations", "/api/tasks/7/annotations/", "/got/7"),
-        ("/api/tasks/{t}/annotations", "/ls/api/tasks/a-7_B/annotations?x=1", "/ls/got/a-7_B"),
-        ("/api/annotations/{a}?taskID={t}", "/api/annotations/3/?project=1&taskID=7", "/got/7"),
+        ("/api/tasks/{t}/annotations", "/ls/api/tasks/a-7_B/annotations", "/ls/got/a-7_B"),
         ("/v1/projects/{p}/examples/{t}/spans", "/v1/projects/1/examples/7/spans", "/got/7"),
     ],
 )
@@ -32,17 +31,13 @@ def test_X6_the_address_of_the_text(when: str, target: str, filled: str) -> None
         ("/api/tasks/{t}/annotations", "/api/tasks//annotations"),
         ("/api/tasks/{t}/annotations", f"/api/tasks/{'7' * 65}/annotations"),
         ("/api/tasks/{t}/annotations", "/a%0d/api/tasks/7/annotations"),
-        ("/api/annotations/{a}?taskID={t}", "/api/annotations/3"),
-        ("/api/annotations/{a}?taskID={t}", "/api/annotations/3?taskID=7&taskID=8"),
-        ("/api/annotations/{a}?taskID={t}", "/api/annotations/3?taskID=..%2F8"),
-        ("/api/annotations/{a}?taskID={t}", "/api/annotations/3?taskID="),
     ],
 )
 def test_X6_what_is_no_plain_address_leads_nowhere(when: str, target: str) -> None:
     assert Template(when).match(target) is None
 
 
-@pytest.mark.parametrize("source", ["", "api", "/a b", "/{A}", "/{a", "/a//b", "/a?b", "/a?b={c}&d={e}", "//{a}"])
+@pytest.mark.parametrize("source", ["", "api", "/a b", "/{A}", "/{a", "/a//b", "/a?b={c}", "//{a}"])
 def test_X6_templates_that_are_none(source: str) -> None:
     with pytest.raises(BadTemplate):
         Template(source)

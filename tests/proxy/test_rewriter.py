@@ -16,7 +16,8 @@ from sidecar.keys import Purpose
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import parse_field_map
-from sidecar.proxy.rewriter import Rewriter, without_placeholders
+from sidecar.proxy.reading import without_placeholders
+from sidecar.proxy.rewriter import Rewriter
 from sidecar.redaction.policy import Operator, Policy, TypePolicy
 from sidecar.redaction.redactor import Redactor
 from tests.proxy.rewriting import MASTER, MemoryPlaceholders, Parts

@@ -1,0 +1,26 @@
+"""What the rewriter is told of the exchange that a payload is part of, beside its format, its map and its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.errors import Direction
+from sidecar.payloads.document import Leaf
+from sidecar.payloads.marking import SourceTexts
+from sidecar.proxy.absolute_urls import OwnUrls
+
+Sources = Callable[[Direction, Sequence[Leaf]], Awaitable[SourceTexts]]
+"""Fetches the texts that the annotations of a payload speak of, when they are not in it; raises ``PayloadRefused``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Which way a payload goes, where texts are that its annotations speak of (X6), and whose URLs are ours (X2)."""
+
+    direction: Direction = Direction.RESPONSE
+    sources: Sources | None = field(default=None, repr=False)
+    urls: OwnUrls | None = field(default=None, repr=False)
+
+
+PLAIN = Passage()

@@ -1,0 +1,74 @@
+"""From the text of a payload to what of it has to be redacted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sidecar.payloads.annotations import Found
+from sidecar.payloads.document import Document, Leaf, PayloadFormat
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.marking import NO_MARKING, Marking, SourceTexts, mark
+from sidecar.payloads.selection import Selection, select
+from sidecar.proxy.passage import Passage
+from sidecar.redaction.placeholder import literals
+
+_PARSED_IN_THE_LOOP = 32 * 1024
+"""Characters. Longer payloads are parsed in a thread, so that other exchanges go on."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A parsed payload, what of it is to be redacted, and its annotations."""
+
+    document: Document
+    selection: Selection
+    marking: Marking
+
+
+async def read_payload(text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> Reading:
+    """Raises ``PayloadRefused`` for what can't be parsed, and for annotations of a request that fit no text."""
+    if not fields.annotations:
+        document, selection = await _at_leisure(text, lambda: _sorted(payload_format.parse(text), fields))
+        return Reading(document, selection, NO_MARKING)
+    document, found = await _at_leisure(text, lambda: _found(payload_format.parse(text), fields))
+    marking = await mark_annotations(document.leaves, found, passage)
+    _, selection = await _at_leisure(text, lambda: _sorted(document, fields, marking.unscanned))
+    return Reading(document, selection, marking)
+
+
+async def mark_annotations(leaves: Sequence[Leaf], found: Found, passage: Passage) -> Marking:
+    """Place annotations in the texts of their payload, or else in those that the passage can fetch."""
+    if not found.annotations and not found.broken:
+        return NO_MARKING
+    sources: SourceTexts = {}
+    if found.lack_texts and passage.sources is not None:
+        sources = await passage.sources(passage.direction, leaves)
+    return mark(found, sources, passage.direction)
+
+
+async def _at_leisure(text: str, work: Callable[[], _T]) -> _T:
+    return await asyncio.to_thread(work) if len(text) > _PARSED_IN_THE_LOOP else work()
+
+
+def _found(document: Document, fields: FieldMap) -> tuple[Document, Found]:
+    return document, fields.finder.find(document.leaves)
+
+
+def _sorted(
+    document: Document, fields: FieldMap, unscanned: frozenset[int] = frozenset()
+) -> tuple[Document, Selection]:
+    leaves = [leaf for leaf in document.leaves if leaf.index not in unscanned] if unscanned else document.leaves
+    return document, select(leaves, fields, without_placeholders)
+
+
+def without_placeholders(value: str) -> str:
+    """Return what is left of a value beside placeholders and masks: nothing, if it was redacted before."""
+    rest, read = "", 0
+    for literal in literals(value):
+        rest, read = rest + value[read : literal.start], literal.end
+    rest = (rest + value[read:]).strip()
+    return rest if any(char.isalnum() for char in rest) and rest.count("*") * 2 < len(rest) else ""
