@@ -30,6 +30,9 @@ _LONGEST_PIECE: Final = 5_000
 """Characters. Longer texts are read in pieces, so that memory is bounded by the piece and not by the sender."""
 
 _BATCH: Final = 64
+_MOST_CELLS: Final = 1 << 15
+"""Of the hash table of strings, 16 bytes each, in a pipeline that has few of its own; that of words is no larger."""
+
 _EDGE_SIGNS: Final = " \t\r\n\u00a0.,;:!?\"'`()[]{}<>|*-_/\\"
 
 
@@ -87,6 +90,23 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def compact(nlp: Language) -> None:
+    """Give back what words long gone have left in the vocabulary. Answers do not change. Only outside memory zones.
+
+    A memory zone frees words, but marks their cells in spaCy's hash tables as deleted, which count as filled: with new
+    words the tables double for ever (D15). Reading a vocabulary from bytes makes the tables anew, without those cells.
+    """
+    vocab = nlp.vocab
+    getters = vocab.lex_attr_getters  # type: ignore[attr-defined]  # would be wrapped once more each time
+    left_out = ("vectors", "lookups")
+    vocab.from_bytes(vocab.to_bytes(exclude=left_out), exclude=left_out)
+    vocab.lex_attr_getters = getters  # type: ignore[attr-defined]
+
+
+def _cells(nlp: Language) -> int:
+    return int(nlp.vocab.strings._map.capacity)  # type: ignore[attr-defined]  # public, without stub
+
+
 class NerRecognizer:
     """The model as a recognizer. Keeps nothing between calls (D13, D15)."""
 
@@ -94,6 +114,7 @@ class NerRecognizer:
 
     def __init__(self, nlp: Language) -> None:
         self._nlp = nlp
+        self._most_cells = max(_MOST_CELLS, 2 * _cells(nlp))
 
     def find(self, message: Message) -> list[Span]:
         """The entities of one message."""
@@ -112,6 +133,8 @@ class NerRecognizer:
             docs = self._nlp.pipe((read(self._nlp, piece, name) for _, _, piece, name in pieces), batch_size=_BATCH)
             for (index, offset, _, _), doc in zip(pieces, docs, strict=True):
                 answers[index].extend(self._spans(doc, copies[index], offset))
+        if _cells(self._nlp) > self._most_cells:
+            compact(self._nlp)
         return answers
 
     def _spans(self, doc: Doc, copy: Normalised, offset: int) -> Iterable[Span]:

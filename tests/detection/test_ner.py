@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spacy.language import Language
 
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline, trim
@@ -152,3 +153,34 @@ def test_a_damaged_pipeline_is_refused(tmp_path: Path, damaged: str) -> None:
     (folder / damaged).write_bytes(b"\x00junk")
     with pytest.raises(ConfigError, match="can't be loaded"):
         load_pipeline(folder)
+
+
+def _cells(nlp: Language) -> int:
+    return int(nlp.vocab.strings._map.capacity)  # type: ignore[attr-defined]
+
+
+def test_words_that_are_gone_leave_nothing_behind(ner: NerRecognizer) -> None:
+    """D15, D13: tables do not grow with every new word for ever, and making them anew changes no answer."""
+    nlp = load_pipeline()
+    reader = NerRecognizer(nlp)
+    asked = [Message(f"my name is wq{n}a and i live in paris") for n in range(50)]
+    before, strings = reader.find_all(asked), set(nlp.vocab.strings)
+    for start in range(0, 60_000, 1_000):
+        with nlp.memory_zone():  # the words of some batch
+            for number in range(start, start + 1_000):
+                assert nlp.vocab[f"{number}zq{number}x"].orth
+    assert _cells(nlp) > 1 << 15
+    assert reader.find_all(asked) == before
+    assert _cells(nlp) <= 1 << 13
+    assert set(nlp.vocab.strings) == strings
+    assert reader.find_all(asked) == before == ner.find_all(asked)
+
+
+def test_a_pipeline_with_many_words_of_its_own_is_not_made_anew_for_ever() -> None:
+    nlp = load_pipeline()
+    for number in range(60_000):
+        nlp.vocab.strings.add(f"own{number}")
+    cells = _cells(nlp)
+    reader = NerRecognizer(nlp)
+    reader.find_all([Message("hi")])
+    assert _cells(nlp) == cells
