@@ -48,6 +48,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     if args.config is None:
+        if args.policy != "default":
+            raise ConfigError((Problem("--policy", "is a configuration's", "Give --config as well"),))
         detector, redacted = make_detector(args.model, args.parts), DEFAULT_TYPES
     else:
         detector, redacted = _configured(args)
