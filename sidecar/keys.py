@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     PLACEHOLDER = "placeholder/1"
     OPERATOR = "operator/1"
     DETECTION_CACHE = "detection-cache/1"
+    REWRITE_CACHE = "rewrite-cache/1"
     ERASURE_SEAL = "erasure-seal/1"
     ERASURE_PSEUDONYM = "erasure-pseudonym/1"
     RECEIPT_SIGNING = "receipt-signing/1"

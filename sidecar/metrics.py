@@ -55,6 +55,12 @@ class Metrics:
         self.detection_cache = Counter(
             "sidecar_detection_cache", "Look-ups in the detection cache.", ["result"], registry=one
         )
+        self.rewrite_cache = Counter(
+            "sidecar_rewrite_cache",
+            "Look-ups of whole payloads among those rewritten before.",
+            ["result"],
+            registry=one,
+        )
         self.detection_restarts = Counter(
             "sidecar_detection_worker_restarts", "Detection workers replaced.", registry=one
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -35,7 +35,8 @@ from sidecar.proxy.admission import Admission
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
-from sidecar.proxy.rewriter import Rewriter
+from sidecar.proxy.recalling import RecallingRewriter
+from sidecar.proxy.rewrite_memory import MemoryLimits, RewriteMemory
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.redaction.redactor import Detection, Redactor
@@ -106,7 +107,8 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
             for part in parts:
                 await _started(stack, part)
         redactor = redactor_of(settings, detection, placeholders)
-        exchange = Exchange(_parts_of(settings, upstreams, redactor, audit, metrics))
+        memory = rewrite_memory_of(settings, lambda: (detection.version, placeholders.forgettings), metrics)
+        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics))
         data = await _data_listener(stack, settings, exchange, metrics)
         await _started(stack, Pulse(metrics))
         routes = (*probe_routes(_checks(data, audit, erasing), metrics.registry), *(erasing.routes if erasing else ()))
@@ -145,15 +147,26 @@ def redactor_of(settings: Settings, detection: Detection, placeholders: Placehol
     return Redactor(detection, placeholders, keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR))
 
 
+def rewrite_memory_of(settings: Settings, epoch: Callable[[], Hashable], metrics: Metrics) -> RewriteMemory:
+    """Return the memory of payloads rewritten before. It holds nothing any more once the epoch changes."""
+    limits = MemoryLimits(settings.config.detection.rewrite_cache_mebibytes * 1024 * 1024)
+    return RewriteMemory(settings.master.pseudonymizer(Purpose.REWRITE_CACHE), epoch, metrics, limits)
+
+
 def _parts_of(
-    settings: Settings, upstreams: Mapping[str, Upstream], redactor: Redactor, audit: AuditLog, metrics: Metrics
+    settings: Settings,
+    upstreams: Mapping[str, Upstream],
+    redactor: Redactor,
+    memory: RewriteMemory,
+    audit: AuditLog,
+    metrics: Metrics,
 ) -> Parts:
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     meter = Meter(metrics)
     return Parts(
         admission=Admission(settings.routes, settings.callers),
         upstreams=upstreams,
-        scanner=Scanner(Rewriter(redactor, pseudonyms), meter),
+        scanner=Scanner(RecallingRewriter(redactor, pseudonyms, memory), meter),
         audit=audit,
         pseudonyms=pseudonyms,
         meter=meter,

@@ -82,15 +82,21 @@ class StoredPlaceholders:
             self._books.add(scope, entries)
         return book.known(asks, reserved)
 
+    @property
+    def forgettings(self) -> int:
+        """How often anything was forgotten. Numbers that were given out before must then be asked for anew."""
+        return self._forgettings
+
     async def forget(self, keys: Sequence[bytes]) -> int:
         """Delete all rows of the entities that any of the keys stands for, in every scope; return how many (E48).
 
         Keys are those of whole values (``linking.ask_for``). Other replicas may keep hashes in memory until they fall
         out of their mirrors or restart; a mirror holds no value and no number that was not given out.
         """
-        removed = await self._database.run(lambda connection: rows.forget(connection, keys))
-        self._drop_mirror()
-        return removed
+        try:
+            return await self._database.run(lambda connection: rows.forget(connection, keys))
+        finally:
+            self._drop_mirror()  # also where it failed: it may have been done all the same
 
     async def count(self, keys: Sequence[bytes]) -> int:
         """Return how many rows any of the keys has, in every scope, read from the database and not from memory."""
@@ -98,9 +104,10 @@ class StoredPlaceholders:
 
     async def forget_scope(self, scope: bytes) -> int:
         """Delete every row of one conversation, numbers too; return how many."""
-        removed = await self._database.run(lambda connection: rows.forget_scope(connection, scope))
-        self._drop_mirror()
-        return removed
+        try:
+            return await self._database.run(lambda connection: rows.forget_scope(connection, scope))
+        finally:
+            self._drop_mirror()
 
     def _drop_mirror(self) -> None:
         self._forgettings += 1
