@@ -1,19 +1,21 @@
 """Which format a body is read as: by its media type, with strict looks at the body itself (P32, X3).
 
-A type that lies is not believed: JSON is read as JSON whatever it is called. A type that nobody here can read is
-refused, never passed.
+A type that lies is not believed: JSON is read as JSON whatever it is called, a page as a page. A type that nobody here
+can read is refused, never passed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads import csv_body, form, json_body, ndjson, text
+from sidecar.payloads import csv_body, form, html, json_body, ndjson, text
 from sidecar.payloads.csv_body import CsvBody
 from sidecar.payloads.document import Document, PayloadFormat
 from sidecar.payloads.form import FormBody
+from sidecar.payloads.html import HtmlBody
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.json_text import BYTE_ORDER_MARK
 from sidecar.payloads.ndjson import NdjsonBody
@@ -22,20 +24,31 @@ from sidecar.payloads.text import TextBody
 
 # Bytes of another charset, or signs to a terminal within a word: no text that a scanner and a client read alike.
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_LIKE_HTML = re.compile(r"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE | re.DOTALL)
 _UNTYPED = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
 class Sniffed:
     """Reads a body as the first of its candidates that can read it in whole."""
 
-    def __init__(self, candidates: Sequence[PayloadFormat], otherwise: PayloadFormat | None) -> None:
-        """``candidates`` are tried on what begins like a JSON object or array; ``otherwise`` is the last resort."""
+    def __init__(
+        self,
+        candidates: Sequence[PayloadFormat],
+        otherwise: PayloadFormat | None,
+        markup: Sequence[tuple[re.Pattern[str], PayloadFormat]] = (),
+    ) -> None:
+        """``candidates`` are tried on what begins like a JSON object or array; ``otherwise`` is the last resort.
+
+        ``markup``: what reads a body that begins like that.
+        """
         self._candidates = tuple(candidates)
         self._otherwise = otherwise
+        self._markup = tuple(markup)
 
     @property
     def media_types(self) -> frozenset[str]:
-        every = [*self._candidates, *([self._otherwise] if self._otherwise else [])]
+        every = [*self._candidates, *(one for _, one in self._markup)]
+        every += [self._otherwise] if self._otherwise else []
         return frozenset().union(*(candidate.media_types for candidate in every))
 
     def parse(self, text: str) -> Document:
@@ -49,11 +62,15 @@ class Sniffed:
                         raise
         if _NO_TEXT.search(text):
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "control characters")
+        for beginning, candidate in self._markup:
+            if beginning.match(text):
+                return candidate.parse(text)
         if self._otherwise is None:
             raise PayloadRefused(PayloadFault.MEDIA_TYPE)
         return self._otherwise.parse(text)
 
 
+@lru_cache(maxsize=64)  # the same object for the same arguments: rewrites are remembered by it
 def format_for(
     media_type: str,
     limits: Limits = DEFAULT_LIMITS,
@@ -74,8 +91,9 @@ def format_for(
         return Sniffed(json_lines, NdjsonBody(limits))
     if media_type in csv_body.MEDIA_TYPES:
         return Sniffed(json_lines, CsvBody(limits))
-    if media_type in text.MEDIA_TYPES:
-        return Sniffed(json_lines, TextBody(limits))
-    if media_type in _UNTYPED:
-        return Sniffed(json_lines, None)
+    if media_type in html.MEDIA_TYPES:
+        return Sniffed(json_lines, HtmlBody(limits))
+    if media_type in text.MEDIA_TYPES or media_type in _UNTYPED:
+        otherwise = None if media_type in _UNTYPED else TextBody(limits)
+        return Sniffed(json_lines, otherwise, [(_LIKE_HTML, HtmlBody(limits))])
     raise PayloadRefused(PayloadFault.MEDIA_TYPE)

@@ -47,6 +47,10 @@ class Placement:
     dropped_depth: int = NOWHERE
     names_are_data: bool = False
 
+    def drops_all_of(self, leaf: Leaf) -> bool:
+        """Whether the leaf is the outermost thing that is dropped."""
+        return self.dropped_depth == len(leaf.path)
+
     def treated(self, treatment: Treatment) -> Treatment:
         return min(self.treatment, treatment, key=_ORDER.__getitem__)
 

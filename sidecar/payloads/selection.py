@@ -86,11 +86,11 @@ def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str],
     groups: dict[_Owner, _Group] = {}
     dropped: list[int] = []
     hashed: list[int] = []
+    whole = {leaf.path for leaf, where in placed if leaf.kind is LeafKind.CONTAINER and where.drops_all_of(leaf)}
     for leaf, where in placed:
-        size = len(leaf.path)
-        if NOWHERE < where.dropped_depth < size:
+        if len(leaf.path) > where.dropped_depth > NOWHERE and leaf.path[: where.dropped_depth] in whole:
             continue  # goes with the container that is dropped
-        if where.dropped_depth == size and leaf.kind is not LeafKind.KEY:
+        if where.dropped_depth > NOWHERE and leaf.kind is not LeafKind.KEY:  # not every format has containers
             dropped.append(leaf.index)
         elif where.treatment is Treatment.HASH and leaf.kind in _DATA:
             hashed += [leaf.index] if leaf.text else []

@@ -25,13 +25,13 @@ class TextBody:
         encoded(text)
         builder = SplicedBuilder(self._limits)
         start = 0
-        for number, end in enumerate(_cuts(text)):
+        for number, end in enumerate(cuts(text)):
             builder.add((number,), LeafKind.STRING, text[start:end], start, end, _written)
             start = end
         return builder.build(text)
 
 
-def _cuts(text: str) -> list[int]:
+def cuts(text: str) -> list[int]:
     """Where the chunks end: the last line end within the longest length, or the first after it."""
     cuts: list[int] = []
     start = 0

@@ -1,0 +1,171 @@
+"""JavaScript within pages: its strings, templates, numbers and comments are texts; its code is none. Nothing is run.
+
+Whether a slash divides or begins a regular expression can only be told by parsing the whole language. Where both are
+possible and what follows would be read in two ways, the script is refused; so is a string that does not end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sidecar.errors import PayloadFault, PayloadRefused
+from sidecar.payloads.document import LeafKind, Path
+from sidecar.payloads.json_scanner import Literal, looks_embedded, scan_embedded
+from sidecar.payloads.names import is_data
+from sidecar.payloads.script_literals import decode_literal, encode_literal, literal_host
+from sidecar.payloads.spliced import SplicedBuilder, Writer
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[\s\ufeff]+)
+    | (?P<line>(?://|<!--)[^\n\r\u2028\u2029]*)
+    | (?P<block>/\*(?:[^*]|\*(?!/))*+\*/)
+    | "(?P<double>(?:[^"\\\n\r]|\\(?:\r\n|[\s\S]))*+)"
+    | '(?P<single>(?:[^'\\\n\r]|\\(?:\r\n|[\s\S]))*+)'
+    | (?P<number>(?:0[xXoObB][\da-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)n?)
+    | (?P<word>(?:[\w$]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]+\})+)
+    | (?P<sign>[^\s"'\\`/])
+    """,
+    re.VERBOSE,
+)
+_CHUNK = re.compile(r"(?P<raw>(?:[^`\\$]|\\[\s\S]|\$(?!\{))*+)(?P<end>`|\$\{)")
+_PATTERN = re.compile(r"/(?P<raw>(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r])*\])++)/")
+_BEFORE_PATTERN = frozenset({
+    "await", "case", "delete", "do", "else", "in", "instanceof", "new", "of", "return", "throw", "typeof", "void",
+    "yield",
+})  # fmt: skip
+_QUOTE = re.compile(r"[\"'`]|/[/*]")
+_AFTER_VALUE = frozenset("])}")
+_COLON = re.compile(r"\s*:")
+_LONGEST_NAME = 100
+_ENDS_LABEL = frozenset(",;}){(")
+
+
+def scan_script(builder: SplicedBuilder, text: str, start: int, end: int, path: Path) -> None:
+    """Add the texts of a script that stands from ``start`` to ``end``, below ``path``.
+
+    A string behind ``name:`` or ``name =`` has that name in its path. Raises ``PayloadRefused``.
+    """
+    _Script(builder, text, end, path).run(start)
+
+
+class _Script:
+    """One script on its way through."""
+
+    def __init__(self, builder: SplicedBuilder, text: str, end: int, path: Path) -> None:
+        self.builder = builder
+        self.text = text
+        self.end = end
+        self.path = path
+        self.last = ""  # the token before: a sign, a word, or what stands for a value
+        self.name = ""  # the last word or string, which may turn out to name what follows
+        self.label = ""
+        self.braces: list[int] = []  # open ones within each template expression
+
+    def run(self, position: int) -> None:
+        while position < self.end:
+            sign = self.text[position]
+            found = _TOKEN.match(self.text, position, self.end)
+            if sign == "`":
+                position = self._template(position + 1)
+            elif found is not None:
+                position = found.end()
+                if self._token(found):
+                    position = self._template(position)
+            elif sign == "/":
+                position = self._slash(position)
+            else:
+                raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"no script at character {position}")
+        if self.braces:
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a template that does not end")
+
+    def _token(self, found: re.Match[str]) -> bool:
+        """Take one token; return whether a template goes on behind it."""
+        kind = found.lastgroup
+        if kind in ("line", "block"):
+            self._add(LeafKind.STRING, (*self.path, "//"), *found.span(), found[0], _comment)
+        elif kind in ("double", "single"):
+            self._string(found[kind], found.start(kind))
+        elif kind == "number":
+            self._number(found)
+        elif kind == "word":
+            self.last = self.name = found[0]
+        elif kind == "sign":
+            return self._sign(found[0])
+        return False
+
+    def _sign(self, sign: str) -> bool:
+        if sign in ":=":
+            self.label = self.name
+        elif sign in _ENDS_LABEL:
+            self.label = ""
+        self.last = sign
+        if self.braces and sign in "{}":
+            if sign == "}" and self.braces[-1] == 0:
+                self.braces.pop()
+                return True
+            self.braces[-1] += 1 if sign == "{" else -1
+        return False
+
+    def _template(self, position: int) -> int:
+        found = _CHUNK.match(self.text, position, self.end)
+        if found is None:
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a template that does not end, at character {position}")
+        self._string(found["raw"], position)
+        if found["end"] == "${":
+            self.braces.append(0)
+            self.last = "{"
+        return found.end()
+
+    def _string(self, raw: str, start: int) -> None:
+        text = decode_literal(raw)
+        kind = LeafKind.STRING
+        path = (*self.path, self.label) if self.label else self.path
+        if self.last in ("{", ",") and _COLON.match(self.text, start + len(raw) + 1, self.end):
+            kind, path = LeafKind.KEY, (*self.path, text)
+        self.last, self.name = "value", text if len(text) < _LONGEST_NAME else ""
+        if looks_embedded(text):
+            literal = Literal(start, start + len(raw), encode_literal, path, 1, len(path))
+            if scan_embedded(self.builder, text, literal_host(raw, start), literal):
+                return
+        self._add(kind, path, start, start + len(raw), text, encode_literal)
+
+    def _number(self, found: re.Match[str]) -> None:
+        self.last = "value"
+        digits = found[0].replace("_", "").removesuffix("n")
+        path = (*self.path, self.label) if self.label else self.path
+        if is_data(digits):
+            self._add(LeafKind.NUMBER, path, *found.span(), digits, lambda new: f'"{encode_literal(new)}"')
+
+    def _slash(self, position: int) -> int:
+        """Pass over a division sign or a regular expression."""
+        if self.text.startswith("/*", position):
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a comment that does not end, at character {position}")
+        found = _PATTERN.match(self.text, position, self.end)
+        word = re.fullmatch(r"[\w$]+", self.last)
+        after_value = (word and self.last not in _BEFORE_PATTERN) or self.last in _AFTER_VALUE
+        unsure = self.last in (")", "}", "+", "-")
+        if found is not None and unsure and _QUOTE.search(found["raw"]):
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a slash of two readings at character {position}")
+        if found is None or after_value:
+            self.last = "/"
+            return position + 1
+        self.last = "value"
+        if "@" in found["raw"] or is_data(found["raw"]):
+            self._add(LeafKind.STRING, self.path, *found.span("raw"), found["raw"], _pattern)
+        return found.end()
+
+    def _add(self, kind: LeafKind, path: Path, start: int, end: int, text: str, writer: Writer) -> None:
+        if text.strip():
+            self.builder.add(path, kind, text, start, end, writer)
+
+
+def _comment(new: str | None) -> str:
+    """Write a comment, with its marks as far as they were left; code never follows from what it says."""
+    text = " ".join((new or "").splitlines()).replace("<", "‹")
+    inner = text.removeprefix("/*").removesuffix("*/").replace("*/", "* /").removeprefix("//")
+    return f"/*{inner}*/"
+
+
+def _pattern(new: str | None) -> str:
+    return re.escape(new or "").replace("/", "\\/")
