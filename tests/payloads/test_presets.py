@@ -11,6 +11,7 @@ from sidecar.payloads.document import LeafKind
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import load_preset, preset_names
 from sidecar.payloads.selection import Conversation, select
+from tests.payloads.more_presets import MORE
 
 SAMPLES = Path(__file__).parent / "samples"
 TASK: dict[str, object] = {
@@ -24,6 +25,7 @@ TASK: dict[str, object] = {
     "else": {"Chat of Ottilie Brandvold"},
 }  # fmt: skip
 EXPECTED: dict[str, tuple[str, dict[str, object]]] = {
+    **MORE,
     "generic-chat": ("generic-chat", {
         "id": "c-3101",
         "messages": [

@@ -1,0 +1,220 @@
+"""What the samples of platforms other than the first seven are expected to be read as; see ``test_presets``."""
+
+from __future__ import annotations
+
+MORE: dict[str, tuple[str, dict[str, object]]] = {
+    "mlflow": (
+        "mlflow",
+        {
+            "id": "c-3101",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {"ottilie@brandvold.example": "USERNAME", "trainer@example.org": "USERNAME"},
+            "else": {"HUMAN", "MLFLOW_EXPERIMENT", "Ottilie got no answer", '{"choices": [{"message": {"role": "assis'},
+        },
+    ),
+    "matrix": (
+        "matrix",
+        {
+            "id": "!shop:brandvold.example",
+            "messages": [
+                ("customer", "hi, ottilie here"),
+                ("customer", "hi, <b>ottilie</b> here"),
+                ("customer", "Which order is it?"),
+            ],
+            "known": {
+                "@shopbot:brandvold.example": "USERNAME",
+                "@ottilie:brandvold.example": "USERNAME",
+                "Ottilie Brandvold": "PERSON",
+            },
+            "else": {"@ottilie:brandvold.example", "join", "org.matrix.custom.html"},
+        },
+    ),
+    "gradio": (
+        "gradio",
+        {
+            "id": None,
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {},
+            "else": set(),
+        },
+    ),
+    "gradio-join": (
+        "gradio",
+        {"id": "k3x9", "messages": [("customer", "hi, ottilie here")], "known": {}, "else": set()},
+    ),
+    "intercom": (
+        "intercom",
+        {
+            "id": "3101",
+            "messages": [("customer", "<p>hi, ottilie here</p>"), ("agent", "<p>Hello Ottilie!</p>")],
+            "known": {
+                "Ottilie Brandvold": "PERSON",
+                "ottilie@brandvold.example": "EMAIL",
+                "brandvold-77": "USERNAME",
+                "Sam": "PERSON",
+                "sam@shop.example": "EMAIL",
+            },
+            "else": {"77", "9001", "California", "contact", "contact.list", "conversation", "conversation_part.list"},
+        },
+    ),
+    "twilio-conversations": (
+        "twilio-conversations",
+        {
+            "id": "CH1",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {"+4791234567": "USERNAME", "Ottilie Brandvold": "PERSON"},
+            "else": {
+                "https://conversations.twilio.example/v1/Conversations/CH1/Messages/IM1",
+                "https://conversations.twilio.example/v1/Conversations/CH1/Messages/IM1/Receipts",
+                "https://conversations.twilio.example/v1/Conversations/CH1/Messages/IM2",
+            },
+        },
+    ),
+    "slack": (
+        "slack",
+        {
+            "id": None,
+            "messages": [
+                ("customer", "hi, ottilie here"),
+                ("customer", "hi, ottilie here"),
+                ("agent", "Hello Ottilie!"),
+            ],
+            "known": {"Ottilie Brandvold": "PERSON", "brandvold77": "USERNAME"},
+            "else": {"T1"},
+        },
+    ),
+    "bot-framework": (
+        "bot-framework",
+        {
+            "id": "c-3101",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {"Ottilie Brandvold": "PERSON"},
+            "else": {"dl_77", "https://directline.example/", "message", "prefers mail", "shop"},
+        },
+    ),
+    "botpress": (
+        "botpress",
+        {
+            "id": "conv_1",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!"), ("agent", "Track an order")],
+            "known": {"ottilie@brandvold.example": "EMAIL"},
+            "else": {"track"},
+        },
+    ),
+    "lex": (
+        "lex",
+        {
+            "id": "c-3101",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {},
+            "else": {"Ottilie Brandvold", "Scalar", "ottilie@brandvold.example"},
+        },
+    ),
+    "zendesk": (
+        "zendesk",
+        {
+            "id": "35",
+            "messages": [
+                ("customer", "Order of Ottilie"),
+                ("customer", "Order of Ottilie"),
+                ("customer", "hi, ottilie here"),
+            ],
+            "known": {"ottilie@brandvold.example": "EMAIL", "Ottilie Brandvold": "PERSON"},
+            "else": {"NB-55812", "help@shop.example"},
+        },
+    ),
+    "zendesk-comments": (
+        "zendesk",
+        {
+            "id": None,
+            "messages": [(None, "hi, ottilie here"), (None, "hi, ottilie here"), (None, "<p>hi, ottilie here</p>")],
+            "known": {"Ottilie Brandvold": "PERSON", "ottilie@brandvold.example": "EMAIL", "+4791234567": "PHONE"},
+            "else": set(),
+        },
+    ),
+    "freshdesk": (
+        "freshdesk",
+        {
+            "id": "35",
+            "messages": [
+                ("customer", "Order of Ottilie"),
+                ("customer", "<div>hi, ottilie here</div>"),
+                ("customer", "hi, ottilie here"),
+                ("agent", "<div>Hello Ottilie!</div>"),
+                ("agent", "Hello Ottilie!"),
+            ],
+            "known": {"Ottilie Brandvold": "PERSON", "ottilie@brandvold.example": "EMAIL", "+4791234567": "PHONE"},
+            "else": {"NB-55812", "help@shop.example"},
+        },
+    ),
+    "gorgias": (
+        "gorgias",
+        {
+            "id": "35",
+            "messages": [
+                ("customer", "Order"),
+                ("customer", "hi, ottilie here"),
+                ("customer", "hi, ottilie here"),
+                ("customer", "<p>hi, ottilie here</p>"),
+                ("agent", "Hello Ottilie!"),
+            ],
+            "known": {
+                "Ottilie Brandvold": "PERSON",
+                "Ottilie": "PERSON",
+                "Brandvold": "PERSON",
+                "ottilie@brandvold.example": "EMAIL",
+            },
+            "else": {"Order", "help@shop.example"},
+        },
+    ),
+    "front": (
+        "front",
+        {
+            "id": None,
+            "messages": [
+                ("customer", "hi, ottilie here"),
+                ("customer", "<p>hi, ottilie here</p>"),
+                ("customer", "hi, ottilie here"),
+                ("agent", "Hello Ottilie!"),
+                ("agent", "<p>Hello Ottilie!</p>"),
+                ("agent", "Hello Ottilie!"),
+            ],
+            "known": {
+                "Ottilie Brandvold": "PERSON",
+                "sam": "USERNAME",
+                "Sam": "PERSON",
+                "Berg": "PERSON",
+                "sam@shop.example": "EMAIL",
+            },
+            "else": {
+                "https://shop.frontapp.example/conversations/cnv_1/messages?page_token=x",
+                "ottilie@brandvold.example",
+                "tea_1",
+            },
+        },
+    ),
+    "dialogflow-cx": (
+        "dialogflow-cx",
+        {
+            "id": "projects/p/locations/l/agents/a/conversations/c-3101",
+            "messages": [
+                ("customer", "hi, ottilie here"),
+                ("customer", "hi, ottilie here"),
+                ("agent", "Hello Ottilie!"),
+                ("customer", "hi, ottilie here"),
+                ("agent", "Hello Ottilie!"),
+            ],
+            "known": {},
+            "else": {"SESSION", "ottilie@brandvold.example"},
+        },
+    ),
+    "chainlit": (
+        "chainlit",
+        {
+            "id": "t1",
+            "messages": [("customer", "hi, ottilie here"), ("agent", "Hello Ottilie!")],
+            "known": {"ottilie@brandvold.example": "USERNAME"},
+            "else": {"Shop", "ottilie", "prefers mail"},
+        },
+    ),
+}
