@@ -80,6 +80,7 @@ class RequestFault(StrEnum):
     HEADER = "header"
     EXPECTATION = "expectation"
     UPGRADE = "upgrade"
+    ORIGIN = "origin"  # a page from elsewhere asks for a WebSocket
     SLOW = "slow"
     OVERLOADED = "overloaded"
     PERSONAL_DATA = "personal_data"

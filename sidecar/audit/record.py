@@ -77,6 +77,7 @@ class Outcome:
     subject: str | None = None
     entities: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     residuals: int = 0
+    messages: int | None = None  # of a WebSocket, both ways
     bytes_received: int = 0
     bytes_sent: int = 0
     duration_us: int = 0

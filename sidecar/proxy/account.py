@@ -37,12 +37,16 @@ class Account:
     """The writing of the intent. Once it has succeeded, exactly one outcome is owed."""
     decision: Decision = Decision.COMPLETED
     reason: str | None = None
+    over: bool = False
+    """Whether decision and reason are final."""
     status: int | None = None
     received: int = 0
     sent: int = 0
     entities: Counter[str] = field(default_factory=Counter)
     residuals: int = 0
     conversations: tuple[str, ...] = ()
+    messages: int | None = None
+    """How many came over a WebSocket, both ways; None where there was none."""
 
     @property
     def admitted_route(self) -> Route:
@@ -64,8 +68,14 @@ class Account:
         self.decision, self.reason = refusal.decision, refusal.reason
 
     def cut_short(self, reason: str) -> None:
-        """Cut off after the first byte, or by the client at any time."""
-        self.decision, self.reason = Decision.ABORTED, reason
+        """Cut off after the first byte, or by the client at any time. Of several reasons the first counts."""
+        if not self.over:
+            self.decision, self.reason = Decision.ABORTED, reason
+        self.over = True
+
+    def complete(self) -> None:
+        """It has ended as both sides wanted; what their connections do after that changes nothing."""
+        self.over = True
 
     def intent(self, peer: Peer, target_pseudonym: str) -> Intent:
         return Intent(
@@ -90,6 +100,7 @@ class Account:
             conversations=self.conversations,
             entities=dict(self.entities),
             residuals=self.residuals,
+            messages=self.messages,
             bytes_received=self.received,
             bytes_sent=self.sent,
             duration_us=int((time.perf_counter() - self.began) * 1_000_000),

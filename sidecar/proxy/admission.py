@@ -11,6 +11,7 @@ from sidecar.access import KnownCaller, Proof, identify, require_role
 from sidecar.errors import RequestFault, RequestRefused
 from sidecar.proxy.account import Account
 from sidecar.proxy.routes import METHODS, RouteTable, split_target
+from sidecar.proxy.websocket_handshake import check_handshake
 from sidecar.tls.connection import Peer
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -37,7 +38,7 @@ class Admission:
         account.route, account.policy_version = route, self._policy_versions[route.name]
         require_role(account.caller, route.roles)
         if "Upgrade" in request.headers:
-            raise RequestRefused(RequestFault.UPGRADE)
+            check_handshake(request, route.websocket)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
             raise RequestRefused(RequestFault.EXPECTATION)
         return target

@@ -37,6 +37,7 @@ from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, se
 from sidecar.proxy.routes import BodyMode, RequestPolicy
 from sidecar.proxy.scanning import Scanner, format_of_request
 from sidecar.proxy.upstream import Answer, Upstream
+from sidecar.proxy.websocket import Websockets
 from sidecar.tls.connection import peer_of
 
 _LOG = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Exchange:
         self._parts = parts
         self._scanner = parts.scanner
         self._meter = parts.meter
+        self._websockets = Websockets(parts.upstreams, parts.scanner)
         self._inflight = 0
         self._draining = False
         self._owed: set[asyncio.Future[None]] = set()  # intents and outcomes that are being written
@@ -72,6 +74,10 @@ class Exchange:
     def drain(self) -> None:
         """From now on ask clients to open their next connection elsewhere (P49)."""
         self._draining = True
+
+    async def end_websockets(self, seconds: float) -> None:
+        """Say goodbye on every WebSocket: unlike other exchanges, they would not end by themselves (P49)."""
+        await self._websockets.end(seconds)
 
     async def settle(self) -> None:
         """Return when every outcome has been written or has failed to be."""
@@ -110,6 +116,8 @@ class Exchange:
         target = await self._admit(request, account, malformed)
         limits = account.admitted_route.limits
         scope = f"{account.route_name} {target.partition('?')[0]}"
+        if "Upgrade" in request.headers:  # it would not have been admitted where no WebSocket is served
+            return await self._switch(request, target, account, scope)
         body = RequestBody(request, limits)
         answer: Answer | None = None
         try:
@@ -129,6 +137,15 @@ class Exchange:
             account.received = body.received
             if answer is not None:
                 answer.close()
+
+    async def _switch(
+        self, request: web.BaseRequest, target: str, account: Account, scope: str
+    ) -> web.StreamResponse:
+        self._inflight -= 1  # what lasts for hours is bounded by the number of connections alone
+        try:
+            return await self._websockets.serve(request, target, account, scope)
+        finally:
+            self._inflight += 1
 
     async def _admit(self, request: web.BaseRequest, account: Account, malformed: RequestRefused | None) -> str:
         """Decide who asks for what, make the intent durable, and only then let a denial out. Return the target."""

@@ -175,6 +175,14 @@ def add_own_fields(out: CIMultiDict[str], exchange_id: str) -> None:
 
 def validate_response(status: int, reason: str | None, fields: CIMultiDictProxy[str]) -> None:
     """Raise ``UpstreamFailed`` for a head that could be read in two ways or split another response (P19)."""
+    validate_fields(fields)
+    if not 200 <= status <= 599 or _NOT_A_VALUE.search(reason or ""):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+    _validate_framing(fields)
+
+
+def validate_fields(fields: CIMultiDictProxy[str]) -> None:
+    """Raise ``UpstreamFailed`` for fields that are malformed, or given twice where there can be one."""
     seen: set[str] = set()
     for name, value in fields.items():
         if _NOT_A_VALUE.search(value) or not _TOKEN.fullmatch(name):
@@ -184,9 +192,6 @@ def validate_response(status: int, reason: str | None, fields: CIMultiDictProxy[
             if lower in seen:
                 raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
             seen.add(lower)
-    if not 200 <= status <= 599 or _NOT_A_VALUE.search(reason or ""):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
-    _validate_framing(fields)
 
 
 def _validate_framing(fields: CIMultiDictProxy[str]) -> None:

@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 from sidecar.errors import ConfigError, Problem, RequestFault
 from sidecar.proxy.exchange import Exchange
 
+_GOODBYE_SECONDS = 5.0
 _LINGER_SECONDS = 2.0  # for a client that still sends after it was turned away
 
 
@@ -80,6 +81,7 @@ class DataListener:
         if self._server is not None and self._gate is not None:
             await asyncio.sleep(self._settings.drain_delay_seconds)
             self._server.close()
+            await self._exchange.end_websockets(min(_GOODBYE_SECONDS, self._settings.drain_seconds))
             self._gate.pre_shutdown()
             await self._gate.shutdown(self._settings.drain_seconds)
         await self._exchange.settle()

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from sidecar.access import Role
 from sidecar.errors import ConfigError, Problem, RequestFault, RequestRefused
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.socketio import Binary
 from sidecar.redaction.policy import Policy
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -26,6 +27,7 @@ class BodyMode(StrEnum):
 
     JSON = "json"  # scanned and rewritten; anything else is refused
     AUTO = "auto"  # any format that can be scanned, by its media type and its looks; anything else is refused
+    SOCKETIO = "socketio"  # engine.io's polling, whatever its media type
     OPAQUE = "opaque"  # responses are free of personal data by the operator's word: streamed as they are
 
 
@@ -35,6 +37,24 @@ class RequestPolicy(StrEnum):
     REDACT = "redact"
     PASS = "pass"  # noqa: S105 - a policy, no password
     REFUSE = "refuse"  # a request that holds personal data is answered 422
+
+
+class MessageKind(StrEnum):
+    """What the text messages of a WebSocket are. One that is not ends the connection."""
+
+    JSON = "json"
+    TEXT = "text"
+    SOCKETIO = "socketio"
+
+
+@dataclass(frozen=True, slots=True)
+class WebsocketRules:
+    """What may pass over the WebSockets of a route, both ways. ``origins``: foreign ones that may open them."""
+
+    messages: MessageKind = MessageKind.JSON
+    binary: Binary = Binary.REFUSE
+    max_message_bytes: int = 1024 * 1024
+    origins: frozenset[str] = frozenset()
 
 
 class HostPolicy(StrEnum):
@@ -101,6 +121,7 @@ class Route:
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     absolute_urls: UrlPolicy = UrlPolicy.REWRITE
     target_policy: TargetPolicy = TargetPolicy.PASS
+    websocket: WebsocketRules | None = None  # None: upgrades are refused
     limits: Limits = Limits()
 
 

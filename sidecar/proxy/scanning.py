@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from sidecar.errors import (
     DetectionFailed,
     DetectionFault,
+    Direction,
     PayloadFault,
     PayloadRefused,
     UpstreamFailed,
@@ -21,6 +22,7 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.formats import format_for
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.media_type import MediaType, media_type_of
+from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
 from sidecar.proxy.codings import uncompress
 from sidecar.proxy.encoding import to_text
@@ -34,6 +36,7 @@ from sidecar.proxy.upstream import Answer
 _EVERY_STRING = FieldMap()
 _ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (decoders let go of the interpreter)
 _JSON = JsonBody()
+_SOCKETIO = SocketioPolling()
 _NEVER_JSON = ("text/event-stream", "multipart/")  # may have no end: refused by the head, not waited for
 _PARTIAL_CONTENT = 206
 _NOT_MODIFIED = 304
@@ -81,6 +84,12 @@ class Scanner:
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
         return await self._rewrite(text, payload_format, route.fields, account, scope)
 
+    async def rewrite_message(
+        self, text: str, payload_format: PayloadFormat, direction: Direction, account: Account, scope: str
+    ) -> Rewritten:
+        """Return one message of a connection, on which messages go both ways at the same time."""
+        return await self._rewrite(text, payload_format, account.admitted_route.fields, account, scope, direction)
+
     async def clean_fields(self, fields: CIMultiDict[str], target: str, account: Account, scope: str) -> None:
         """Take out of ``fields`` what holds personal data by the route's policy (P20).
 
@@ -96,7 +105,13 @@ class Scanner:
         drop_fields_with_hits(fields, hits)
 
     async def _rewrite(
-        self, text: str, payload_format: PayloadFormat, fields: FieldMap, account: Account, scope: str
+        self,
+        text: str,
+        payload_format: PayloadFormat,
+        fields: FieldMap,
+        account: Account,
+        scope: str,
+        direction: Direction | None = None,
     ) -> Rewritten:
         route = account.admitted_route
         began = time.perf_counter()
@@ -106,7 +121,7 @@ class Scanner:
         except TimeoutError:
             raise DetectionFailed(DetectionFault.TIMED_OUT) from None
         finally:
-            self._meter.rewriting(route.name, account.direction, time.perf_counter() - began)
+            self._meter.rewriting(route.name, direction or account.direction, time.perf_counter() - began)
         account.add(rewritten)
         return rewritten
 
@@ -116,6 +131,8 @@ def format_of_request(fields: CIMultiDictProxy[str], mode: BodyMode) -> tuple[Me
     kind = media_type_of(fields.get("Content-Type", ""))
     if mode is BodyMode.AUTO:
         return kind, format_for(kind.name, boundary=kind.boundary)
+    if mode is BodyMode.SOCKETIO:
+        return kind, _SOCKETIO
     if kind.name not in _JSON.media_types and not kind.name.endswith("+json"):
         raise PayloadRefused(PayloadFault.MEDIA_TYPE)
     return kind, _JSON
@@ -124,6 +141,8 @@ def format_of_request(fields: CIMultiDictProxy[str], mode: BodyMode) -> tuple[Me
 def _format_of_answer(kind: MediaType, mode: BodyMode) -> PayloadFormat:
     if mode is BodyMode.AUTO:
         return format_for(kind.name, boundary=kind.boundary)
+    if mode is BodyMode.SOCKETIO:
+        return _SOCKETIO
     if kind.name.startswith(_NEVER_JSON):
         raise PayloadRefused(PayloadFault.MEDIA_TYPE)
     return _JSON

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from sidecar.errors import (
     UpstreamFault,
 )
 from sidecar.proxy.headers import validate_response
+from sidecar.proxy.upstream_socket import UpstreamSocket, UpstreamSockets
 
 _OURS_TO_SET = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
@@ -150,8 +151,10 @@ class Upstream:
         self.host = parts.netloc
         self._scheme, self._hostname, self._port = parts.scheme, parts.hostname or "", parts.port
         self._session: aiohttp.ClientSession | None = None
+        self._sockets = UpstreamSockets(settings.tls, settings.connect_seconds, settings.max_connections)
 
     async def start(self) -> None:
+        await self._sockets.start()
         settings = self.settings
         connector = _CleanConnector(
             limit=settings.max_connections,
@@ -173,6 +176,7 @@ class Upstream:
         )
 
     async def stop(self) -> None:
+        await self._sockets.stop()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -187,8 +191,7 @@ class Upstream:
         """
         if self._session is None:
             raise UpstreamFailed(UpstreamFault.UNREACHABLE)
-        # The query stays part of the path: split and joined again, "/a?" would lose its question mark.
-        url = URL.build(scheme=self._scheme, host=self._hostname, port=self._port, path=target, encoded=True)
+        url = self._url(target)
         try:
             response = await self._session.request(
                 method,
@@ -206,6 +209,19 @@ class Upstream:
             response.close()
             raise
         return Answer(response, self.settings.read_seconds)
+
+    async def open_socket(
+        self, target: str, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int
+    ) -> UpstreamSocket:
+        """Return a WebSocket, open. ``offered`` are subprotocols. Raises ``UpstreamFailed``, also where it is denied."""
+        try:
+            return await self._sockets.open(self._url(target), fields, offered, max_message_bytes)
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailed(_fault_of(error)) from None
+
+    def _url(self, target: str) -> URL:
+        # The query stays part of the path: split and joined again, "/a?" would lose its question mark.
+        return URL.build(scheme=self._scheme, host=self._hostname, port=self._port, path=target, encoded=True)
 
 
 class _CleanConnector(aiohttp.TCPConnector):

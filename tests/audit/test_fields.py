@@ -105,7 +105,7 @@ def test_every_field_of_every_entry_has_a_grammar() -> None:
     """A new text field without a grammar would refuse every exchange: this names it first."""
     samples: list[Entry] = [
         replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM),
-        replace(outcome(), reason="not_parseable", subject=PSEUDONYM),
+        replace(outcome(), reason="not_parseable", subject=PSEUDONYM, messages=3),
         Event(Action.START, reason="torn_line", count=1, config_sha256="ab" * 32, policy="p", detector="d"),
     ]
     for sample in samples:
