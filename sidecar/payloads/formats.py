@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads import csv_body, form, html, json_body, ndjson, text
+from sidecar.payloads import csv_body, form, html, json_body, ndjson, text, xml_body
 from sidecar.payloads.csv_body import CsvBody
 from sidecar.payloads.document import Document, PayloadFormat
 from sidecar.payloads.form import FormBody
@@ -21,10 +21,12 @@ from sidecar.payloads.json_text import BYTE_ORDER_MARK
 from sidecar.payloads.ndjson import NdjsonBody
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.text import TextBody
+from sidecar.payloads.xml_body import XmlBody
 
 # Bytes of another charset, or signs to a terminal within a word: no text that a scanner and a client read alike.
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _LIKE_HTML = re.compile(r"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE | re.DOTALL)
+_LIKE_XML = re.compile(r"<\?xml\s")
 _UNTYPED = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
@@ -93,7 +95,9 @@ def format_for(
         return Sniffed(json_lines, CsvBody(limits))
     if media_type in html.MEDIA_TYPES:
         return Sniffed(json_lines, HtmlBody(limits))
+    if media_type in xml_body.MEDIA_TYPES or media_type.endswith("+xml"):
+        return Sniffed(json_lines, XmlBody(limits))
     if media_type in text.MEDIA_TYPES or media_type in _UNTYPED:
         otherwise = None if media_type in _UNTYPED else TextBody(limits)
-        return Sniffed(json_lines, otherwise, [(_LIKE_HTML, HtmlBody(limits))])
+        return Sniffed(json_lines, otherwise, [(_LIKE_HTML, HtmlBody(limits)), (_LIKE_XML, XmlBody(limits))])
     raise PayloadRefused(PayloadFault.MEDIA_TYPE)

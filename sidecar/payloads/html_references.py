@@ -14,7 +14,7 @@ from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.json_text import WHOLE, Host, escaped_host
 
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|(?P<name>[A-Za-z][A-Za-z0-9]*);?)")
-_XML_REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));")
+XML_REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));")
 _XML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NO_XML_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _OPEN_VALUE = re.compile(r"[\s=`]")
@@ -73,9 +73,9 @@ def in_xml(raw: str, position: int) -> str:
     """
     if "&" not in raw:
         return raw
-    if raw.count("&") != len(_XML_REFERENCE.findall(raw)):
+    if raw.count("&") != len(XML_REFERENCE.findall(raw)):
         raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"an unknown reference after character {position}")
-    return _XML_REFERENCE.sub(lambda found: _of_xml(found, position), raw)
+    return XML_REFERENCE.sub(lambda found: _of_xml(found, position), raw)
 
 
 def _of_xml(found: re.Match[str], position: int) -> str:

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.spliced import SplicedBuilder, Writer
 
 _LONGEST = 2_000
 """Characters of a run before it is ended at the next piece: what is compared word by word stays short."""
-_TOKEN = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
+_TOKEN = re.compile(r"\s*\[[A-Z_]+(?:[0-9]+|#[0-9a-f]+)\]|\s*\w+|\s*[^\w\s]|\s+")  # a placeholder is one
 _WORD = re.compile(r"\w")
 
 Reading = tuple[int | str, ...]
@@ -117,9 +117,10 @@ class Joiner:
 
 def _common(paths: Sequence[Path]) -> Path:
     """The place that all of these are in: what is said of one of them alone is not said of the others."""
-    first, last = min(paths, key=repr), max(paths, key=repr)
-    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return first[:same]
+    common = paths[0]
+    for path in paths[1:]:
+        common = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(common, path, strict=False)))
+    return common
 
 
 def _is_blank(one: _Piece | str) -> bool:
@@ -147,7 +148,7 @@ class JoinedDocument:
         for slot, some in of_slots.items():
             old, own = self.leaves[slot].text, plain.get(slot, self.leaves[slot].text)
             if own is not None:
-                plain[slot] = applied(old, [*changes(old, str(own)), *some])
+                plain[slot] = applied(old, [*some, *changes(old, str(own))])
         return self._document.render(plain)
 
     def _spread(self, index: int, new: str) -> Iterable[tuple[int, Change]]:
@@ -186,18 +187,18 @@ def changes(old: str, new: str) -> list[Change]:
     return found
 
 
-def applied(old: str, some: Iterable[Change]) -> str:
-    """Return the text with all changes made. Of several that overlap the longest is written for all of them."""
-    groups: list[list[Change]] = []
-    for change in sorted(some, key=lambda one: (one.start, one.end)):
-        if groups and change.start < max(one.end for one in groups[-1]):
-            groups[-1].append(change)
+def applied(old: str, some: Sequence[Change]) -> str:
+    """Return the text with all changes made. Of several that overlap the longest is written for all, or the first."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(some)), key=lambda index: (some[index].start, some[index].end)):
+        if groups and some[index].start < max(some[one].end for one in groups[-1]):
+            groups[-1].append(index)
         else:
-            groups.append([change])
+            groups.append([index])
     pieces: list[str] = []
     done = 0
     for group in groups:
-        longest = max(group, key=lambda one: (one.end - one.start, bool(one.text)))
-        pieces += (old[done : group[0].start], longest.text)
-        done = max(one.end for one in group)
+        longest = max(sorted(group), key=lambda index: some[index].end - some[index].start)
+        pieces += (old[done : some[group[0]].start], some[longest].text)
+        done = max(some[index].end for index in group)
     return "".join(pieces) + old[done:]

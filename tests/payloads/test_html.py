@@ -433,7 +433,7 @@ async def test_P42_no_canary_is_left_and_twice_is_once(places: list[str], in_bod
     parts = Parts()
     done = (await parts.rewriter.rewrite(page, HTML, FieldMap(), Policy(), "here")).body.decode()
     assert "canary" not in undone(done), done
-    assert done.count("EMAIL_1") >= len(places)
+    assert done.count("EMAIL_") >= len(places)
     assert (await parts.rewriter.rewrite(done, HTML, FieldMap(), Policy(), "here")).body.decode() == done
 
 

@@ -1,0 +1,85 @@
+"""What is found in joined texts is written back into their pieces, whatever the pieces are."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.payloads.document import LeafKind
+from sidecar.payloads.joined import Change, JoinedDocument, Joiner, applied, changes
+from sidecar.payloads.spliced import DEFAULT_LIMITS, SplicedBuilder
+
+words = st.lists(st.sampled_from(["a", "b", " ", "@", ".", "cc", "[P_1]", "\n", "é"]), max_size=12).map("".join)
+
+
+@given(words, words)
+def test_changes_make_the_one_text_from_the_other(old: str, new: str) -> None:
+    found = changes(old, new)
+    assert applied(old, found) == new
+    assert all(one.end <= other.start for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("Contact marta@b.cc now", "Contact [EMAIL_1] now", [Change(7, 18, " [EMAIL_1]")]),
+        ("John Smith lives", "[PERSON_1] lives", [Change(0, 10, "[PERSON_1]")]),
+        ("4111 1111 1111 1234", "**** **** **** 1234", [Change(0, 14, "**** **** ****")]),
+        ("said [P_1] b", "[P_2] [P_1] c", [Change(0, 4, "[P_2]"), Change(10, 12, " c")]),
+        ("same", "same", []),
+        ("x", "", [Change(0, 1, "")]),
+    ],
+)
+def test_changes_are_of_whole_words(old: str, new: str, expected: list[Change]) -> None:
+    assert changes(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("some", "expected"),
+    [
+        ([Change(0, 3, "X"), Change(3, 6, "Y")], "XY"),
+        ([Change(0, 4, "X"), Change(2, 6, "Y")], "X"),
+        ([Change(1, 2, "X"), Change(0, 5, "Y")], "Yf"),
+        ([Change(0, 6, ""), Change(0, 6, "Y")], ""),
+        ([], "abcdef"),
+    ],
+)
+def test_of_changes_that_overlap_the_longest_holds(some: list[Change], expected: str) -> None:
+    assert applied("abcdef", some) == expected
+
+
+def joined(pieces: list[str], slots: LeafKind) -> JoinedDocument:
+    text = "|".join(pieces)
+    builder = SplicedBuilder(DEFAULT_LIMITS)
+    joiner = Joiner(builder, slots)
+    position = 0
+    for number, piece in enumerate(pieces):
+        joiner.text((number,), piece, position, position + len(piece), lambda new: new or "")
+        position += len(piece) + 1
+    joiner.finish()
+    return JoinedDocument(text, builder, joiner.readings)
+
+
+@given(
+    st.lists(words.filter(str.strip), min_size=2, max_size=5), words, st.sampled_from([LeafKind.OTHER, LeafKind.STRING])
+)
+def test_an_edit_of_a_reading_is_what_the_pieces_say_together(pieces: list[str], new: str, slots: LeafKind) -> None:
+    document = joined(pieces, slots)
+    whole = next(leaf for leaf in document.leaves if leaf.text == "".join(pieces) and leaf.path == ())
+    rendered = document.render({whole.index: new}).decode()
+    assert rendered.replace("|", "") == new
+    assert rendered.count("|") == len(pieces) - 1
+    assert document.render({}) == "|".join(pieces).encode()
+
+
+@given(st.lists(words.filter(lambda text: text.strip() and "[" not in text), min_size=2, max_size=4), st.data())
+def test_what_one_reading_takes_away_no_other_brings_back(pieces: list[str], data: st.DataObject) -> None:
+    document = joined(pieces, LeafKind.STRING)
+    edits = {leaf.index: data.draw(st.sampled_from([leaf.text, "[P_1]", ""])) for leaf in document.leaves}
+    whole = next(leaf.index for leaf in document.leaves if leaf.path == () and leaf.text == "".join(pieces))
+    if edits[whole] in ("[P_1]", ""):
+        left = document.render(edits).decode().replace("[P_1]", "").replace("|", "")
+        assert left == ""
