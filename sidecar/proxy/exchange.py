@@ -8,9 +8,7 @@ that arrives here leaves exactly one intent and one outcome, however it ends (P5
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-import traceback
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,17 +17,16 @@ from aiohttp import web
 from sidecar.audit.record import AuditWriter
 from sidecar.errors import (
     AccessDenied,
-    AuditUnavailable,
     Direction,
     RequestFault,
     RequestRefused,
-    SidecarError,
     UpstreamFailed,
     UpstreamFault,
 )
 from sidecar.keys import Pseudonymizer
 from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
+from sidecar.proxy.conclusion import Conclusions, report
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields, response_fields
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
@@ -40,7 +37,6 @@ from sidecar.proxy.upstream import Answer, Upstream
 from sidecar.proxy.websocket import Websockets
 from sidecar.tls.connection import peer_of
 
-_LOG = logging.getLogger(__name__)
 _SENT_AT_ONCE = 64 * 1024  # bytes: a shorter opaque answer goes out in one write
 _REFUSAL_SECONDS = 10.0
 
@@ -69,7 +65,7 @@ class Exchange:
         self._websockets = Websockets(parts.upstreams, parts.scanner)
         self._inflight = 0
         self._draining = False
-        self._owed: set[asyncio.Future[None]] = set()  # intents and outcomes that are being written
+        self._conclusions = Conclusions(parts.audit, parts.detector_version)
 
     def drain(self) -> None:
         """From now on ask clients to open their next connection elsewhere (P49)."""
@@ -81,8 +77,7 @@ class Exchange:
 
     async def settle(self) -> None:
         """Return when every outcome has been written or has failed to be."""
-        while self._owed:
-            await asyncio.wait(self._owed)
+        await self._conclusions.settle()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Only cancellation, which is the client going away, leaves as an exception."""
@@ -138,9 +133,7 @@ class Exchange:
             if answer is not None:
                 answer.close()
 
-    async def _switch(
-        self, request: web.BaseRequest, target: str, account: Account, scope: str
-    ) -> web.StreamResponse:
+    async def _switch(self, request: web.BaseRequest, target: str, account: Account, scope: str) -> web.StreamResponse:
         self._inflight -= 1  # what lasts for hours is bounded by the number of connections alone
         try:
             return await self._websockets.serve(request, target, account, scope)
@@ -252,7 +245,7 @@ class Exchange:
     async def _refuse(self, request: web.BaseRequest, account: Account, error: Exception) -> web.StreamResponse:
         """End an exchange that failed: with a generic answer, or cut off where the answer had begun (P40)."""
         refusal = refusal_for(error, account.direction, account.shown)
-        _log(account, refusal.reason, error)
+        report(account, refusal.reason, error)
         if account.status is not None:
             account.cut_short(refusal.reason)
             cut(request)
@@ -270,43 +263,4 @@ class Exchange:
 
     def _close(self, account: Account) -> None:
         self._meter.measure(account)
-        intending = account.intending
-        if intending is None:
-            return
-        if intending.done():
-            self._conclude(intending, account)
-        else:  # the client went away before its intent was durable
-            self._owed.add(intending)
-            intending.add_done_callback(lambda done: self._conclude(done, account))
-
-    def _conclude(self, intending: asyncio.Future[None], account: Account) -> None:
-        """Write the outcome that a durable intent is owed; without an intent there is none.
-
-        Nobody waits for it, so that neither the client nor its going away holds it up.
-        """
-        self._owed.discard(intending)
-        if intending.cancelled() or intending.exception() is not None:
-            return
-        outcome = account.outcome(self._parts.detector_version())
-        concluding = asyncio.ensure_future(self._parts.audit.conclude(outcome))
-        self._owed.add(concluding)
-        concluding.add_done_callback(lambda done: self._concluded(done, account.exchange_id))
-
-    def _concluded(self, concluding: asyncio.Future[None], exchange_id: str) -> None:
-        self._owed.discard(concluding)
-        error = None if concluding.cancelled() else concluding.exception()
-        if isinstance(error, AuditUnavailable):
-            # The intent stands without an outcome, which `audit verify` reports; the next intent is refused.
-            _LOG.error("exchange %s: its outcome could not be recorded: %s", exchange_id, error)
-        elif error is not None:
-            _LOG.error("exchange %s: its outcome could not be recorded (%s)", exchange_id, type(error).__name__)
-
-
-def _log(account: Account, reason: str, error: Exception) -> None:
-    """Tell the operator. An expected error's text is free of personal data; of any other only its place is told."""
-    if isinstance(error, SidecarError):
-        _LOG.warning("exchange %s on route %s: %s", account.exchange_id, account.route_name, error)
-        return
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
-    _LOG.error("exchange %s ended on a bug (%s): %s at %s", account.exchange_id, reason, type(error).__name__, place)
+        self._conclusions.conclude(account)
