@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ from sidecar.tls.reload import reloaded_listener
 
 _log = logging.getLogger("sidecar")
 
+_SWITCH_SECONDS = 0.0005  # after so long the event loop gets the interpreter back from a thread; the default is 5 ms
+
 
 class Startable(Protocol):
     """A part with a life: what ``start`` opened, ``stop`` closes."""
@@ -70,6 +73,7 @@ class Running:
 async def serve(path: Path, when_ready: Callable[[Running], Awaitable[None]] | None = None) -> None:
     """Run the sidecar until SIGTERM or SIGINT, then drain. ``when_ready`` is called once everything listens."""
     settings, digest = _read(path)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     configure_logging()
     forbid_core_dumps()
     loop = asyncio.get_running_loop()

@@ -30,6 +30,10 @@ _LAST_RESORT: Final = 2.0
 """Times the budget. The parent kills an overdue worker long before; this is for when there is no parent any more."""
 
 
+_NICENESS: Final = 10
+"""Where cores are short, what decides and relays comes first: a detection is measured in tens of milliseconds."""
+
+
 class AnyDetector(Protocol):
     """What a worker runs: ``Detector``, or a stand-in."""
 
@@ -70,6 +74,7 @@ def serve(connection: Connection, recipe: bytes, start_s: float, budget_s: float
 
 
 def _settle_in() -> None:
+    os.nice(_NICENESS)
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the parent, which ends us when it is done with us
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

@@ -20,7 +20,7 @@ from tests.proxy.rig import JSON, OPAQUE, Received, answer, read_body, request, 
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 EMAIL, CARD = "quirinia.zzolnay@canary.example", "4929 1234 5678 9014"
-TRACES = ("quirinia", "zzolnay", "canary", "4929")
+TRACES = ("quirinia", "zzolnay", "canary", "4929123", "4929 123")
 
 CHAT = {
     "id": 7,
