@@ -47,4 +47,14 @@ class Redactor:
 
         Raises ``DetectionFailed`` or ``StoreUnavailable``; there is no partial answer.
         """
-        return await self._replacer.replace(scope, messages, await self._detection.detect(messages), policy)
+        return await self.replace(scope, messages, await self.detect(messages), policy)
+
+    async def detect(self, messages: Sequence[Message]) -> list[tuple[Span, ...]]:
+        """Return what is found in each message. Raises ``DetectionFailed``."""
+        return await self._detection.detect(messages)
+
+    async def replace(
+        self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy
+    ) -> list[Redacted]:
+        """Return each message redacted, in order, by what was found in it. Raises as ``redact``."""
+        return await self._replacer.replace(scope, messages, found, policy)
