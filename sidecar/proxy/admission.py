@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from sidecar.access import KnownCaller, Proof, identify, require_role
+from sidecar.access import Identity, KnownCaller, Proof, identify, require_role
 from sidecar.errors import RequestFault, RequestRefused
 from sidecar.proxy.account import Account
-from sidecar.proxy.routes import METHODS, RouteTable, split_target
+from sidecar.proxy.routes import METHODS, Route, RouteTable, split_target
 from sidecar.proxy.websocket_handshake import check_handshake
 from sidecar.tls.connection import Peer
 
@@ -42,6 +42,12 @@ class Admission:
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
             raise RequestRefused(RequestFault.EXPECTATION)
         return target
+
+    def route_to_read(self, target: str, caller: Identity) -> Route:
+        """Return the route by which a caller reads a target. Raises ``RequestRefused`` or ``AccessDenied``."""
+        route = self._routes.match("GET", target.partition("?")[0])
+        require_role(caller, route.roles)
+        return route
 
     def _target(self, request: web.BaseRequest) -> tuple[str, str]:
         if request.method not in METHODS:

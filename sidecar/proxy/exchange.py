@@ -27,17 +27,18 @@ from sidecar.keys import Pseudonymizer
 from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.conclusion import Conclusions, report
-from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields, response_fields
+from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
 from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
-from sidecar.proxy.routes import BodyMode, RequestPolicy
-from sidecar.proxy.scanning import Scanner, format_of_request
+from sidecar.proxy.routes import TargetPolicy
+from sidecar.proxy.scanning import Scanner
+from sidecar.proxy.taking import take_answer, take_request
+from sidecar.proxy.text_source import TextSourceParts, sources_for
 from sidecar.proxy.upstream import Answer, Upstream
 from sidecar.proxy.websocket import Websockets
 from sidecar.tls.connection import peer_of
 
-_SENT_AT_ONCE = 64 * 1024  # bytes: a shorter opaque answer goes out in one write
 _REFUSAL_SECONDS = 10.0
 
 
@@ -61,6 +62,7 @@ class Exchange:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._scanner = parts.scanner
+        self._text_source = TextSourceParts(parts.admission, parts.upstreams, parts.scanner)
         self._meter = parts.meter
         self._websockets = Websockets(parts.upstreams, parts.scanner)
         self._inflight = 0
@@ -114,12 +116,16 @@ class Exchange:
         if "Upgrade" in request.headers:  # it would not have been admitted where no WebSocket is served
             return await self._switch(request, target, account, scope)
         body = RequestBody(request, limits)
+        scanner, source = self._scanner, sources_for(self._text_source, request, target, account)
         answer: Answer | None = None
         try:
             async with asyncio.timeout(limits.exchange_seconds):
-                content, fate = await self._take_request(request, body, account, scope)
+                if account.admitted_route.target_policy is TargetPolicy.REFUSE:
+                    await scanner.check_target(target, account, scope)
+                content, fate = await take_request(scanner, request, body, account, scope, source)
                 answer = await self._ask(request, target, content, fate, account)
-                response = await self._take_answer(request, answer, account, scope)
+                upstream_host = self._parts.upstreams[account.admitted_route.upstream].host
+                response = await take_answer(scanner, request, answer, account, scope, source, upstream_host)
             return await self._relay(request, response, answer, body, account)
         except TimeoutError:
             raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None
@@ -161,27 +167,6 @@ class Exchange:
             raise denial
         return target
 
-    async def _take_request(
-        self, request: web.BaseRequest, body: RequestBody, account: Account, scope: str
-    ) -> tuple[bytes | AsyncIterable[bytes] | None, BodyFate]:
-        """Return what goes upstream for the request's body, and how it differs from what came."""
-        policy = account.admitted_route.request_policy
-        if not body.exists:
-            return None, BodyFate.NONE
-        body.check_announced()
-        if policy is RequestPolicy.PASS:
-            await body.ask_for_it()
-            return body.chunks(), BodyFate.SAME
-        format_of_request(request.headers, account.admitted_route.body)  # before the client is asked for it
-        await body.ask_for_it()
-        data = await body.read()
-        if not data:
-            return None, BodyFate.NONE
-        rewritten = await self._scanner.rewrite_request(data, request.headers, account, scope)
-        if policy is RequestPolicy.REFUSE and rewritten.entities:
-            raise RequestRefused(RequestFault.PERSONAL_DATA)
-        return rewritten.body, BodyFate.REWRITTEN
-
     async def _ask(
         self,
         request: web.BaseRequest,
@@ -200,23 +185,6 @@ class Exchange:
             return await upstream.send(request.method, target, fields, content)
         finally:
             self._meter.upstream(route.name, time.perf_counter() - began)
-
-    async def _take_answer(
-        self, request: web.BaseRequest, answer: Answer, account: Account, scope: str
-    ) -> web.StreamResponse:
-        """Return the response for the client: complete, or a head alone where the body is streamed or there is none."""
-        if account.admitted_route.body is BodyMode.OPAQUE:
-            fields = response_fields(answer.fields, BodyFate.SAME)
-            await self._scanner.clean_fields(fields, request.raw_path, account, scope)
-            if request.method == "HEAD" or not 0 <= answer.announced <= _SENT_AT_ONCE:
-                return web.StreamResponse(status=answer.status, headers=fields)
-            return web.Response(status=answer.status, headers=fields, body=await answer.read(_SENT_AT_ONCE))
-        rewritten = await self._scanner.rewrite_answer(request.method, answer, account, scope)
-        fields = response_fields(answer.fields, BodyFate.REWRITTEN if rewritten else BodyFate.NONE)
-        await self._scanner.clean_fields(fields, request.raw_path, account, scope)
-        if request.method == "HEAD":
-            return web.StreamResponse(status=answer.status, headers=fields)
-        return web.Response(status=answer.status, headers=fields, body=rewritten.body if rewritten else b"")
 
     async def _relay(
         self,

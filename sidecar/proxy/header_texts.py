@@ -65,6 +65,11 @@ def texts_of(fields: Mapping[str, str], unscanned: frozenset[str], target: str) 
     return [(name, text) for name, text in found if name.lower() not in _REDIRECTS or text not in said]
 
 
+def texts_of_target(target: str) -> list[str]:
+    """Return each piece of a request's target that could hold personal data."""
+    return [text for text in pieces_of(target) if not _is_machinery(text)]
+
+
 def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         lower = name.lower()

@@ -14,6 +14,8 @@ from sidecar.errors import (
     Direction,
     PayloadFault,
     PayloadRefused,
+    RequestFault,
+    RequestRefused,
     UpstreamFailed,
     UpstreamFault,
 )
@@ -21,21 +23,24 @@ from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.formats import format_for
 from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.marking import SourceTexts
 from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
 from sidecar.proxy.codings import uncompress
 from sidecar.proxy.encoding import to_text
-from sidecar.proxy.header_texts import texts_of
+from sidecar.proxy.header_texts import texts_of, texts_of_target
 from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
+from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
-from sidecar.proxy.routes import BodyMode
+from sidecar.proxy.routes import BodyMode, Route
 from sidecar.proxy.upstream import Answer
 
 _EVERY_STRING = FieldMap()
 _ON_THE_LOOP = 64 * 1024  # bytes; longer bodies are decompressed on a thread (decoders let go of the interpreter)
 _JSON = JsonBody()
+_SENT = Passage(Direction.REQUEST)
 _SOCKETIO = SocketioPolling()
 _NEVER_JSON = ("text/event-stream", "multipart/")  # may have no end: refused by the head, not waited for
 _PARTIAL_CONTENT = 206
@@ -51,15 +56,36 @@ class Scanner:
         self._meter = meter
 
     async def rewrite_request(
-        self, data: bytes, fields: CIMultiDictProxy[str], account: Account, scope: str
+        self, data: bytes, fields: CIMultiDictProxy[str], account: Account, scope: str, passage: Passage = _SENT
     ) -> Rewritten:
         """Return a request body with personal data replaced by the route's policy."""
         route = account.admitted_route
         kind, payload_format = format_of_request(fields, route.body)
         text = await _decode(data, fields, kind, route.limits.request_body_bytes)
-        return await self._rewrite(text, payload_format, route.fields, account, scope)
+        return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
 
-    async def rewrite_answer(self, method: str, answer: Answer, account: Account, scope: str) -> Rewritten | None:
+    async def translate_request(
+        self, data: bytes, fields: CIMultiDictProxy[str], account: Account, passage: Passage
+    ) -> bytes:
+        """Return a request body that passes unscanned, with its annotations carried over (X6)."""
+        route = account.admitted_route
+        kind, payload_format = format_of_request(fields, route.body)
+        text = await _decode(data, fields, kind, route.limits.request_body_bytes)
+        return await self._rewriter.translate(text, payload_format, route.fields, passage)
+
+    async def annotated_texts(self, text: str, route: Route, scope: str, annotated: FieldMap) -> SourceTexts:
+        """Return the texts that ``annotated`` names in a payload of ``route``, redacted as that route does (X6)."""
+        return await self._rewriter.annotated_texts(text, _JSON, route.fields, route.policy, scope, annotated)
+
+    async def check_target(self, target: str, account: Account, scope: str) -> None:
+        """Raise ``RequestRefused`` where the path or the query of a request holds personal data by the policy."""
+        texts = json.dumps(texts_of_target(target), ensure_ascii=False)
+        if (await self._rewrite(texts, _JSON, _EVERY_STRING, account, scope)).entities:
+            raise RequestRefused(RequestFault.PERSONAL_DATA)
+
+    async def rewrite_answer(
+        self, method: str, answer: Answer, account: Account, scope: str, passage: Passage = PLAIN
+    ) -> Rewritten | None:
         """Return an answer's body with personal data replaced; None where there is none to relay.
 
         On a JSON route a Content-Type that lies changes nothing; on one that chooses by type, a type that nobody here
@@ -82,7 +108,7 @@ class Scanner:
         if not data:
             return None
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
-        return await self._rewrite(text, payload_format, route.fields, account, scope)
+        return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
 
     async def rewrite_message(
         self, text: str, payload_format: PayloadFormat, direction: Direction, account: Account, scope: str
@@ -112,12 +138,13 @@ class Scanner:
         account: Account,
         scope: str,
         direction: Direction | None = None,
+        passage: Passage = PLAIN,
     ) -> Rewritten:
         route = account.admitted_route
         began = time.perf_counter()
         try:
             async with asyncio.timeout(route.limits.rewrite_seconds):
-                rewritten = await self._rewriter.rewrite(text, payload_format, fields, route.policy, scope)
+                rewritten = await self._rewriter.rewrite(text, payload_format, fields, route.policy, scope, passage)
         except TimeoutError:
             raise DetectionFailed(DetectionFault.TIMED_OUT) from None
         finally:
