@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -29,10 +30,15 @@ SCORE: Final = 0.7
 _LONGEST_PIECE: Final = 5_000
 """Characters. Longer texts are read in pieces, so that memory is bounded by the piece and not by the sender."""
 
+_LONGEST_RUN: Final = 200
+"""Characters without white space. The tokenizer takes signs off a run one by one and looks at all of the rest again
+each time, which is quadratic: 100 kB of brackets would take a minute."""
+
 _BATCH: Final = 64
 _MOST_CELLS: Final = 1 << 15
 """Of the hash table of strings, 16 bytes each, in a pipeline that has few of its own; that of words is no larger."""
 
+_TOO_LONG_RUN: Final = re.compile(rf"\S{{{_LONGEST_RUN}}}(?=\S)")
 _EDGE_SIGNS: Final = " \t\r\n\u00a0.,;:!?\"'`()[]{}<>|*-_/\\"
 
 
@@ -145,11 +151,18 @@ class NerRecognizer:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a long text at white space where there is some. Joined in order, the pieces are the text."""
+    """Cut a long text at white space where there is some, and long runs anywhere. Joined, the pieces are the text."""
     start = 0
-    while start < len(text):
-        end = start + _LONGEST_PIECE
-        if end < len(text):
+    for run in _TOO_LONG_RUN.finditer(text):
+        yield from _cut(text, start, run.end())
+        start = run.end()
+    yield from _cut(text, start, len(text))
+
+
+def _cut(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
+    while start < stop:
+        end = min(start + _LONGEST_PIECE, stop)
+        if end < stop:
             cut = text.rfind(" ", start + _LONGEST_PIECE // 2, end)
             end = cut if cut > start else end
         yield start, text[start:end]
