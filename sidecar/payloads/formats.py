@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads import csv_body, form, html, json_body, ndjson, text, xml_body
+from sidecar.payloads import csv_body, form, html, json_body, multipart, ndjson, text, xml_body
 from sidecar.payloads.csv_body import CsvBody
 from sidecar.payloads.document import Document, PayloadFormat
 from sidecar.payloads.form import FormBody
 from sidecar.payloads.html import HtmlBody
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.json_text import BYTE_ORDER_MARK
+from sidecar.payloads.multipart import MultipartBody
 from sidecar.payloads.ndjson import NdjsonBody
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.text import TextBody
@@ -76,7 +77,7 @@ class Sniffed:
 def format_for(
     media_type: str,
     limits: Limits = DEFAULT_LIMITS,
-    boundary: str | None = None,  # noqa: ARG001 - multipart follows
+    boundary: str | None = None,
 ) -> PayloadFormat:
     """Return the format for a media type: lower case, without parameters; empty where none was declared.
 
@@ -93,6 +94,8 @@ def format_for(
         return Sniffed(json_lines, NdjsonBody(limits))
     if media_type in csv_body.MEDIA_TYPES:
         return Sniffed(json_lines, CsvBody(limits))
+    if media_type in multipart.MEDIA_TYPES:
+        return MultipartBody(media_type, boundary, format_for, limits)
     if media_type in html.MEDIA_TYPES:
         return Sniffed(json_lines, HtmlBody(limits))
     if media_type in xml_body.MEDIA_TYPES or media_type.endswith("+xml"):

@@ -17,13 +17,15 @@ class Limits:
     """Bounds on what one payload may make us hold.
 
     ``depth``: open containers; ``leaves``: entries of ``Document.leaves``; ``path_parts``: the lengths of all their
-    paths together (a long array far down costs depth times length); ``embedding``: JSON in strings in strings.
+    paths together (a long array far down costs depth times length); ``embedding``: JSON in strings in strings;
+    ``parts``: of a multipart body.
     """
 
     depth: int = 200
     leaves: int = 500_000
     path_parts: int = 5_000_000
     embedding: int = 3
+    parts: int = 1_000
 
 
 DEFAULT_LIMITS = Limits()

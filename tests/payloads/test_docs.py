@@ -45,5 +45,5 @@ def test_limits_are_the_defaults() -> None:
     numbers = re.findall(r"^\| [^|]+ \| ([\d,]+)", section("Limits"), re.MULTILINE)
     limits = DEFAULT_LIMITS
     assert [int(number.replace(",", "")) for number in numbers] == [
-        limits.depth, limits.leaves, limits.path_parts, limits.embedding,
+        limits.depth, limits.leaves, limits.path_parts, limits.embedding, limits.parts,
     ]  # fmt: skip

@@ -23,8 +23,18 @@ READ = {
     "csv": ("text/csv", 'id,mail\r\n1,"%s"\r\n'),
     "csv of another name": ("application/.csv", "id;mail\r\n1;%s\r\n"),
     "text": ("text/plain", "write to %s today"),
+    "page": ("text/html; charset=utf-8", "<p title='%s'>Grüße &amp; mehr</p>"),
+    "page as text": ("text/plain", "<!doctype html><p title='%s'>&lt;"),
+    "json as a page": ("text/html", '{"a": "%s"}'),
+    "xml": ("application/xml", "<?xml version='1.0'?><a b='%s'>x &amp; y</a>"),
+    "xml as bytes": ("application/octet-stream", "<?xml version='1.0'?><a>%s</a>"),
+    "form with a file": (
+        'multipart/form-data; boundary="x"',
+        "--x\r\nContent-Disposition: form-data; name=f; filename=a.csv\r\nContent-Type: text/csv\r\n\r\n"
+        "id,m\n1,%s\r\n--x--\r\n",
+    ),
     "text in utf-16": ("text/plain; charset=utf-16", "write to %s today"),
-}  # fmt: skip
+}
 
 
 def body_of(kind: str, text: str) -> bytes:
@@ -77,6 +87,18 @@ NOT_READ = {
     "csv with a stray quote": ("text/csv", b'a,b\n1,x"' + CANARY.encode()),
     "parts without end": ("multipart/x-mixed-replace; boundary=x", b"--x\r\n\r\n" + CANARY.encode()),
     "ranges": ("multipart/byteranges; boundary=x", b"--x\r\n\r\n" + CANARY.encode() + b"\r\n--x--\r\n"),
+    "a page cut short": ("text/html", b"<p title='" + CANARY.encode()),
+    "a page with an entity of its own": ("text/html", b"<!DOCTYPE x [<!ENTITY a 'x'>]><p>" + CANARY.encode()),
+    "xml cut short": ("application/xml", b"<a>" + CANARY.encode()),
+    "xml with a document type": ("application/xml", b"<!DOCTYPE a><a>" + CANARY.encode() + b"</a>"),
+    "json that says it is xml": ("application/xml", b'{"a": "' + CANARY.encode() + b'"'),
+    "parts with text before": ("multipart/form-data; boundary=x", CANARY.encode() + b"\r\n--x--\r\n"),
+    "a picture among parts": (
+        "multipart/form-data; boundary=x",
+        b"--x\r\nContent-Disposition: form-data; name=f\r\nContent-Type: image/png\r\n\r\n"
+        + CANARY.encode()
+        + b"\r\n--x--",
+    ),
     "a form with a broken code": ("application/x-www-form-urlencoded", b"a=%4&b=" + CANARY.encode()),
 }
 
@@ -127,3 +149,28 @@ async def test_P42_what_was_redacted_comes_back_as_it_is(contexts: Contexts) -> 
         assert (await rig.post(clean, "Content-Type: text/csv")).status == 200
         assert rig.upstream.requests[1].body == clean
         assert (await rig.post(b'["x"]', JSON)).status == 200
+
+
+async def test_P39_names_of_files_are_scanned_and_the_boundary_is_kept(contexts: Contexts) -> None:
+    data = (
+        f"--x y\r\nContent-Disposition: form-data; name=f; filename*=UTF-8''{CANARY.replace('@', '%40')}\r\n\r\n"
+        "hi\r\n--x y--\r\n"
+    ).encode()
+    async with running(answering(), contexts, [AUTO]) as rig:
+        assert (await rig.post(data, 'Content-Type: multipart/form-data; boundary="x y"')).status == 200
+        (received,) = rig.upstream.requests
+        assert received.values(b"content-type") == [b'multipart/form-data; boundary="x y"']
+        assert received.values(b"content-length") == [str(len(received.body)).encode()]
+        assert b"canary" not in received.body
+        assert b"filename*=UTF-8''%5BEMAIL_1%5D\r\n\r\nhi\r\n--x y--\r\n" in received.body
+
+
+async def test_P39_ten_thousand_tiny_parts_are_too_many(contexts: Contexts) -> None:
+    part = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
+    form = "Content-Type: multipart/form-data; boundary=x"
+    async with running(answering(), contexts, [AUTO]) as rig:
+        assert (await rig.post(part * 10_000 + b"--x--\r\n", form)).status == 413
+        assert (await rig.post(part * 1_000 + b"--x--\r\n", form)).status == 200
+        assert len(rig.upstream.requests) == 1
+        await rig.settled(2)
+        assert [outcome.reason for outcome in rig.audit.outcomes if outcome.reason] == ["too_large"]
