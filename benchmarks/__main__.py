@@ -3,112 +3,55 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import platform
 import ssl
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.conversations import MESSAGES, canary, conversation
-from benchmarks.load import Load, Result
-from benchmarks.processes import free_ports, process, wait_for_port
+from benchmarks.disk import fsync_milliseconds
+from benchmarks.load import Result
 from benchmarks.report import Figures, at_rate, figures, highest_rates
-from benchmarks.sidecar_setup import get, scrape, write_configuration
+from benchmarks.sidecar_setup import get, scrape
+from benchmarks.stage import BARE, NGINX, SIDECAR, Stage, stage
 from sidecar.access import Role
-from sidecar.tls.dev_certs import DevCertificates, make_dev_certificates
 
-_REREAD = 50  # chats that are read again and again
 _FIRST_NEW = 1_000_000
-_READ_ONCE_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The servers that are up, and how long and how hard they are asked."""
-
-    bare_port: int
-    data_port: int
-    admin_port: int
-    certificates: DevCertificates
-    seconds: float
-    connections: int
-    rounds: int
-
-    def load(self, port: int, prefix: str, rate: float | None = None) -> Result:
-        """Ask for the same chats again and again."""
-        return self._run(replace(self._load(port, prefix), repeat_after=_REREAD, requests_per_second=rate))
-
-    def load_new(self, first: int) -> Result:
-        """Ask for chats that nobody has read before."""
-        return self._run(replace(self._load(self.data_port, "/chats/"), first=first))
-
-    def read_once(self) -> None:
-        """Read every chat that is to be read again; until then it would be new."""
-        once = replace(self._load(self.data_port, "/chats/"), seconds=_READ_ONCE_SECONDS, most_requests=_REREAD)
-        self._run(once)
-
-    def _load(self, port: int, prefix: str) -> Load:
-        return Load(port, str(self.certificates.folder), prefix, self.seconds, self.connections)
-
-    def _run(self, load: Load) -> Result:
-        command = [sys.executable, "-m", "benchmarks.load"]
-        done = subprocess.run(command, input=json.dumps(asdict(load)), stdout=subprocess.PIPE, text=True, check=True)
-        return Result(**json.loads(done.stdout))
-
-
-@contextlib.contextmanager
-def stage(options: argparse.Namespace) -> Iterator[Stage]:
-    """Start the upstream, the bare proxy and the sidecar, each as a process; end them in reverse."""
-    with tempfile.TemporaryDirectory(prefix="sidecar-bench-") as name, contextlib.ExitStack() as running:
-        folder = Path(name)
-        certificates = make_dev_certificates(folder / "certs", datetime.now(UTC))
-        upstream, bare, data, admin = free_ports(4)
-        config = write_configuration(folder, certificates, data, admin, upstream, options.workers)
-        commands = {
-            upstream: ("benchmarks.upstream", str(upstream)),
-            bare: ("benchmarks.bare_proxy", str(bare), str(upstream), str(certificates.folder)),
-            data: ("sidecar", "run", "--config", str(config)),
-        }
-        for port, command in commands.items():
-            log = folder / f"{port}.log"
-            wait_for_port(port, running.enter_context(process(log, *command)), log)
-        yield Stage(bare, data, admin, certificates, options.seconds, options.connections, options.rounds)
+_PLAIN = {
+    "bare proxy": (BARE, "/chats/"),
+    "nginx, 1 worker": (NGINX, "/chats/"),
+    "sidecar, opaque body": (SIDECAR, "/blobs/"),
+}
+_REREAD = {"sidecar, chats read before": (SIDECAR, "/chats/")}
 
 
 def check(stage: Stage) -> None:
     """Make sure that what is about to be measured does its work: a fast proxy that leaks would win every race."""
     sent = conversation(0)
-    if get(stage.bare_port, "/chats/0", stage.certificates, Role.TRAINER) != sent:
-        raise SystemExit("the bare proxy does not pass the conversation on unchanged")
-    if get(stage.data_port, "/blobs/0", stage.certificates, Role.TRAINER) != sent:
-        raise SystemExit("the sidecar does not pass the opaque body on unchanged")
-    redacted = get(stage.data_port, "/chats/0", stage.certificates, Role.TRAINER)
+    for server, path in _PLAIN.values():
+        if server in stage.servers and _get(stage, server, f"{path}0") != sent:
+            raise SystemExit(f"{server} does not pass {path}0 on unchanged")
+    redacted = _get(stage, SIDECAR, "/chats/0")
     if canary(0).encode() in redacted or redacted.count(b'"sender"') != MESSAGES:
         raise SystemExit("the sidecar does not redact the conversation")
 
 
-def measure_at(stage: Stage, rate: float | None) -> tuple[Figures, Figures, Figures]:
+def _get(stage: Stage, server: str, path: str) -> bytes:
+    return get(stage.servers[server].port, path, stage.certificates, Role.TRAINER)
+
+
+def measure_at(stage: Stage, rate: float | None) -> list[Figures]:
     """Measure the cases at one common rate, requests being due at fixed times; None: as fast as each goes.
 
-    In turns, so that what else the machine does meets all of them alike.
+    In turns, so that what else the machine does meets all of them alike. The bare proxy comes first.
     """
-    bare, opaque, reread = [], [], []
+    cases = {name: case for name, case in (_PLAIN | _REREAD).items() if case[0] in stage.servers}
+    results: dict[str, list[Result]] = {name: [] for name in cases}
     for _ in range(stage.rounds):
-        bare.append(stage.load(stage.bare_port, "/chats/", rate))
-        opaque.append(stage.load(stage.data_port, "/blobs/", rate))
-        reread.append(stage.load(stage.data_port, "/chats/", rate))
-    return (
-        figures("bare proxy", bare),
-        figures("sidecar, opaque body", opaque),
-        figures("sidecar, chats read before", reread),
-    )
+        for name, (server, prefix) in cases.items():
+            results[name].append(stage.load(server, prefix, rate))
+    return [figures(name, some) for name, some in results.items()]
 
 
 def measure_new(stage: Stage) -> tuple[Figures, str]:
@@ -137,6 +80,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of all cases in turns (default 3)")
     parser.add_argument("--connections", type=int, default=16, help="kept open at the same time (default 16)")
     parser.add_argument("--workers", type=int, default=1, help="detection processes of the sidecar (default 1)")
+    parser.add_argument("--folder", type=Path, help="where state and audit log lie (default: that of temporary files)")
     return parser.parse_args()
 
 
@@ -145,9 +89,13 @@ def main() -> int:
     options = parse_options()
     print(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {os.cpu_count()} cores, "
           f"{options.rounds} rounds of {options.seconds:g} s, {options.connections} connections, "
-          f"{len(conversation(0))} bytes and {MESSAGES} messages in a chat\n", flush=True)  # fmt: skip
+          f"{len(conversation(0))} bytes and {MESSAGES} messages in a chat", flush=True)  # fmt: skip
     with stage(options) as up:
         check(up)
+        print(f"One fsync where the audit log lies: {fsync_milliseconds(up.folder):.2f} ms (median)", flush=True)
+        if NGINX not in up.servers:
+            print("nginx is not installed, so it is left out")
+        print()
         up.read_once()
         highest = measure_at(up, None)
         new, said = measure_new(up)

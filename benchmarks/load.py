@@ -44,13 +44,18 @@ class Load:
 
 @dataclass
 class Result:
-    """Latencies in milliseconds, in the order of the answers; what was not answered with 200 is an error."""
+    """Latencies in milliseconds, in the order of the answers; what was not answered with 200 is an error.
+
+    ``answered`` counts the warm-up, too; ``cpu_seconds`` are those of the server meanwhile.
+    """
 
     seconds: float = 0.0
     errors: int = 0
     first_error: str = ""
     bytes: int = 0
     next_number: int = 0
+    answered: int = 0
+    cpu_seconds: float = 0.0
     milliseconds: list[float] = field(default_factory=list)
 
 
@@ -101,6 +106,7 @@ class _Run:
 
     def _note(self, due: float, status: int, size: int) -> None:
         now = time.perf_counter()
+        self._result.answered += 1
         if status != 200:
             self._fail(f"status {status}")
         elif self._measure_from <= now <= self._end:

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 
 from benchmarks.messages import made_up
+from benchmarks.processes import resident_bytes
 from sidecar.detection.assembly import DetectorSettings, build_detector
 
 BATCH = 32  # as the sidecar's workers get them
 GROWTH_AIM = 0.05
-
-
-def resident_bytes() -> int:
-    """Return what this process holds in memory now, shared libraries included."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("this system does not say how much memory a process holds")
 
 
 def main() -> int:
@@ -41,7 +34,7 @@ def main() -> int:
         before, done = done, done + len(batch)
         if before < options.warm_up <= done:
             gc.collect()
-            first = resident_bytes()
+            first = resident_bytes(os.getpid())
         if done >= options.warm_up and done // options.every != before // options.every:
             _print_row(done, first, started)
     gc.collect()
@@ -50,7 +43,7 @@ def main() -> int:
 
 
 def _print_row(done: int, first: int, started: float) -> float:
-    now = resident_bytes()
+    now = resident_bytes(os.getpid())
     growth = now / first - 1
     per_second = done / (time.monotonic() - started)
     print(f"{done:>10,} {now / 2**20:>13.1f} {growth:>8.1%} {per_second:>11.0f}", flush=True)

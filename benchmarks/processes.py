@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -39,11 +40,35 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def module(*arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a module of Python."""
+    return (sys.executable, "-m", *arguments)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process and all below it have used, in user and kernel mode (proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        children = [one.read_text(encoding="ascii") for one in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has ended
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(int(child)) for some in children for child in some.split())
+
+
+def resident_bytes(pid: int) -> int:
+    """Return what a process holds in memory now, shared libraries included."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("this system does not say how much memory a process holds")
+
+
 @contextlib.contextmanager
 def process(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``python -m ARGUMENTS`` while in the context; what it prints goes to ``log``."""
+    """Run a command while in the context; what it prints goes to ``log``."""
     with log.open("wb") as output:
-        running = subprocess.Popen([sys.executable, "-m", *arguments], stdout=output, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield running
     finally:

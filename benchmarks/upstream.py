@@ -14,10 +14,23 @@ from benchmarks.processes import serve_forever
 
 
 async def _answer(request: web.BaseRequest) -> web.StreamResponse:
-    """``/chats/N`` is conversation N as JSON, ``/blobs/N`` the same bytes as something opaque."""
+    """``/chats/N`` is conversation N as JSON, ``/blobs/N`` the same as something opaque, ``/blobs/stream/N`` N MiB."""
     kind, _, number = request.path.strip("/").partition("/")
+    if number.startswith("stream/"):
+        return await _stream(request, int(number.removeprefix("stream/")))
     content_type = "application/json" if kind == "chats" else "application/octet-stream"
     return web.Response(body=_conversations.get(int(number)) or _make(int(number)), content_type=content_type)
+
+
+async def _stream(request: web.BaseRequest, mebibytes: int) -> web.StreamResponse:
+    """As fast as it is taken; without a length, as something endless would come."""
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    await response.prepare(request)
+    some = bytes(1024 * 1024)
+    for _ in range(mebibytes):
+        await response.write(some)
+    await response.write_eof()
+    return response
 
 
 _conversations: dict[int, bytes] = {}

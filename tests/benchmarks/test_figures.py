@@ -48,11 +48,16 @@ def test_no_answer_no_percentile() -> None:
 
 
 def test_the_tables_compare_with_the_first_row() -> None:
-    bare = figures("bare", [Result(seconds=2, milliseconds=[1.0] * 200), Result(seconds=2, milliseconds=[3.0] * 100)])
+    rounds = [
+        Result(seconds=2, milliseconds=[1.0] * 200, answered=300, cpu_seconds=0.1),
+        Result(seconds=2, milliseconds=[3.0] * 100, answered=100, cpu_seconds=0.3),
+    ]
+    bare = figures("bare", rounds)
     slow = figures("slow", [Result(seconds=2, milliseconds=[8.0] * 75, errors=2, first_error="status 502")])
     assert (bare.per_second, bare.p50, bare.p99) == (75, 1.0, 3.0)
     assert slow.first_error == "status 502"
-    assert "| slow | 38 | 0.50 | 8.00 | 8.00 | 2 |" in highest_rates((bare, slow))
+    assert "| bare | 75 | 1.00 | 1.00 | 1.00 | 3.00 | 0 |" in highest_rates((bare, slow))
+    assert "| slow | 38 | 0.50 | 0.00 | 8.00 | 8.00 | 2 |" in highest_rates((bare, slow))
     assert "| slow | 8.00 | 8.00 | 7.00 | 5.00 | 2 |" in at_rate(10, (bare, slow))
 
 
