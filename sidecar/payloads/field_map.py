@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from sidecar.payloads.annotation_rules import AnnotationRule
 from sidecar.payloads.annotations import AnnotationFinder
+from sidecar.payloads.delta_rules import DeltaRule
 from sidecar.payloads.matcher import PathMatcher
 from sidecar.payloads.paths import PathPattern, parse_path
 from sidecar.payloads.sources import SourceRule
@@ -106,7 +107,8 @@ class FieldMap:
     ``namespace`` separates conversations with the same id on different platforms. ``drop``, ``hash`` and ``known``
     reach everything below what they name; ``keep`` only that scalar itself. ``keys`` names objects whose member names
     are data. ``annotations`` say which numbers are offsets into a text, and ``sources`` where that text is when it is
-    not in the payload (X6). The empty map scans every string as a text of one conversation.
+    not in the payload (X6). ``deltas`` say which texts come in pieces over the events of a stream (P34); None: nothing
+    is said, and no stream is read by this map. The empty map scans every string as a text of one conversation.
     """
 
     namespace: str = "default"
@@ -119,6 +121,7 @@ class FieldMap:
     keys: tuple[PathPattern, ...] = ()
     annotations: tuple[AnnotationRule, ...] = ()
     sources: tuple[SourceRule, ...] = ()
+    deltas: tuple[DeltaRule, ...] | None = None
 
     def plus(self, more: FieldMap) -> FieldMap:
         """Return this map with what ``more`` adds, e.g. a route's own fields on top of its preset.
@@ -137,6 +140,7 @@ class FieldMap:
             keys=self.keys + more.keys,
             annotations=self.annotations + more.annotations,
             sources=self.sources + more.sources,
+            deltas=None if self.deltas is more.deltas is None else (self.deltas or ()) + (more.deltas or ()),
         )
 
     @cached_property

@@ -12,6 +12,7 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.recognizer import AGENT, CUSTOMER
 from sidecar.errors import ConfigError, Problem
 from sidecar.payloads.annotation_rules import AnnotationRule, Quotes
+from sidecar.payloads.delta_rules import Condition, DeltaRule, Hold
 from sidecar.payloads.field_map import ConversationRule, FieldMap, KnownRule, MessageRule, Order
 from sidecar.payloads.offsets import Unit
 from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relative, path_problem
@@ -19,12 +20,14 @@ from sidecar.payloads.sources import BadTemplate, SourceRule, Template
 
 KEYS = (
     "namespace", "description", "conversations", "messages", "known", "drop", "keep", "hash", "keys", "annotations",
-    "sources",
+    "sources", "deltas",
 )  # fmt: skip
 _CONVERSATION_KEYS = ("root", "id")
 _MESSAGE_KEYS = ("each", "text", "speaker", "speakers", "order")
 _ANNOTATION_KEYS = ("each", "start", "end", "start_in", "end_in", "quote", "text", "unit", "quotes")
 _SOURCE_KEYS = ("when", "at", "ask", "names")
+_DELTA_KEYS = ("text", "channel", "name", "when", "ends", "speaker", "hold")
+_ANYTHING = "*"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NO_PATH = PathPattern("", ())
 """Stands in for a path that could not be read, so that reading goes on to the next problem."""
@@ -61,6 +64,7 @@ class _Reader:
             keys=tuple(self._each(given, where, "keys", self._path)),
             annotations=tuple(self._each(given, where, "annotations", self._annotation)),
             sources=tuple(self._each(given, where, "sources", self._source)),
+            deltas=tuple(self._each(given, where, "deltas", self._delta)) if "deltas" in given else default.deltas,
         )
 
     def _conversation(self, item: Any, where: str) -> ConversationRule:
@@ -116,6 +120,29 @@ class _Reader:
         for missing in sorted((rule.at.names - rule.names.keys() | asked) - rule.when.names):
             self._report(where, f"does not say what {{{missing}}} is", "Name it in when, or under names")
         return rule
+
+    def _delta(self, item: Any, where: str) -> DeltaRule:
+        given = self._table(item, where, _DELTA_KEYS, needed=("text",))
+        return DeltaRule(
+            texts=self._one_or_more(given.get("text", "$"), f"{where}.text", self._path),
+            channel=self._one_or_more(given.get("channel", []), f"{where}.channel", self._path),
+            name=str(given.get("name", "")),
+            when=self._conditions(given.get("when", {}), f"{where}.when"),
+            ends=self._conditions(given.get("ends", {}), f"{where}.ends"),
+            speaker=self._choice(given["speaker"], f"{where}.speaker", (CUSTOMER, AGENT))
+            if "speaker" in given
+            else None,
+            hold=Hold(self._choice(given.get("hold", Hold.TAIL), f"{where}.hold", tuple(Hold))),
+        )
+
+    def _conditions(self, item: Any, where: str) -> tuple[Condition, ...]:
+        if not isinstance(item, Mapping):
+            self._report(where, "is no mapping", f'Write e.g. {{$.type: [message, error], $.done: "{_ANYTHING}"}}')
+            return ()
+        return tuple(
+            Condition(self._path(path, f"{where}.{path}"), frozenset() if value == _ANYTHING else _words(value))
+            for path, value in item.items()
+        )
 
     def _template(self, item: Any, where: str) -> Template:
         try:
@@ -192,3 +219,9 @@ class _Reader:
 
     def _report(self, where: str, message: str, remedy: str) -> None:
         self.problems.append(Problem(where, message, remedy))
+
+
+def _words(value: Any) -> frozenset[str]:
+    """Return one value or several as they are spelled in JSON."""
+    values = value if isinstance(value, list | tuple) else (value,)
+    return frozenset(str(one).lower() if isinstance(one, bool) else str(one) for one in values)

@@ -1,0 +1,154 @@
+"""Finds in an event the pieces of texts that grow over the events of a stream. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.errors import PayloadFault, PayloadRefused
+from sidecar.payloads.delta_rules import Condition, DeltaRule
+from sidecar.payloads.document import Leaf, LeafKind, Path
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.matcher import PathMatcher
+from sidecar.payloads.paths import PathPattern
+from sidecar.payloads.placement import Placer, Treatment
+
+_VALUES = frozenset({LeafKind.STRING, LeafKind.NUMBER, LeafKind.OTHER})
+_SCANNED = frozenset({Treatment.MESSAGE, Treatment.SCAN})
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One growing text of a stream: by its rule's name or its place, and the values that tell it from others."""
+
+    name: str
+    ids: tuple[str | None, ...] = field(repr=False)
+    place: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A leaf that is a piece of a channel's text."""
+
+    leaf: int
+    path: Path = field(repr=False)
+    text: str = field(repr=False)
+    channel: Channel
+    rule: DeltaRule
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Which channels an event ends: those of the name with these ids. None stands for any."""
+
+    name: str
+    ids: tuple[str | None, ...] = field(repr=False)
+
+    def includes(self, channel: Channel) -> bool:
+        pairs = zip(self.ids, channel.ids, strict=False)
+        return channel.name == self.name and all(mine is None or mine == theirs for mine, theirs in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Deltas:
+    """What one event adds to growing texts, and which of them it ends thereafter."""
+
+    fragments: tuple[Fragment, ...]
+    ended: tuple[Ended, ...]
+
+
+class DeltaFinder:
+    """Finds by the rules of a field map. What the map drops, hashes, keeps or knows is no piece of a text."""
+
+    def __init__(self, fields: FieldMap) -> None:
+        self._rules = fields.deltas or ()
+        self._placer = Placer(fields)
+        patterns = [pattern for rule in self._rules for pattern in _patterns(rule)]
+        self._matcher = PathMatcher(patterns)
+        self._first = {pattern: index for index, pattern in reversed(list(enumerate(patterns)))}
+
+    def find(self, leaves: Sequence[Leaf]) -> Deltas:
+        """``leaves``: of an event in which JSON in strings was not opened.
+
+        Raises ``PayloadRefused`` (not parseable) for an event with two pieces in one place: clients take the last.
+        """
+        at = self._matches(leaves)
+        fragments: dict[Path, Fragment] = {}
+        ended: list[Ended] = []
+        for rule in self._rules:
+            if all(self._met(condition, at) for condition in rule.when):
+                for leaf in self._of(rule.texts, at):
+                    if leaf.kind is LeafKind.STRING and self._placer.place(leaf).treatment in _SCANNED:
+                        fragment = self._fragment(rule, leaf, at)
+                        if fragments.setdefault(leaf.path, fragment).leaf != leaf.index:
+                            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "two pieces of text in one place")
+            for condition in rule.ends:
+                for leaf in self._of((condition.path,), at):
+                    if condition.is_met_by(leaf.text):
+                        ended.append(Ended(_name(rule), self._ids(rule, leaf, at)))
+        in_order = sorted(fragments.values(), key=lambda fragment: fragment.leaf)
+        return Deltas(tuple(in_order), tuple(dict.fromkeys(ended)))
+
+    def _matches(self, leaves: Sequence[Leaf]) -> dict[int, list[Leaf]]:
+        at: dict[int, list[Leaf]] = {}
+        for leaf in leaves:
+            if leaf.kind in _VALUES:
+                state = self._matcher.start
+                for part in leaf.path:
+                    state = self._matcher.step(state, self._matcher.symbol(part))
+                for index in state.accepted:
+                    at.setdefault(index, []).append(leaf)
+        return at
+
+    def _of(self, patterns: Iterable[PathPattern], at: dict[int, list[Leaf]]) -> Iterable[Leaf]:
+        for pattern in patterns:
+            yield from at.get(self._first[pattern], ())
+
+    def _met(self, condition: Condition, at: dict[int, list[Leaf]]) -> bool:
+        return any(condition.is_met_by(leaf.text) for leaf in self._of((condition.path,), at))
+
+    def _fragment(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> Fragment:
+        place = () if rule.name else tuple(part for part in leaf.path if isinstance(part, str))
+        ids = tuple(_position(leaf.path) if id_ is None else id_ for id_ in self._ids(rule, leaf, at))
+        return Fragment(leaf.index, leaf.path, leaf.text, Channel(_name(rule), ids, place), rule)
+
+    def _ids(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> tuple[str | None, ...]:
+        """Return the values of the rule's channel that are nearest to the leaf; None where there is none."""
+        nearest = []
+        for pattern in rule.channel:
+            candidates = [one for one in self._of((pattern,), at) if _is_of_element(pattern, one.path, leaf.path)]
+            best = max(candidates, key=lambda one: _shared(one.path, leaf.path), default=None)
+            nearest.append(None if best is None else best.text)
+        return tuple(nearest)
+
+
+def _patterns(rule: DeltaRule) -> tuple[PathPattern, ...]:
+    return (*rule.texts, *rule.channel, *(one.path for one in (*rule.when, *rule.ends)))
+
+
+def _name(rule: DeltaRule) -> str:
+    return rule.name or rule.texts[0].source
+
+
+def _position(path: Path) -> str:
+    """What tells pieces apart that have no id: the elements that they are in."""
+    return "at " + " ".join(str(part) for part in path if isinstance(part, int))
+
+
+def _shared(one: Path, other: Path) -> int:
+    """How many parts two paths have in common from the root on."""
+    shared = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        shared += 1
+    return shared
+
+
+def _is_of_element(pattern: PathPattern, one: Path, other: Path) -> bool:
+    """Whether two places are not in two elements of one array. An element that the pattern counts off is not meant."""
+    shared = _shared(one, other)
+    mine, theirs = one[shared : shared + 1], other[shared : shared + 1]
+    if not (mine and theirs and isinstance(mine[0], int) and isinstance(theirs[0], int)):
+        return True
+    return pattern.has_fixed_length and isinstance(pattern.segments[shared].selector, int)

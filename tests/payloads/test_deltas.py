@@ -1,0 +1,151 @@
+"""Pieces of growing texts are found, told apart, and ended, as a field map says (P34, X4)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sidecar.errors import ConfigError, PayloadRefused
+from sidecar.payloads.deltas import Channel, DeltaFinder, Deltas
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.field_map_reader import parse_field_map
+from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.spliced import Limits
+
+OPENAI = {
+    "deltas": [
+        {
+            "text": "$.choices[].delta.content",
+            "channel": "$.choices[].index",
+            "ends": {"$.choices[].finish_reason": "*"},
+        },
+        {
+            "text": "$.choices[].delta.tool_calls[].arguments",
+            "channel": ["$.choices[].index", "$.choices[].delta.tool_calls[].index"],
+            "hold": "whole",
+            "ends": {"$.choices[].finish_reason": "*"},
+        },
+    ]
+}
+CHAINLIT = {
+    "deltas": [
+        {"name": "message", "when": {"$[0]": "stream_start"}, "text": "$[1].output", "channel": "$[1].id"},
+        {
+            "name": "message", "when": {"$[0]": "stream_token"}, "text": "$[1].token", "channel": "$[1].id",
+            "ends": {"$[0]": ["update_message", "task_end"]}, "speaker": "agent",
+        },
+    ]
+}  # fmt: skip
+
+
+def found(rules: dict[str, Any], event: object) -> Deltas:
+    document = JsonBody(Limits(embedding=0)).parse(event if isinstance(event, str) else json.dumps(event))
+    return DeltaFinder(parse_field_map(rules, "fields")).find(document.leaves)
+
+
+def pieces(deltas: Deltas) -> list[tuple[str, tuple[str | None, ...]]]:
+    return [(one.text, one.channel.ids) for one in deltas.fragments]
+
+
+def test_choices_are_told_apart_by_their_index() -> None:
+    choices = [{"index": 1, "delta": {"content": "Mar"}}, {"delta": {"content": "ta"}, "index": 0}]
+    deltas = found(OPENAI, {"id": "x", "choices": choices})
+    assert pieces(deltas) == [("Mar", ("1",)), ("ta", ("0",))]
+    assert deltas.ended == ()
+    assert len({one.channel for one in deltas.fragments}) == 2
+
+
+def test_pieces_without_an_index_are_told_apart_by_their_place() -> None:
+    deltas = found(OPENAI, {"choices": [{"index": 5, "delta": {"content": "Mar"}}, {"delta": {"content": "ta"}}]})
+    assert pieces(deltas) == [("Mar", ("5",)), ("ta", ("at 1",))]
+
+
+def test_pieces_within_choices_are_told_apart_by_both_indices() -> None:
+    calls = [{"index": 0, "arguments": '{"a'}, {"index": 1, "arguments": "{}"}]
+    event = {"choices": [{"index": 0, "delta": {"content": "[]"}}, {"index": 1, "delta": {"tool_calls": calls}}]}
+    assert pieces(found(OPENAI, event)) == [("[]", ("0",)), ('{"a', ("1", "0")), ("{}", ("1", "1"))]
+
+
+@pytest.mark.parametrize("reason", [None, "", False])
+def test_what_says_nothing_ends_nothing(reason: object) -> None:
+    assert found(OPENAI, {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}).ended == ()
+
+
+def test_an_end_is_that_of_its_choice() -> None:
+    choices = [{"index": 0, "delta": {}, "finish_reason": None}, {"index": 1, "delta": {}, "finish_reason": "stop"}]
+    ended = found(OPENAI, {"choices": choices}).ended
+    content = "$.choices[].delta.content"
+    assert any(one.includes(Channel(content, ("1",), ("choices", "delta", "content"))) for one in ended)
+    assert not any(one.includes(Channel(content, ("0",))) for one in ended)
+    arguments = "$.choices[].delta.tool_calls[].arguments"
+    assert any(one.includes(Channel(arguments, ("1", "7"))) for one in ended)
+    assert not any(one.includes(Channel(arguments, ("0", "7"))) for one in ended)
+
+
+def test_rules_of_one_name_share_their_texts_and_conditions_choose_events() -> None:
+    start = found(CHAINLIT, ["stream_start", {"id": "m", "output": "Mar"}])
+    token = found(CHAINLIT, ["stream_token", {"id": "m", "token": "ta"}])
+    assert start.fragments[0].channel == token.fragments[0].channel == Channel("message", ("m",))
+    assert token.fragments[0].rule.speaker == "agent"
+    update = found(CHAINLIT, ["update_message", {"id": "m", "output": "Marta"}])
+    assert update.fragments == ()
+    assert [one.includes(Channel("message", ("m",))) for one in update.ended] == [True]
+    assert [one.includes(Channel("message", ("n",))) for one in update.ended] == [False]
+    everything = found(CHAINLIT, ["task_end", {}]).ended
+    assert [one.includes(Channel("message", ("n",))) for one in everything] == [True]
+
+
+def test_what_is_kept_dropped_or_known_is_no_piece() -> None:
+    rules = {
+        "deltas": [{"text": "$.delta..*"}],
+        "keep": ["$.delta.role"],
+        "drop": ["$.delta.log"],
+        "known": {"$.delta.name": "PERSON"},
+    }
+    event = {
+        "delta": {
+            "role": "assistant",
+            "log": {"t": "Mar"},
+            "name": "Mar",
+            "content": "Mar",
+            "n": 5,
+            "parts": [{"text": "ta"}],
+        }
+    }
+    deltas = found(rules, event)
+    assert [one.path for one in deltas.fragments] == [("delta", "content"), ("delta", "parts", 0, "text")]
+    assert len({one.channel for one in deltas.fragments}) == 2
+
+
+def test_two_pieces_in_one_place_are_refused() -> None:
+    with pytest.raises(PayloadRefused):
+        found(OPENAI, '{"choices": [{"index": 0, "delta": {"content": "Mar", "content": "ta"}}]}')
+
+
+def test_a_map_says_nothing_of_streams_unless_it_does() -> None:
+    assert parse_field_map({}, "fields").deltas is None
+    assert parse_field_map({"deltas": []}, "fields").deltas == ()
+    some = parse_field_map(OPENAI, "fields")
+    assert FieldMap().plus(FieldMap()).deltas is None
+    assert FieldMap().plus(some).deltas == some.plus(FieldMap()).deltas == some.deltas
+
+
+@pytest.mark.parametrize(
+    ("rule", "where"),
+    [
+        ({}, "fields.deltas[0].text"),
+        ({"text": "nowhere"}, "fields.deltas[0].text"),
+        ({"text": "$.a", "channel": ["b"]}, "fields.deltas[0].channel[0]"),
+        ({"text": "$.a", "when": ["$.b"]}, "fields.deltas[0].when"),
+        ({"text": "$.a", "ends": {"b": 1}}, "fields.deltas[0].ends.b"),
+        ({"text": "$.a", "speaker": "nobody"}, "fields.deltas[0].speaker"),
+        ({"text": "$.a", "hold": "nothing"}, "fields.deltas[0].hold"),
+        ({"text": "$.a", "texts": "$.b"}, "fields.deltas[0].texts"),
+    ],
+)
+def test_problems_name_their_place(rule: dict[str, Any], where: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_field_map({"deltas": [rule]}, "fields")
+    assert [problem.path for problem in error.value.problems] == [where]
