@@ -16,18 +16,20 @@ from sidecar.config.detection import PolicyConfig
 from sidecar.config.erasure import ErasureTargetConfig
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
-from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, UpstreamTlsConfig
+from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, UpstreamTlsConfig, WebsocketConfig
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MasterKey
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.presets import load_preset
+from sidecar.payloads.socketio import Binary
 from sidecar.proxy.routes import (
     AuthorizationPolicy,
     HostPolicy,
     Limits,
     Route,
     RouteTable,
+    WebsocketRules,
 )
 from sidecar.proxy.upstream import Plaintext, UpstreamSettings
 from sidecar.redaction.policy import Policy, TypePolicy
@@ -136,8 +138,13 @@ def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) ->
         fixed_host=config.host if fixed else "",
         authorization=AuthorizationPolicy.FORWARD if config.forward_authorization else AuthorizationPolicy.STRIP,
         unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
+        websocket=_websocket_of(config.websocket) if config.websocket is not None else None,
         limits=Limits(request_body_bytes=config.max_request_bytes, response_body_bytes=config.max_response_bytes),
     )
+
+
+def _websocket_of(config: WebsocketConfig) -> WebsocketRules:
+    return WebsocketRules(config.messages, Binary(config.binary), config.max_message_bytes, config.origins)
 
 
 def _fields_of(config: RouteConfig, where: str) -> FieldMap:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sidecar.access import Role
 from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
-from sidecar.proxy.routes import BodyMode, RequestPolicy
+from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy
 
 
 class CertificateIdentity(Section):
@@ -66,6 +66,15 @@ class UpstreamConfig(Section):
         return self
 
 
+class WebsocketConfig(Section):
+    """What may pass over the WebSockets of a route. Without this section upgrades are refused."""
+
+    messages: MessageKind = MessageKind.JSON
+    binary: Literal["refuse", "pass"] = "refuse"
+    max_message_bytes: Bytes = 1024 * 1024
+    origins: frozenset[Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]] = frozenset()
+
+
 class RouteConfig(Section):
     """A path prefix, who may use it, where it leads, and what its payloads look like."""
 
@@ -88,3 +97,10 @@ class RouteConfig(Section):
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     max_request_bytes: Bytes = 1024 * 1024
     max_response_bytes: Bytes = 16 * 1024 * 1024
+    websocket: WebsocketConfig | None = None
+
+    @model_validator(mode="after")
+    def _opened_by_get(self) -> RouteConfig:
+        if self.websocket is not None and "GET" not in self.methods:
+            raise ValueError("a WebSocket is opened by GET; add it to methods")
+        return self

@@ -123,7 +123,7 @@ def _ids(placed: Sequence[tuple[Leaf, Placement]]) -> dict[Path, str]:
     return _first_ranked(
         (leaf.path[:depth], rank, leaf.text)
         for leaf, where in placed
-        if where.names and leaf.kind in _DATA
+        if where.names and leaf.kind in _DATA and leaf.text  # an id that is empty is none
         for depth, rank in where.names
     )
 

@@ -7,9 +7,9 @@ Shapes (github.com/socketio/engine.io-protocol, github.com/socketio/socket.io-pr
     socket.io packet:   <type digit>[<attachments>-][<namespace>,][<ack id>][JSON], in an engine.io message (type 4)
 
 Paths begin with the packet's index (0 over WebSocket) and go on as in its JSON: ``$[][1].text`` is a member of the
-first argument of an event, ``$[][0]`` the event's name. A namespace is ``$[].namespace``. So one field map reads both
-transports. Anything that is not exactly such a packet is refused: earlier protocols frame and number things in other
-ways, and what is read in two ways is a leak.
+first argument of an event, ``$[][0]`` the event's name, ``$[].ack[0]`` the first value of an acknowledgement. A
+namespace is ``$[].namespace``. So one field map reads both transports. Anything that is not exactly such a packet is
+refused: earlier protocols frame and number things in other ways, and what is read in two ways is a leak.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _PAYLOADS = {
     _BINARY_EVENT: ("[",), _BINARY_ACK: ("[",),
 }  # fmt: skip
 _WITH_ATTACHMENTS = frozenset({_BINARY_EVENT, _BINARY_ACK})
+_ACKS = frozenset({_ACK, _BINARY_ACK})
 _ERROR_ANSWER = "{"
 
 
@@ -119,7 +120,9 @@ def _scan_message(builder: SplicedBuilder, data: str, start: int, index: int, bi
         begin, end = start + head.start("namespace"), start + head.end("namespace")
         builder.add((index, "namespace"), LeafKind.STRING, head["namespace"], begin, end, _written_namespace)
     if head.end() < len(data):
-        scan_json(builder, data[head.end() :], shifted_host(start + head.end()), (index,))
+        # An acknowledgement has no name: its values must not stand where events have theirs, which maps may keep.
+        path = (index, "ack") if head["type"] in _ACKS else (index,)
+        scan_json(builder, data[head.end() :], shifted_host(start + head.end()), path)
 
 
 def _is_sound(head: re.Match[str], data: str) -> bool:

@@ -114,7 +114,8 @@ class Scanner:
         self, text: str, payload_format: PayloadFormat, direction: Direction, account: Account, scope: str
     ) -> Rewritten:
         """Return one message of a connection, on which messages go both ways at the same time."""
-        return await self._rewrite(text, payload_format, account.admitted_route.fields, account, scope, direction)
+        fields, passage = account.admitted_route.fields, Passage(direction)
+        return await self._rewrite(text, payload_format, fields, account, scope, direction, passage)
 
     async def clean_fields(self, fields: CIMultiDict[str], target: str, account: Account, scope: str) -> None:
         """Take out of ``fields`` what holds personal data by the route's policy (P20).

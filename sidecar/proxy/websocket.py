@@ -17,7 +17,7 @@ from sidecar.errors import RequestFault, RequestRefused, UpstreamFailed, Upstrea
 from sidecar.proxy.account import Account
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.refusals import refusal_for
-from sidecar.proxy.routes import WebsocketRules
+from sidecar.proxy.routes import TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, HEARTBEAT_SECONDS, UpstreamSocket
@@ -49,6 +49,8 @@ class Websockets:
 
         However it ends, the upstream's side is closed when this returns (P44).
         """
+        if account.admitted_route.target_policy is TargetPolicy.REFUSE:
+            await self._scanner.check_target(target, account, scope)
         upstream = await self._open_upstream(request, target, account)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open.add(ended)

@@ -72,6 +72,8 @@ def test_a_sound_configuration_is_frozen(raw: dict[str, Any]) -> None:
         ("routes/0/policy", "strict", "routes[0].policy", "no policy is called strict"),
         ("routes/0/path_prefix", "api", "routes[0].path_prefix", "match pattern"),
         ("routes/0/methods", ["TRACE"], "routes[0].methods[0]", "input should be"),
+        ("routes/0/websocket", {"messages": "xml"}, "routes[0].websocket.messages", "input should be"),
+        ("routes/0/websocket", {"origins": ["https://a.example/x"]}, "routes[0].websocket.origins[0]", "match pattern"),
         ("upstreams/chatbot/url", "http://chat.example.com", "upstreams.chatbot", "in clear"),
         ("upstreams/chatbot/url", "ftp://127.0.0.1", "upstreams.chatbot.url", "absolute http"),
         ("upstreams/chatbot/url", "https://u:p@chat.example.com", "upstreams.chatbot.url", "no user name"),
@@ -130,3 +132,9 @@ def test_yaml_that_hides_something_is_refused(tmp_path: Path, text: str, says: s
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(Path("/nowhere/config.yaml"))
+
+
+def test_a_websocket_needs_a_route_for_GET(raw: dict[str, Any]) -> None:
+    route = {**raw["routes"][0], "websocket": {}}
+    parse_config(put(raw, "routes/0", route))
+    assert "opened by get" in problems(put(raw, "routes/0", {**route, "methods": ["POST"]}))["routes[0]"].lower()

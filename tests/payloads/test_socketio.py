@@ -38,7 +38,7 @@ PACKETS: dict[str, list[tuple[Path, str]]] = {
     '4213["say"]': [((0, 0), "say")],
     '42/chat,13["say","x"]': [((0, "namespace"), "/chat"), ((0, 0), "say"), ((0, 1), "x")],
     "4313[]": [],
-    '431["x"]': [((0, 0), "x")],
+    '431["x"]': [((0, "ack", 0), "x")],
     '44{"message":"no"}': [((0, "message"), "message"), ((0, "message"), "no")],
     '44"no"': [((0,), "no")],
 }

@@ -106,6 +106,20 @@ async def test_conversations_have_scopes_of_their_own_whatever_the_route() -> No
     assert b"[EMAIL_2]" in done.body
 
 
+async def test_what_follows_on_a_connection_is_numbered_by_the_conversation_named_before() -> None:
+    parts = Parts()
+    named = await parts.rewrite(json.dumps({"chats": [chat("1", ["ar@b.cc", "br@b.cc"])]}), CHAT)
+    assert named.scope is not None
+    after = await parts.rewrite('["br@b.cc", "cr@b.cc"]', CHAT, fallback_scope=named.scope)
+    assert json.loads(after.body) == ["[EMAIL_2]", "[EMAIL_3]"]
+    assert after.scope is None
+    several = await parts.rewrite(json.dumps({"chats": [chat("1", ["x"]), chat("2", ["y"])]}), CHAT)
+    assert several.scope is None
+    nameless = await parts.rewrite(json.dumps({"chats": [chat("", ["ar@b.cc"])]}), CHAT)
+    assert nameless.scope is None  # an empty id is none: strangers would share it
+    assert "chats" not in repr(named)
+
+
 async def test_what_has_no_conversation_id_is_numbered_by_the_fallback_scope() -> None:
     parts = Parts()
     bodies = [await parts.rewrite(f'["{who}@b.cc"]', FieldMap(), fallback_scope=s) for who, s in ("ar", "br", "bs")]

@@ -13,7 +13,16 @@ import pytest
 from sidecar.errors import DetectionFailed, DetectionFault
 from sidecar.payloads.socketio import Binary
 from sidecar.proxy.listener import ListenerSettings
-from sidecar.proxy.routes import HostPolicy, Limits, MessageKind, RequestPolicy, Route, WebsocketRules
+from sidecar.proxy.routes import (
+    BodyMode,
+    HostPolicy,
+    Limits,
+    MessageKind,
+    RequestPolicy,
+    Route,
+    TargetPolicy,
+    WebsocketRules,
+)
 from tests.proxy.frames import (
     BINARY,
     CLOSE,
@@ -452,6 +461,40 @@ async def test_P58_no_connection_without_an_intent(contexts: Contexts) -> None:
         rig.audit.full = True
         assert (await rig.send(handshake())).status == 503
         assert rig.upstream.requests == []
+
+
+async def test_personal_data_in_the_target_is_refused_before_the_upstream_is_asked(contexts: Contexts) -> None:
+    routes = [socket_route(target_policy=TargetPolicy.REFUSE)]
+    async with running(accepting(echo), contexts, routes) as rig:
+        assert (await rig.send(handshake(target=f"/ws/chat?user={CANARY}"))).status == 422
+        assert rig.upstream.requests == []
+        async with connected(rig, target="/ws/chat?sid=1") as peer:
+            await peer.say(said("x"))
+            assert await peer.heard() == said("x")
+
+
+PLAIN_TEXT = "Content-Type: text/plain; charset=UTF-8"
+
+
+async def test_X3_polling_is_read_as_what_it_is_whatever_it_is_called(contexts: Contexts) -> None:
+    polled = f'42["say",{{"n":1.0,"t":"{CANARY}"}}]\x1e2'.encode()
+    routes = [socket_route(WebsocketRules(MessageKind.SOCKETIO), body=BodyMode.SOCKETIO)]
+    async with running(answering(polled, (PLAIN_TEXT,)), contexts, routes) as rig:
+        got = await rig.get("/ws/socket.io/?EIO=4&transport=polling&sid=1")
+        assert got.body == polled.replace(CANARY.encode(), b"[EMAIL_1]")
+        assert got.values("Content-Type") == ["text/plain; charset=utf-8"]
+        sent = await rig.post(polled, PLAIN_TEXT.replace("UTF-8", "utf-8"), target="/ws/socket.io/?transport=polling")
+        assert sent.status == 200
+        assert rig.upstream.requests[1].body == polled.replace(CANARY.encode(), b"[EMAIL_1]")
+        assert (await rig.post(f"hello {CANARY}".encode(), PLAIN_TEXT, target="/ws/socket.io/")).status == 400
+        assert len(rig.upstream.requests) == 2
+
+
+@pytest.mark.parametrize("body", [f"hello {CANARY}", f"b{CANARY}", f'["{CANARY}"]', f'96:42["{CANARY}"]'])
+async def test_X3_polling_that_is_none_is_refused(body: str, contexts: Contexts) -> None:
+    routes = [socket_route(WebsocketRules(MessageKind.SOCKETIO), body=BodyMode.SOCKETIO)]
+    async with running(answering(body.encode(), (PLAIN_TEXT,)), contexts, routes) as rig:
+        assert (await rig.get("/ws/socket.io/")).status == 502
 
 
 async def test_other_requests_on_the_same_path_go_on_as_before(contexts: Contexts) -> None:
