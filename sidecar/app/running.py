@@ -102,24 +102,26 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
         audit = await _started(stack, audit_of(settings, metrics))
         stack.push_async_callback(audit.note, Event(Action.STOP))
-        detection = await _detection(stack, settings, metrics)
+        detection, detects = await _detection(stack, settings, metrics)
         placeholders = StoredPlaceholders(database)
         upstreams = {one.name: await _started(stack, Upstream(one)) for one in settings.upstreams}
         erasing = erasing_of(settings, database, placeholders, audit, metrics)
-        if erasing is not None:
-            parts: tuple[Startable, ...] = (*erasing.targets, erasing.worker)
-            for part in parts:
-                await _started(stack, part)
         redactor = redactor_of(settings, detection, placeholders)
         memory = rewrite_memory_of(settings, lambda: (detection.version, placeholders.forgettings), metrics)
         exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics))
         data = await _data_listener(stack, settings, exchange, metrics)
         await _started(stack, Pulse(metrics))
-        routes = (*probe_routes(_checks(data, audit, erasing), metrics.registry), *(erasing.routes if erasing else ()))
+        routes = (
+            *probe_routes((*_checks(data, audit, erasing), detects), metrics.registry),
+            *(erasing.routes if erasing else ()),
+        )
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
         stack.push_async_callback(exchange.settle)
         await audit.note(Event(Action.START, config_sha256=config_sha256, detector=detection.version))
         await _started(stack, data)
+        parts: tuple[Startable, ...] = (*erasing.targets, erasing.worker) if erasing else ()
+        for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
+            await _started(stack, part)
         yield Running(data.port, admin.port)
 
 
@@ -135,14 +137,17 @@ def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
     return AuditLog(AuditSettings(config.file, deadline_seconds=config.append_timeout_seconds), metrics)
 
 
-async def _detection(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> CachedDetection:
+async def _detection(
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics
+) -> tuple[CachedDetection, ReadinessCheck]:
     detecting = detecting_of(settings.config.detection, metrics)
     executor = await _started(stack, detecting.executor)
     if detecting.catalogue_reload is not None:
         await _started(stack, detecting.catalogue_reload)
     keys = settings.master.pseudonymizer(Purpose.DETECTION_CACHE)
     entries = settings.config.detection.cache_entries
-    return CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries))
+    cached = CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries))
+    return cached, ReadinessCheck("detection", lambda: executor.healthy)
 
 
 def redactor_of(settings: Settings, detection: Detection, placeholders: PlaceholderStore) -> Redactor:

@@ -55,9 +55,15 @@ async def _demo(folder: Path, *, once: bool) -> None:
 
 @asynccontextmanager
 async def _chatbot(folder: Path) -> AsyncIterator[str]:
-    """Run the sample chatbot as a process of its own, out of reach of the terminal's Ctrl-C; yield its URL."""
-    command = (sys.executable, "-m", "sidecar.demo.chatbot", "--port", "0", "--state", str(folder / "chats.json"))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, start_new_session=True)
+    """Run the sample chatbot as a process of its own; yield its URL.
+
+    It is out of reach of the terminal's Ctrl-C, so that the sidecar can drain first, and ends with us even if we are
+    killed: the pipe to it closes.
+    """
+    state = folder / "chats.json"
+    command = (sys.executable, "-m", "sidecar.demo.chatbot", "--port", "0", "--state", str(state), "--until-eof")
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True)
     try:
         async with asyncio.timeout(_START_SECONDS):
             line = await process.stdout.readline() if process.stdout else b""

@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -179,10 +180,14 @@ async def running(port: int = 0, state: Path | None = None) -> AsyncIterator[str
         await runner.cleanup()
 
 
-async def _serve(port: int, state: Path | None) -> None:
+async def _serve(port: int, state: Path | None, *, until_eof: bool) -> None:
+    ended = asyncio.Event()
+    if until_eof:
+        # Whoever started us holds the other end, and lets go of it even when killed.
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     async with running(port, state) as url:
         print(json.dumps({"port": int(url.rpartition(":")[2])}), flush=True)
-        await asyncio.Event().wait()
+        await ended.wait()
 
 
 def main() -> None:
@@ -190,9 +195,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sidecar.demo.chatbot", description="A sample chatbot on loopback.")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default 8080)")
     parser.add_argument("--state", type=Path, help="a file that keeps changes; made when first something changes")
+    parser.add_argument("--until-eof", action="store_true", help="end when stdin does: with whoever started it")
     args = parser.parse_args()
     try:
-        asyncio.run(_serve(args.port, args.state))
+        asyncio.run(_serve(args.port, args.state, until_eof=args.until_eof))
     except KeyboardInterrupt:
         return
 

@@ -60,18 +60,26 @@ class DataListener:
         return port
 
     async def start(self) -> None:
-        """Raise ``ConfigError`` where only aiohttp's pure-Python parser is there: most smuggling was in that one."""
+        """Raise ``ConfigError`` for an address that can't be bound, and where aiohttp's compiled parser is missing.
+
+        Most request smuggling that aiohttp ever had was in its pure-Python parser.
+        """
         require_compiled_parser()
         settings = self._settings
         self._gate = _Gate(self._exchange, settings)
-        self._server = await asyncio.get_running_loop().create_server(
-            self._gate,
-            settings.host,
-            settings.port,
-            ssl=self._context,
-            ssl_handshake_timeout=settings.handshake_seconds,
-            backlog=min(settings.max_connections, 1024),
-        )
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._gate,
+                settings.host,
+                settings.port,
+                ssl=self._context,
+                ssl_handshake_timeout=settings.handshake_seconds,
+                backlog=min(settings.max_connections, 1024),
+            )
+        except OSError as error:
+            message = f"can't listen on {settings.host}:{settings.port} ({error.strerror or type(error).__name__})"
+            remedy = "Choose a free port and an address of this machine."
+            raise ConfigError((Problem("listeners.data", message, remedy),)) from None
         self.ready = True
 
     async def stop(self) -> None:

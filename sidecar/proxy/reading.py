@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +18,7 @@ from sidecar.redaction.placeholder import literals
 
 _PARSED_IN_THE_LOOP = 32 * 1024
 """Characters. Longer payloads are parsed in a thread, so that other exchanges go on."""
+_MASKED = re.compile(r"(\*+)([^*]{0,8})")
 _T = TypeVar("_T")
 
 
@@ -66,9 +68,15 @@ def _sorted(
 
 
 def without_placeholders(value: str) -> str:
-    """Return what is left of a value beside placeholders and masks: nothing, if it was redacted before."""
+    """Return what is left of a value beside placeholders and masks: nothing, if it was redacted before.
+
+    A mask keeps some characters at the end; a value with a few stars behind it is no mask.
+    """
     rest, read = "", 0
     for literal in literals(value):
         rest, read = rest + value[read : literal.start], literal.end
     rest = (rest + value[read:]).strip()
-    return rest if any(char.isalnum() for char in rest) and rest.count("*") * 2 < len(rest) else ""
+    masked = _MASKED.fullmatch(rest)
+    if (masked and len(masked[1]) >= len(masked[2])) or not any(char.isalnum() for char in rest):
+        return ""
+    return rest.strip("* ")

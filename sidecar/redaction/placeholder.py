@@ -15,7 +15,9 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 
 HASH_DIGITS: Final = 12
 _TYPES: Final = "|".join(sorted(ENTITY_TYPES, key=len, reverse=True))
-_GRAMMAR: Final = re.compile(rf"\[({_TYPES})(?:_([1-9][0-9]{{0,8}})|#[0-9a-f]{{{HASH_DIGITS}}})\]")
+# Threat: somebody writes an identifier as if it were a placeholder, to carry it past detection. So a number has too
+# few digits for one, and a hash has a letter among its digits.
+_GRAMMAR: Final = re.compile(rf"\[({_TYPES})(?:_([1-9][0-9]{{0,4}})|#(?=[0-9]*[a-f])[0-9a-f]{{{HASH_DIGITS}}})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def numbered(label: str, number: int) -> str:
 
 
 def hashed(label: str, digest: bytes) -> str:
-    return f"[{label}#{digest.hex()[:HASH_DIGITS]}]"
+    """Return the placeholder of a keyed hash; of one in 280, whose digits are all decimal, the first becomes a letter."""
+    digits = digest.hex()[:HASH_DIGITS]
+    return f"[{label}#{'a' + digits[1:] if digits.isdecimal() else digits}]"
 
 
 def literals(text: str) -> list[Literal]:

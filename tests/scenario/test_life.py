@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,45 @@ def test_the_demonstration_shows_both_sides_and_ends() -> None:
     assert "[PERSON_1]" in "".join(row[-1] for row in rows)
     assert "@example.com" in "".join(row[0] for row in rows)
     assert "@example.com" not in "".join(row[-1] for row in rows)
+
+
+def test_a_killed_demonstration_leaves_no_chatbot_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sidecar", "demo", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as demo:
+        assert demo.stdout is not None
+        while b"Ctrl-C" not in demo.stdout.readline():
+            assert demo.poll() is None
+        demo.kill()
+        left = demo.stdout.read()  # ends only when every process that holds the other end is gone
+    assert b"PERSON" not in left
+    wait_until(lambda: not processes_with(str(tmp_path)))
+
+
+def processes_with(argument: str) -> list[str]:
+    """Process ids whose command line holds ``argument``."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and argument.encode() in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+    return found
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_port_in_use_is_reported_with_its_place(world: World, tmp_path: Path) -> None:
+    taken = tmp_path / "config.yaml"
+    text = world.setup.config.read_text().replace(f"{world.folder}/state.db", f"{tmp_path}/state.db")
+    taken.write_text(text.replace(f"{world.folder}/audit.jsonl", f"{tmp_path}/audit.jsonl"))
+    refused = sidecar("run", "--config", str(taken))
+    assert refused.returncode == 2
+    assert "listeners." in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_typo_is_reported_with_its_place_and_exit_2(world: World, tmp_path: Path) -> None:
