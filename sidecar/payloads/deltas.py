@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.delta_rules import Condition, DeltaRule
@@ -14,6 +14,7 @@ from sidecar.payloads.paths import PathPattern
 from sidecar.payloads.placement import Placer, Treatment
 
 _VALUES = frozenset({LeafKind.STRING, LeafKind.NUMBER, LeafKind.OTHER})
+_NAMES = frozenset({LeafKind.STRING, LeafKind.NUMBER})
 _SCANNED = frozenset({Treatment.MESSAGE, Treatment.SCAN})
 
 
@@ -28,13 +29,14 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A leaf that is a piece of a channel's text."""
+    """A leaf that is a piece of a channel's text. ``conversation``: its id, where the event names it."""
 
     leaf: int
     path: Path = field(repr=False)
     text: str = field(repr=False)
     channel: Channel
     rule: DeltaRule
+    conversation: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class DeltaFinder:
 
     def __init__(self, fields: FieldMap) -> None:
         self._rules = fields.deltas or ()
+        self._names_conversations = any(rule.ids for rule in fields.conversations)
         self._placer = Placer(fields)
         patterns = [pattern for rule in self._rules for pattern in _patterns(rule)]
         self._matcher = PathMatcher(patterns)
@@ -86,8 +89,25 @@ class DeltaFinder:
                 for leaf in self._of((condition.path,), at):
                     if condition.is_met_by(leaf.text):
                         ended.append(Ended(_name(rule), self._ids(rule, leaf, at)))
-        in_order = sorted(fragments.values(), key=lambda fragment: fragment.leaf)
+        in_order = self._with_conversations(sorted(fragments.values(), key=lambda one: one.leaf), leaves)
         return Deltas(tuple(in_order), tuple(dict.fromkeys(ended)))
+
+    def _with_conversations(self, fragments: list[Fragment], leaves: Sequence[Leaf]) -> list[Fragment]:
+        """Say of each piece which conversation it is of, by the same rules as of other texts."""
+        if not fragments or not self._names_conversations:
+            return fragments
+        best: dict[Path, tuple[int, str]] = {}
+        for leaf in leaves:
+            if leaf.kind in _NAMES and leaf.text:
+                for depth, rank in self._placer.place(leaf).names:
+                    root = leaf.path[:depth]
+                    best[root] = min(best.get(root, (rank, leaf.text)), (rank, leaf.text), key=lambda one: one[0])
+        named = []
+        for fragment in fragments:
+            depth = self._placer.place(leaves[fragment.leaf]).root_depth
+            _, id_ = best.get(fragment.path[: max(depth, 0)], (0, None))
+            named.append(replace(fragment, conversation=id_))
+        return named
 
     def _matches(self, leaves: Sequence[Leaf]) -> dict[int, list[Leaf]]:
         at: dict[int, list[Leaf]] = {}

@@ -66,6 +66,15 @@ class Rewriter:
         self._redactor = redactor
         self._pseudonyms = pseudonyms
 
+    @property
+    def redactor(self) -> Redactor:
+        """What redacts the texts that are found here, for those that are found in pieces."""
+        return self._redactor
+
+    def without_memory(self) -> Rewriter:
+        """Return a rewriter that keeps nothing of what it rewrote, for payloads that don't come again."""
+        return Rewriter(self._redactor, self._pseudonyms)
+
     async def rewrite(
         self,
         text: str,
@@ -94,7 +103,7 @@ class Rewriter:
             Counter(span.label for one in answers for span in one.redacted.spans for _ in one.piece.leaves),
             sum(one.redacted.residuals for one in answers),
             tuple(self._pseudonyms.label("conversation", id_) for id_ in ids),
-            f"{_OF_CONVERSATION}{fields.namespace}:{next(iter(ids))}" if len(ids) == 1 else None,
+            scope_of(fields.namespace, next(iter(ids))) if len(ids) == 1 else None,
         )
 
     async def translate(self, text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> bytes:
@@ -136,10 +145,9 @@ class Rewriter:
         free = asyncio.Semaphore(_AT_ONCE)
 
         async def one(conversation: Conversation) -> list[_Answer]:
-            # Else it begins with the name of a route, which holds no colon.
-            scope = fallback_scope if fallback_scope.startswith(_OF_CONVERSATION) else f"payload:{fallback_scope}"
+            scope = scope_of_none(fallback_scope)
             if conversation.id is not None:
-                scope = f"{_OF_CONVERSATION}{namespace}:{conversation.id}"
+                scope = scope_of(namespace, conversation.id)
             async with free:
                 return await self._redact(scope, conversation.pieces, policy)
 
@@ -174,6 +182,19 @@ class Rewriter:
             if not _HASHED.fullmatch(leaves[index].text):
                 edits[index] = self._pseudonyms.label("field", leaves[index].text)
         return edits
+
+
+def scope_of(namespace: str, conversation: str) -> str:
+    """Return the scope of a conversation with an id."""
+    return f"{_OF_CONVERSATION}{namespace}:{conversation}"
+
+
+def scope_of_none(fallback_scope: str) -> str:
+    """Return the scope of what belongs to no conversation with an id.
+
+    The fallback is the scope of a conversation, or begins with the name of a route, which holds no colon.
+    """
+    return fallback_scope if fallback_scope.startswith(_OF_CONVERSATION) else f"payload:{fallback_scope}"
 
 
 def stricter(policy: Policy, score: float) -> Policy:
