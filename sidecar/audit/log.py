@@ -91,7 +91,9 @@ class AuditLog:
         return self._append(intent, IfRefused.DROP, Haste.AT_ONCE)
 
     def conclude(self, outcome: Outcome) -> asyncio.Future[None]:
-        return self._append(outcome, IfRefused.KEEP, Haste.WITH_THE_NEXT)
+        # Nobody waits for the outcome of a proxied exchange: its answer is on the way.
+        haste = Haste.WITH_THE_NEXT if outcome.action is Action.PROXY else Haste.AT_ONCE
+        return self._append(outcome, IfRefused.KEEP, haste)
 
     def note(self, event: Event) -> asyncio.Future[None]:
         return self._append(event, IfRefused.KEEP, Haste.AT_ONCE)

@@ -29,7 +29,7 @@ from sidecar.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-LINGER_SECONDS = 0.005
+LINGER_SECONDS = 0.02
 BATCH_LIMIT = 512
 CLOSED = "the audit log is closed"
 TAMPERED = "the audit log was tampered with"
