@@ -153,7 +153,7 @@ async def _detection(
 def redactor_of(settings: Settings, detection: Detection, placeholders: PlaceholderStore) -> Redactor:
     """Return the redactor with the keys of this deployment."""
     keys = settings.master.pseudonymizer
-    return Redactor(detection, placeholders, keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR))
+    return Redactor(detection, placeholders, keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR), asyncio.to_thread)
 
 
 def rewrite_memory_of(settings: Settings, epoch: Callable[[], Hashable], metrics: Metrics) -> RewriteMemory:

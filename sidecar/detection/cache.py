@@ -11,14 +11,16 @@ Bounded by entries and by spans. Measured: 170 bytes for an entry without spans,
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.keys import Pseudonymizer
 from sidecar.metrics import Metrics
+
+_PAGE_MESSAGES: Final = 512
 
 
 class AnyDetection(Protocol):
@@ -63,7 +65,8 @@ class CachedDetection:
         if version != self._version:
             self.clear()
             self._version = version
-        keys = [self._key(message, version) for message in messages]
+        known_digests: dict[int, bytes] = {}  # messages share few tuples of known values: each is hashed once
+        keys = [self._key(message, version, known_digests) for message in messages]
         known = {key: spans for key in keys if (spans := self._entries.get(key)) is not None}
         missing = {key: message for key, message in zip(keys, messages, strict=True) if key not in known}
         for key in known:
@@ -71,10 +74,11 @@ class CachedDetection:
         self._hits.inc(len(messages) - len(missing))
         if missing:
             self._misses.inc(len(missing))
-            answers = await self._detection.detect(list(missing.values()))
-            known.update(zip(missing, answers, strict=True))
-            if self.version == version == self._version:
-                self._keep(zip(missing, answers, strict=True))
+            for some in _pages(list(missing.items())):
+                answers = dict(zip(dict(some), await self._detection.detect([one for _, one in some]), strict=True))
+                known.update(answers)
+                if self.version == version == self._version:
+                    self._keep(answers.items())
         return [known[key] for key in keys]
 
     def clear(self) -> None:
@@ -82,7 +86,7 @@ class CachedDetection:
         self._entries.clear()
         self._spans = 0
 
-    def _keep(self, answers: zip[tuple[bytes, tuple[Span, ...]]]) -> None:
+    def _keep(self, answers: Iterable[tuple[bytes, tuple[Span, ...]]]) -> None:
         for key, spans in answers:
             self._spans += len(spans) - len(self._entries.pop(key, ()))
             self._entries[key] = spans
@@ -90,13 +94,21 @@ class CachedDetection:
             _, spans = self._entries.popitem(last=False)
             self._spans -= len(spans)
 
-    def _key(self, message: Message, version: str) -> bytes:
+    def _key(self, message: Message, version: str, known_digests: dict[int, bytes]) -> bytes:
         parts = [version, _mark(message.speaker), _mark(message.label), message.text, str(len(message.context))]
         for turn in message.context:
             parts += (_mark(turn.speaker), turn.text)
-        for known in message.known:
-            parts += (known.label, known.value)
-        return self._keys.digest(*parts)
+        known = known_digests.get(id(message.known))
+        if known is None:
+            known = self._keys.digest(*(word for one in message.known for word in (one.label, one.value)))
+            known_digests[id(message.known)] = known
+        return self._keys.digest(*parts, known.hex())
+
+
+def _pages(items: list[tuple[bytes, Message]]) -> Iterator[list[tuple[bytes, Message]]]:
+    """Yield parts of a long payload: what was detected of it is kept even if the rest takes too long."""
+    for start in range(0, len(items), _PAGE_MESSAGES):
+        yield items[start : start + _PAGE_MESSAGES]
 
 
 def _mark(word: str | None) -> str:

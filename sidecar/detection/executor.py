@@ -28,6 +28,7 @@ from sidecar.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_S = 0.5
+_QUEUED_PER_WORKER = 3
 _LONGEST_PAUSE_S = 30.0
 
 T = TypeVar("T")
@@ -165,18 +166,32 @@ class DetectionExecutor:
         loop = asyncio.get_running_loop()
         idle = max(1, len(self._tasks) - self._pending)  # spreading what must wait anyway only makes it dearer
         jobs = [_Job(batch, loop.create_future()) for batch in batches(messages, idle)]
-        if self._pending and self._pending + len(jobs) > self._limits.max_pending:
+        window = _QUEUED_PER_WORKER * max(1, len(self._tasks))
+        if self._pending and self._pending + min(len(jobs), window) > self._limits.max_pending:
             raise DetectionFailed(DetectionFault.OVERLOADED, "too many detections are waiting")
-        for job in jobs:
-            self._pending += 1
-            job.answer.add_done_callback(self._ended)
-            self._queue.put_nowait(job)
         try:
-            answers = await asyncio.gather(*(job.answer for job in jobs))
+            return await self._answers(jobs, window)
         finally:
             for job in jobs:
                 job.answer.cancel()  # what is still queued is not wanted any more
-        return [spans for answer in answers for spans in answer]
+                if not job.answer.cancelled():
+                    job.answer.exception()  # one failure is told; the others are not to be complained about
+
+    async def _answers(self, jobs: Sequence[_Job], window: int) -> Answer:
+        """Queue few batches at a time: between those of a long conversation other callers get their turn."""
+        found: Answer = []
+        for index in range(min(window, len(jobs))):
+            self._submit(jobs[index])
+        for index, job in enumerate(jobs):
+            found += await job.answer
+            if index + window < len(jobs):
+                self._submit(jobs[index + window])
+        return found
+
+    def _submit(self, job: _Job) -> None:
+        self._pending += 1
+        job.answer.add_done_callback(self._ended)
+        self._queue.put_nowait(job)
 
     def _ended(self, _: asyncio.Future[Answer]) -> None:
         self._pending -= 1

@@ -45,9 +45,10 @@ class Values:
 def values_of(messages: Sequence[Message], found: Sequence[Sequence[Span]]) -> Values:
     """Gather the values that were found in the messages or that their structured fields hold."""
     labelled: dict[str, str] = {}
+    for known in {id(message.known): message.known for message in messages}.values():  # most messages share one
+        for one in known:
+            _gather(labelled, one.label, one.value)
     for message, spans in zip(messages, found, strict=True):
-        for known in message.known:
-            _gather(labelled, known.label, known.value)
         for span in spans:
             _gather(labelled, span.label, message.text[span.start : span.end])
     if not labelled:

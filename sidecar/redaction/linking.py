@@ -5,7 +5,8 @@ Which asks are one entity is decided on those hashes alone, in ``book``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.canonical import canonical, plainly
@@ -31,17 +32,31 @@ def scope_key(scope: str, keys: Pseudonymizer) -> bytes:
     return keys.digest("scope", scope)
 
 
-def full_name(value: str, names: Iterable[str]) -> str:
-    """Return the one of ``names`` (known values of the conversation) that ``value`` is a short form of, else ``value``.
+@dataclass(frozen=True, slots=True)
+class People:
+    """The known names of a conversation, found by their forms: made once, asked for every mention."""
+
+    keys: frozenset[str] = field(repr=False)
+    by_shorter_form: Mapping[str, Mapping[str, str]] = field(repr=False)  # form -> key of the whole name -> name
+
+
+def people_of(names: Iterable[str]) -> People:
+    """Return the people of these names."""
+    keys: set[str] = set()
+    forms: dict[str, dict[str, str]] = {}
+    for name in names:
+        known = person_name(plainly(name))
+        keys.add(known.key)
+        for form in known.shorter_forms:
+            forms.setdefault(form, {})[known.key] = name
+    return People(frozenset(keys), forms)
+
+
+def full_name(value: str, people: People) -> str:
+    """Return the one known name that ``value`` is a short form of, else ``value``.
 
     A form that fits two people fits nobody.
     """
     key = person_name(plainly(value)).key
-    fitting: dict[str, str] = {}
-    for name in names:
-        known = person_name(plainly(name))
-        if known.key == key:
-            return value
-        if key in known.shorter_forms:
-            fitting[known.key] = name
-    return next(iter(fitting.values())) if len(fitting) == 1 else value
+    fitting = people.by_shorter_form.get(key, {})
+    return next(iter(fitting.values())) if key not in people.keys and len(fitting) == 1 else value

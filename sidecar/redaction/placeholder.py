@@ -35,7 +35,7 @@ def numbered(label: str, number: int) -> str:
 
 
 def hashed(label: str, digest: bytes) -> str:
-    """Return the placeholder of a keyed hash; of one in 280, whose digits are all decimal, the first becomes a letter."""
+    """Return the placeholder of a keyed hash; where its digits are all decimal, the first becomes a letter."""
     digits = digest.hex()[:HASH_DIGITS]
     return f"[{label}#{'a' + digits[1:] if digits.isdecimal() else digits}]"
 

@@ -9,7 +9,7 @@ from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.policy import Policy
-from sidecar.redaction.replacer import Redacted, Replacer
+from sidecar.redaction.replacer import Offload, Redacted, Replacer, inline
 from sidecar.redaction.scope import PlaceholderStore
 
 __all__ = ["Detection", "Redacted", "Redactor"]
@@ -33,9 +33,11 @@ class Redactor:
         store: PlaceholderStore,
         placeholder_keys: Pseudonymizer,
         operator_keys: Pseudonymizer,
+        offload: Offload = inline,
     ) -> None:
+        """``offload`` keeps the steps of long payloads from holding up an event loop."""
         self._detection = detection
-        self._replacer = Replacer(store, placeholder_keys, operator_keys)
+        self._replacer = Replacer(store, placeholder_keys, operator_keys, offload)
 
     @property
     def detector_version(self) -> str:

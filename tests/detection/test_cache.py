@@ -77,7 +77,7 @@ def test_all_that_decides_the_answer_is_in_the_key() -> None:
         Message("ann", context=(Turn("PERSON", "ann"),)),
     ]
     cache, _, _ = cached()
-    keys = [cache._key(message, "1") for message in messages] + [cache._key(messages[0], "2")]
+    keys = [cache._key(message, "1", {}) for message in messages] + [cache._key(messages[0], "2", {})]
     for left, right in combinations(range(len(keys)), 2):
         assert keys[left] != keys[right], (left, right)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.book import Book, Entries
-from sidecar.redaction.linking import ask_for, full_name
+from sidecar.redaction.linking import ask_for, full_name, people_of
 from sidecar.redaction.person import person_name
 from sidecar.redaction.scope import Ask
 
@@ -85,12 +85,12 @@ def test_forgetting() -> None:
 
 def test_a_short_form_of_a_known_name() -> None:
     known = ["Crystal Minh", "Ann Lee", "Ann Ode"]
-    assert full_name("crystal", known) == "Crystal Minh"
-    assert full_name("Ms Minh", known) == "Crystal Minh"
-    assert full_name("ann", known) == "ann"
-    assert full_name("Minh, Crystal", known) == "Minh, Crystal"
-    assert full_name("bob", known) == "bob"
-    assert full_name("crystal", []) == "crystal"
+    assert full_name("crystal", people_of(known)) == "Crystal Minh"
+    assert full_name("Ms Minh", people_of(known)) == "Crystal Minh"
+    assert full_name("ann", people_of(known)) == "ann"
+    assert full_name("Minh, Crystal", people_of(known)) == "Minh, Crystal"
+    assert full_name("bob", people_of(known)) == "bob"
+    assert full_name("crystal", people_of([])) == "crystal"
 
 
 GIVEN, FAMILY = ["john", "jane", "ann"], ["smith", "doe"]
