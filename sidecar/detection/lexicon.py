@@ -94,6 +94,10 @@ class Lexicon:
     def codes(self) -> Mapping[str, int]:
         return self._codes
 
+    def frequent(self) -> list[str]:
+        """The most frequent English words of the list, sorted: those of its first two classes."""
+        return sorted(word for word, code in self._codes.items() if code // 32 % 6 in (1, 2))
+
     def feature(self, token: str) -> int:
         """The packed attribute of one token: never 0, which the vocabulary reads as "not set"."""
         if token.isdigit():

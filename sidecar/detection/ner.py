@@ -15,9 +15,10 @@ from spacy.attrs import TAG  # type: ignore[import-not-found]  # compiled, witho
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import is_compatible_version
+from thinc.api import Model, NumpyOps
 
-import sidecar.detection.lexicon  # noqa: F401  registers the pipe that a saved pipeline names
 from sidecar.detection.cues import cue
+from sidecar.detection.lexicon import Lexicon  # registers the pipe that a saved pipeline names, too
 from sidecar.detection.normalise import Normalised, normalise
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
@@ -113,12 +114,35 @@ def _cells(nlp: Language) -> int:
     return int(nlp.vocab.strings._map.capacity)  # type: ignore[attr-defined]  # public, without stub
 
 
+def quicken(nlp: Language) -> None:
+    """Make the pipeline faster; its answers stay the same.
+
+    In a memory zone nothing is added to the tokenizer's cache, so each word would be taken apart each time: frequent
+    ones are put there before. And NumPy's matrix product takes two thirds of the time of the one that thinc prefers.
+    """
+    ops = NumpyOps(use_blis=False)
+    for _, pipe in nlp.pipeline:
+        if isinstance(pipe, Lexicon):
+            forms = [form for word in pipe.frequent() for form in _forms(word)]
+            for start in range(0, len(forms), _BATCH):
+                nlp.make_doc(" ".join(forms[start : start + _BATCH]))
+        model = getattr(pipe, "model", None)
+        if isinstance(model, Model):
+            for node in model.walk():
+                node.ops = ops
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    return (word, word.capitalize(), f"{word},", f"{word}.", f"{word}?")
+
+
 class NerRecognizer:
     """The model as a recognizer. Keeps nothing between calls (D13, D15)."""
 
     name = "ner"
 
     def __init__(self, nlp: Language) -> None:
+        quicken(nlp)
         self._nlp = nlp
         self._most_cells = max(_MOST_CELLS, 2 * _cells(nlp))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from spacy.util import compile_infix_regex, load_model_from_config
 from thinc.api import Adam, Config, Optimizer, fix_random_seed
 
 from sidecar.detection.lexicon import Lexicon
-from sidecar.training.corpus import read_files, to_example
+from sidecar.training.corpus import Labelled, read_files, to_example
 from sidecar.training.gazetteer import word_codes
 from sidecar.training.synthesis.dialogues import Writer
 from sidecar.training.synthesis.lists import DATA
@@ -34,6 +35,8 @@ class Settings:
     seed: int
     synthetic_messages: int
     passes: int
+    repeat_up_to: int
+    most_repeats: int
     batch_messages: tuple[int, int]
     dropout: float
     learn_rate: float
@@ -74,7 +77,7 @@ def train(settings: Settings, data: Sequence[Path], report: Report = print) -> L
     fix_random_seed(settings.seed)
     rng = random.Random(settings.seed)  # noqa: S311  not for secrets
     nlp = blank_pipeline()
-    real = [to_example(nlp, labelled) for labelled in read_files(data)]
+    real = [to_example(nlp, labelled) for labelled in _balanced(list(read_files(data)), settings)]
     report(f"{len(real)} labelled messages and {settings.synthetic_messages} synthetic ones in each pass")
     sample = [to_example(nlp, labelled) for labelled in Writer(settings.seed).messages(_SAMPLE)]
     nlp.initialize(lambda: [*sample, *rng.sample(real, min(len(real), _SAMPLE))])
@@ -88,6 +91,13 @@ def train(settings: Settings, data: Sequence[Path], report: Report = print) -> L
         report(f"pass {number + 1} of {settings.passes}: {steps.number} steps, loss {loss:.2f} a message")
     with nlp.use_params(optimizer.averages):
         return _cleaned(nlp, settings)
+
+
+def _balanced(labelled: list[Labelled], settings: Settings) -> list[Labelled]:
+    """All of it, and small sources repeated, so that large ones don't drown them."""
+    sizes = Counter(one.source for one in labelled)
+    repeats = {source: min(settings.most_repeats, settings.repeat_up_to // size) for source, size in sizes.items()}
+    return [one for one in labelled for _ in range(max(1, repeats[one.source]))]
 
 
 class _Steps:

@@ -124,6 +124,20 @@ def test_spoken_text_says_numbers() -> None:
     } <= said
 
 
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("14 March 1972", "fourteenth march nineteen seventy two"),
+        ("3/2/1991", "three two nineteen ninety one"),
+        ("May 31, 2004", "may thirty first twenty oh four"),
+        ("1st of June 2000", "first of june two thousand"),
+    ],
+)
+def test_spoken_text_says_dates_of_birth(date: str, said: str) -> None:
+    piece = [Piece(date, "DATE_OF_BIRTH")]
+    assert said in {spoken(piece, random.Random(seed))[-1].text for seed in range(100)}
+
+
 def test_a_babbler_makes_names_that_are_not_in_its_list() -> None:
     names = tuple(name.capitalize() for name in ("anna", "annabel", "johanna", "hanna", "joan", "joanna", "susanna"))
     rng = random.Random(2)

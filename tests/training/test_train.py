@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from sidecar.cli import main
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline
 from sidecar.detection.recognizer import Message
+from sidecar.training.corpus import Labelled
 from sidecar.training.synthesis.dialogues import Writer
-from sidecar.training.train import blank_pipeline, lower_outside, read_settings, train
+from sidecar.training.train import _balanced, blank_pipeline, lower_outside, read_settings, train
 
 LARGEST_MODEL_BYTES = 8_000_000
 
@@ -69,12 +71,19 @@ def test_the_dial_finds_more_and_never_less_often(trained: Path) -> None:
     assert after > before
 
 
+def test_small_sources_are_repeated() -> None:
+    """A source of a thousand messages would drown in one of forty thousand."""
+    settings = replace(read_settings(), repeat_up_to=10, most_repeats=3)
+    labelled = [Labelled(Message("x"), (), source) for source in "a" * 12 + "b" * 5 + "c"]
+    assert Counter(one.source for one in _balanced(labelled, settings)) == {"a": 12, "b": 10, "c": 3}
+
+
 def test_labelled_folders_are_trained_on(tmp_path: Path) -> None:
     row = {"text": "zorbo is here", "spans": [{"start": 0, "end": 5, "label": "PERSON"}], "speaker": None}
     (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(row)] * 40), encoding="utf-8")
     said: list[str] = []
     train(replace(read_settings(), synthetic_messages=60, passes=1), [tmp_path], report=said.append)
-    assert said[0].startswith("40 labelled messages")
+    assert said[0].startswith("120 labelled messages")  # repeated, as it is small
 
 
 def test_a_bad_folder_is_said_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

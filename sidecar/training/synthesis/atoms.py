@@ -103,6 +103,8 @@ def _atoms() -> dict[str, Draw]:
         "family_low": _family,
         "given_initial": lambda rng: _given(rng)[0],
         "w": word,
+        "nation": lambda rng: rng.choice(entries("nations")).capitalize(),
+        "hotel_name": lambda rng: rng.choice(entries("hotels")),
         "w_typo": _misspelled,
         "food_plain": lambda rng: rng.choice(entries("foods")).replace(" ", ""),
         "W": lambda rng: word(rng).capitalize(),

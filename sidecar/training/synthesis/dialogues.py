@@ -29,7 +29,7 @@ _SPLITS: Final = (
 )
 """What is asked, and the one value that is answered in parts."""
 
-_UNADDRESSED: Final = ("comments", "social")
+_UNADDRESSED: Final = ("comments", "comments", "social", "news", "stories")
 """Domains that are no dialogue."""
 
 _AGENT_TEMPLATES: Final = ("agent", "agent_more", "ask_name", "confirmations")

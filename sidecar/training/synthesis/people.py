@@ -7,8 +7,10 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Final
 
+from sidecar.errors import SidecarError
 from sidecar.training.synthesis.lists import DATA, entries, lines
 
 LOCALES: Final = {
@@ -32,9 +34,15 @@ class Names:
     family: tuple[str, ...]
 
 
+class NamesMissing(SidecarError):
+    """The package that names come from is not installed."""
+
+
 @cache
 def by_locale() -> dict[str, Names]:
-    """Faker's names of each locale that has both kinds."""
+    """Faker's names of each locale that has both kinds. Raises ``NamesMissing`` without Faker."""
+    if find_spec("faker") is None:
+        raise NamesMissing("Faker is not installed. Training needs it: pip install 'privacy-sidecar[training]'")
     found = {locale: Names(_provided(locale, _GIVEN), _provided(locale, _FAMILY)) for locale in LOCALES}
     return {locale: names for locale, names in found.items() if names.given and names.family}
 

@@ -48,7 +48,7 @@ def _value(piece: Piece, spells: bool, rng: random.Random) -> str:
     if label == "ADDRESS":
         return _said(_plain(text), spells and len(text) < 9, rng) if rng.random() < 0.6 else _plain(text)
     if label == "DATE_OF_BIRTH":
-        return _plain(text.replace("/", " "))
+        return _said_date(text, rng)
     return _plain(text)
 
 
@@ -114,6 +114,33 @@ def _pair(text: str, nought: str) -> str:
     if number < 20:
         return _TEENS[number - 10]
     return _TENS[number // 10] + (f" {_DIGITS[number % 10]}" if number % 10 else "")
+
+
+def _said_date(text: str, rng: random.Random) -> str:
+    """``14 March 1972`` → ``fourteenth of march nineteen seventy two``; numbers stay numbers now and then."""
+    if rng.random() < 0.3:
+        return _plain(text)
+    ordinal = rng.random() < 0.5
+    said = (_said_part(part, ordinal, rng) for part in re.findall(r"\d+|[A-Za-z]+", text))
+    return " ".join(part for part in said if part)
+
+
+def _said_part(part: str, ordinal: bool, rng: random.Random) -> str:
+    if not part.isdigit():
+        return "" if part in ("th", "st", "nd", "rd") else part.lower()
+    number = int(part)
+    if len(part) > 4:
+        return _digits(part, rng)
+    if len(part) == 4:
+        century, rest = number // 100, number % 100
+        spoken_rest = _counted(rest) if rest > 9 else f"oh {_DIGITS[rest]}" if rest else "hundred"
+        return "two thousand" if number == 2000 else f"{_counted(century)} {spoken_rest}"
+    return columns("ordinal_words")[number][0] if ordinal and 0 < number < 32 else _counted(number)
+
+
+def _counted(number: int) -> str:
+    """A number below 100 in words."""
+    return _DIGITS[number] if number < 10 else _pair(str(number), "oh")
 
 
 def _said_address(text: str, rng: random.Random) -> str:
