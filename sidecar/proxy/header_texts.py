@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
-# Fields whose grammar leaves no room for a person.
+# Fields of tokens, numbers and dates. They are passed over unless their value holds what such values never do.
 _STRUCTURAL = frozenset({
     "accept-patch", "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
     "access-control-allow-methods", "access-control-allow-origin", "access-control-expose-headers",
@@ -21,6 +21,10 @@ _STRUCTURAL = frozenset({
     "permissions-policy", "pragma", "referrer-policy", "retry-after", "vary", "x-content-type-options",
     "x-frame-options", "x-robots-tag", "x-xss-protection",
 })  # fmt: skip
+
+_UNLIKE_A_TOKEN = re.compile(r"@|%40|[0-9]{3}[-. ()]+[0-9]{3}")
+_QUOTED = re.compile(r"\"[^\"]*[A-Za-z][^\"]*\"")
+_MAY_BE_QUOTED = frozenset({"etag", "content-security-policy", "content-security-policy-report-only", "content-type"})
 
 _ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s<>\";,@]+(?=[/?#\s<>\";,]|\Z)")
 _DELIMITER = re.compile(r"([/?&=;,<>\"#])")
@@ -33,6 +37,9 @@ _PROTOCOL_PARAMETERS = frozenset({
     "client_id", "code", "code_challenge", "nonce", "relaystate", "samlrequest", "samlresponse", "session_state",
     "state",
 })  # fmt: skip
+
+# A value of those parameters that is one: long, or of digits and letters; never an address or a telephone number.
+_RANDOM = re.compile(r"(?=.{20,}\Z|(?=.*[0-9])(?=.*[A-Za-z]))(?!.*%40)[A-Za-z0-9_.~%+/-]+")
 
 # No person: short numbers (pages, sizes, milliseconds), UUIDs, W3C trace contexts. Anything longer is read.
 _MACHINE = re.compile(
@@ -73,7 +80,7 @@ def texts_of_target(target: str) -> list[str]:
 def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         lower = name.lower()
-        if lower in _STRUCTURAL or lower in unscanned:
+        if lower in unscanned or (lower in _STRUCTURAL and _is_structure(lower, value)):
             continue
         for text in pieces_of(value):
             if _is_machinery(text):
@@ -81,6 +88,12 @@ def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[
             yield name, text
             if lower == "content-disposition" and (words := _JOINT.sub(" ", text)) != text:
                 yield name, words  # jane_roe-contract.pdf is no text that a model would know
+
+
+def _is_structure(name: str, value: str) -> bool:
+    """Whether a field of tokens holds tokens: no address, no telephone number, no words in quotes."""
+    quoted = name not in _MAY_BE_QUOTED and _QUOTED.search(value)
+    return not quoted and not _UNLIKE_A_TOKEN.search(value)
 
 
 def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
@@ -96,7 +109,8 @@ def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
         if after == "=" and _PARAMETER.fullmatch(piece.strip()):
             before = piece.strip().lower()
             continue
-        if not (before in _PROTOCOL_PARAMETERS and index and parts[index - 1] == "="):
+        opaque = before in _PROTOCOL_PARAMETERS and index and parts[index - 1] == "=" and _RANDOM.fullmatch(piece)
+        if not opaque:
             yield from _decoded(piece, depth)
 
 

@@ -163,6 +163,8 @@ def response_fields(fields: CIMultiDictProxy[str], body: BodyFate) -> CIMultiDic
             out.add(name, value)
     if body is BodyFate.REWRITTEN:
         _say_utf8(out)
+    elif body is BodyFate.NONE and "Content-Type" in out:
+        out["Content-Type"] = media_type_of(out["Content-Type"]).name  # its parameters would come through unread
     return out
 
 

@@ -82,3 +82,33 @@ def test_no_depth_of_percent_coding_hides_a_value(secret: str, depth: int, place
     for _ in range(depth + 1):
         coded = quote(coded, safe="")
     assert secret in pieces_of(place.format(coded))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Vary", "jane.roe@example.com"),
+        ("Cache-Control", 'private="Jane Roe 212-555-0143"'),
+        ("Retry-After", "212-555-0143"),
+        ("Location", "/cb?state=jane.roe@example.com"),
+        ("Location", "/cb?state=jane.roe%40example.com"),
+        ("Location", "/cb?code=212-555-0143"),
+    ],
+)
+def test_P20_fields_and_parameters_of_machines_are_read_where_they_hold_something_else(name: str, value: str) -> None:
+    said = " ".join(text for _, text in texts_of({name: value}, frozenset(), "/"))
+    assert "jane.roe@example.com" in said or "212-555-0143" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Vary", "Accept-Encoding, Origin"),
+        ("Cache-Control", "private, max-age=31536000"),
+        ("Date", "Tue, 24 Nov 2026 11:07:24 GMT"),
+        ("ETag", '"33a64df551425fcc55e4d42a148795d9f25f89d4"'),
+        ("Location", "/cb?state=af0ifjsldkj&code=SplxlOBeZQQYbYS6WxSbIA"),
+    ],
+)
+def test_P20_what_is_of_machines_is_passed_over(name: str, value: str) -> None:
+    assert not [text for _, text in texts_of({name: value}, frozenset(), "/") if text != "cb"]
