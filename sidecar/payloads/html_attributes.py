@@ -21,14 +21,38 @@ _URLS = frozenset({
     "ping", "poster", "profile", "src", "srcset", "usemap", "xlink:href",
 })  # fmt: skip
 _MARKUP = frozenset({
-    "accept", "align", "as", "autocomplete", "autofocus", "charset", "checked", "class", "color", "cols", "colspan",
-    "content-type", "contenteditable", "coords", "crossorigin", "d", "datetime", "dir", "disabled", "draggable",
-    "enctype", "fill", "for", "form", "headers", "height", "hidden", "http-equiv", "id", "integrity", "is", "lang",
-    "loading", "max", "maxlength", "media", "method", "min", "name", "nonce", "novalidate", "part", "pattern", "points",
-    "property", "readonly", "rel", "required", "role", "rows", "rowspan", "scope", "selected", "shape", "size", "sizes",
-    "slot", "span", "spellcheck", "step", "stroke", "style", "tabindex", "target", "transform", "translate", "type",
-    "version", "viewbox", "width", "xml:lang", "xmlns", "xmlns:xlink",
+    "accept", "accept-charset", "align", "alink", "allow", "as", "async", "autocapitalize", "autocomplete",
+    "autofocus", "axis", "bgcolor", "border", "capture", "cellpadding", "cellspacing", "char", "charoff", "charset",
+    "checked", "class", "clear", "clip-path", "clip-rule", "color", "cols", "colspan", "compact", "content-type",
+    "contenteditable", "controls", "coords", "crossorigin", "cx", "cy", "d", "datetime", "decoding", "default",
+    "defer", "dir", "disabled", "dominant-baseline", "draggable", "dx", "dy", "enctype", "enterkeyhint", "face",
+    "fetchpriority", "fill", "fill-opacity", "fill-rule", "filter", "focusable", "font-family", "font-size",
+    "font-style", "font-weight", "for", "form", "formenctype", "formmethod", "frame", "frameborder",
+    "gradienttransform", "gradientunits", "headers", "height", "hidden", "hreflang", "hspace", "http-equiv", "id",
+    "imagesizes", "inert", "inputmode", "integrity", "is", "itemprop", "itemscope", "kind", "lang",
+    "letter-spacing", "link", "list", "loading", "loop", "low", "marginheight", "marginwidth", "mask", "max",
+    "maxlength", "media", "method", "min", "minlength", "multiple", "muted", "name", "nomodule", "nonce", "noshade",
+    "novalidate", "nowrap", "offset", "opacity", "open", "optimum", "overflow", "part", "pathlength", "pattern",
+    "patternunits", "playsinline", "points", "popover", "popovertarget", "preload", "preserveaspectratio",
+    "property", "r", "readonly", "referrerpolicy", "rel", "required", "rev", "reversed", "role", "rows", "rowspan",
+    "rules", "rx", "ry", "sandbox", "scope", "scrolling", "selected", "shape", "size", "sizes", "slot", "span",
+    "spellcheck", "start", "step", "stop-color", "stop-opacity", "stroke", "stroke-dasharray", "stroke-linecap",
+    "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width", "style", "tabindex", "target", "text",
+    "text-anchor", "transform", "transform-origin", "translate", "type", "valign", "valuetype", "vector-effect",
+    "version", "viewbox", "visibility", "vlink", "vspace", "width", "wrap", "x", "x1", "x2", "xlink:type",
+    "xml:lang", "xml:space", "xmlns", "xmlns:xlink", "y", "y1", "y2",
 })  # fmt: skip
+"""Attributes of HTML and SVG whose values are words of theirs, numbers, colours, or names within the page."""
+_SAID_ALOUD = frozenset({
+    "aria-braillelabel", "aria-brailleroledescription", "aria-description", "aria-label", "aria-placeholder",
+    "aria-roledescription", "aria-valuetext",
+})  # fmt: skip
+_MARKUP_PREFIXES = ("aria-", "data-bs-", "data-testid", "data-toggle", "data-target", "data-dismiss")
+_MARKUP_METAS = frozenset({
+    "application-name", "color-scheme", "format-detection", "generator", "googlebot", "mobile-web-app-capable",
+    "og:locale", "og:type", "referrer", "robots", "theme-color", "twitter:card", "viewport",
+})  # fmt: skip
+_MARKUP_PRAGMAS = frozenset({"content-type", "content-security-policy", "default-style", "x-ua-compatible"})
 _LIKE_MARKUP = re.compile(r"[A-Za-z0-9_\s:./\[\]()%#,!&*>+~=;'\"|?{}^$-]*")
 _LONG_NUMBER = re.compile(r"(?<![.\d])\d{7,}")
 _SVG_NUMBERS = frozenset({"coords", "d", "points", "transform", "viewbox"})
@@ -46,7 +70,8 @@ def add_attributes(builder: SplicedBuilder, tag: Token, path: Path) -> None:
 
     Raises ``PayloadRefused``: a page within an attribute, and ``data:`` URLs in base64.
     """
-    named = next((in_attribute(one.value) for one in tag.attributes if one.name.lower() == "name" and one.value), "")
+    said = {one.name.lower(): in_attribute(one.value) for one in tag.attributes if one.value}
+    named = said.get("name") or said.get("property") or said.get("http-equiv") or ""
     for attribute in tag.attributes:
         _add_name(builder, attribute, path)
         if attribute.value:
@@ -88,8 +113,14 @@ def _kind_of(name: str, named: str, text: str) -> LeafKind | None:
     """As what a value is scanned; None: not at all."""
     if name in ("value", "content") and named.lower() in _TOKENS and _TOKEN_VALUE.fullmatch(text):
         return None  # random by definition, and no form can be sent without it
-    if name in _MARKUP and _LIKE_MARKUP.fullmatch(text):
+    if _is_markup(name, named.lower()) and _LIKE_MARKUP.fullmatch(text):
         return LeafKind.KEY if _LONG_NUMBER.search(text) and name not in _SVG_NUMBERS else None
     if text.isascii() and text.isdigit() and _NUMBERED.fullmatch(name):
         return LeafKind.NUMBER
     return LeafKind.STRING
+
+
+def _is_markup(name: str, named: str) -> bool:
+    if name == "content":
+        return named in _MARKUP_METAS or named in _MARKUP_PRAGMAS
+    return name in _MARKUP or (name.startswith(_MARKUP_PREFIXES) and name not in _SAID_ALOUD)

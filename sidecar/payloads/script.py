@@ -38,7 +38,9 @@ _QUOTE = re.compile(r"[\"'`]|/[/*]")
 _AFTER_VALUE = frozenset("])}")
 _COLON = re.compile(r"\s*:")
 _LONGEST_NAME = 100
-_ENDS_LABEL = frozenset(",;}){(")
+_PROGRAM_WORD = re.compile(r"[#.]?[a-z][a-zA-Z0-9]*(?:[-_.:/][a-zA-Z0-9]+)*")
+"""Of a string that is no value of a name, as in ``addEventListener("click")``: judged as member names are."""
+_OPENERS = frozenset("[{(")
 
 
 def scan_script(builder: SplicedBuilder, text: str, start: int, end: int, path: Path) -> None:
@@ -60,6 +62,7 @@ class _Script:
         self.last = ""  # the token before: a sign, a word, or what stands for a value
         self.name = ""  # the last word or string, which may turn out to name what follows
         self.label = ""
+        self.open: list[tuple[str, str]] = []  # brackets, and what their content is a value of
         self.braces: list[int] = []  # open ones within each template expression
 
     def run(self, position: int) -> None:
@@ -95,10 +98,7 @@ class _Script:
         return False
 
     def _sign(self, sign: str) -> bool:
-        if sign in ":=":
-            self.label = self.name
-        elif sign in _ENDS_LABEL:
-            self.label = ""
+        self._place(sign)
         self.last = sign
         if self.braces and sign in "{}":
             if sign == "}" and self.braces[-1] == 0:
@@ -106,6 +106,22 @@ class _Script:
                 return True
             self.braces[-1] += 1 if sign == "{" else -1
         return False
+
+    def _place(self, sign: str) -> None:
+        """Keep track of what the next value is a value of: of a name before it, or of one before its array."""
+        if sign in ":=":
+            self.label = self.name
+        elif sign in _OPENERS:
+            self.open.append((sign, self.label if sign == "[" else ""))
+            self.label = self.open[-1][1]
+        elif sign in _AFTER_VALUE:
+            del self.open[-1:]
+            self.label = ""
+        elif sign in ",;":
+            self.label = self.open[-1][1] if self.open else ""
+
+    def _in_array(self) -> bool:
+        return bool(self.open) and self.open[-1][0] == "["
 
     def _template(self, position: int) -> int:
         found = _CHUNK.match(self.text, position, self.end)
@@ -121,7 +137,8 @@ class _Script:
         text = decode_literal(raw)
         kind = LeafKind.STRING
         path = (*self.path, self.label) if self.label else self.path
-        if self.last in ("{", ",") and _COLON.match(self.text, start + len(raw) + 1, self.end):
+        names = self.last in ("{", ",") and _COLON.match(self.text, start + len(raw) + 1, self.end)
+        if names or (not self.label and not self._in_array() and _PROGRAM_WORD.fullmatch(text)):
             kind, path = LeafKind.KEY, (*self.path, text)
         self.last, self.name = "value", text if len(text) < _LONGEST_NAME else ""
         if looks_embedded(text):

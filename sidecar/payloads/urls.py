@@ -19,6 +19,7 @@ _LOOKS = re.compile(
 _SPOKEN = re.compile(r"\s*(?:mailto|tel|sms|callto|skype|xmpp|sip|javascript):", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d+(?:[/?#]|\Z))")
 _BASE64 = re.compile(r"data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)
+_ORIGIN = re.compile(r"(?:https?|wss?)://[a-z0-9.:\[\]-]+(?=[/?#\s,]|\Z)", re.IGNORECASE)
 _PIECE = re.compile(r"[^/?&=;,#\s]+")
 _DEEPEST = 3  # percent codes within percent codes
 
@@ -36,9 +37,13 @@ def refuse_base64(text: str) -> None:
 def add_url(builder: SplicedBuilder, text: str, host: Host, path: Path) -> None:
     """Add the parts of a URL as leaves below ``path``. ``host`` says where the text stands.
 
-    What comes after a ``name=`` has that name in its path. Raises ``PayloadRefused``: see ``refuse_base64``.
+    What comes after a ``name=`` has that name in its path. Scheme and host are a leaf that is not scanned: whoever
+    must may write another origin there. Raises ``PayloadRefused``: see ``refuse_base64``.
     """
     refuse_base64(text)
+    for origin in _ORIGIN.finditer(text):
+        start, end = host.locate(origin.start()), host.locate(origin.end())
+        builder.add((*path, "//"), LeafKind.OTHER, origin[0], start, end, lambda new: new or "")
     spoken = _SPOKEN.match(text)
     scheme = spoken or _SCHEME.match(text)
     for number, (kind, name, start, end) in enumerate(_pieces(text, scheme.end() if scheme else 0, bool(spoken))):

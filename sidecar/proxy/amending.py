@@ -14,6 +14,7 @@ from sidecar.proxy.absolute_urls import OwnUrls
 from sidecar.redaction.redactor import Redacted
 
 _URL_BEGINS = frozenset("hHwW")
+_URL_KINDS = (LeafKind.STRING, LeafKind.OTHER)
 
 
 class Shifts:
@@ -43,10 +44,13 @@ class Shifts:
 def own_url_edits(
     leaves: Sequence[Leaf], edits: Mapping[int, Edit], fields: FieldMap, urls: OwnUrls
 ) -> Iterable[tuple[int, Edit]]:
-    """Yield the strings that are a URL of the upstream. What people write to each other is no address of ours."""
+    """Yield the strings that are a URL of the upstream. What people write to each other is no address of ours.
+
+    In pages scheme and host are a leaf by themselves, and none that is scanned.
+    """
     placer = Placer(fields)
     for leaf in leaves:
-        if leaf.kind is LeafKind.STRING and leaf.text[:1] in _URL_BEGINS:
+        if leaf.kind in _URL_KINDS and leaf.text[:1] in _URL_BEGINS:
             value = edits.get(leaf.index, leaf.text)
             if not isinstance(value, str) or placer.place(leaf).treatment is Treatment.MESSAGE:
                 continue

@@ -185,14 +185,17 @@ def test_X7_attributes(text: str, expected: list[tuple[str, Path, str]]) -> None
         ),
         (
             "let s = `hi ${ {a: `in ${1}`}.a + 'x' } you`;",
-            [("s", "hi "), ("a", "in "), ("script", "x"), ("script", " you")],
+            [("s", "hi "), ("a", "in "), ("x", "x"), ("script", " you")],
         ),
         ("// by zed\n/* and\nq */ <!-- r\nx", [("//", "// by zed"), ("//", "/* and\nq */"), ("//", "<!-- r")]),
-        ("s.replace(/[\"'/]/g, 'y'); a = b / 2 / c; d = 'e'", [("script", "y"), ("d", "e")]),
-        ("return /a'b/.test(x) ? 'y' : 'n'", [("script", "y"), ("y", "n")]),
+        ("s.replace(/[\"'/]/g, 'y'); a = b / 2 / c; d = 'e'", [("y", "y"), ("d", "e")]),
+        ("return /a'b/.test(x) ? 'y' : 'n'", [("y", "y"), ("y", "n")]),
         ("if (/m@b\\.cc/.test(x)) {}", [("script", "m@b\\.cc")]),
         ('x = JSON.parse(\'{"a": "b\\\\u0065"}\')', [("a", "a"), ("a", "be")]),
-        ("phones = ['1', '2']", [("phones", "1"), ("script", "2")]),
+        (
+            "phones = ['1', '2']; f([zed, 'q'], 'click')",
+            [("phones", "1"), ("phones", "2"), ("script", "q"), ("click", "click")],
+        ),
     ],
 )
 def test_scripts_are_read_for_what_they_say(script: str, expected: list[tuple[str, str]]) -> None:
@@ -287,6 +290,31 @@ def test_P35_what_is_not_understood_in_whole_is_refused(text: str, fault: Payloa
     with pytest.raises(PayloadRefused) as refusal:
         HTML.parse(text)
     assert refusal.value.fault is fault
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<p aria-controls=main-menu bgcolor='#840084' fill-rule=evenodd data-bs-toggle=tab>", []),
+        ("<p aria-label='Zed Q' aria-controls='m@b.cc' data-user=zed>", ["Zed Q", "m@b.cc", "zed"]),
+        ("<meta http-equiv=Content-Type content='text/html; charset=utf-8'><meta name=viewport content='a=1'>", []),
+        ("<meta name=viewport content='m@b.cc'><meta property='og:title' content=zed>", ["m@b.cc", "zed"]),
+        ("<script>on('click', 'main-menu', 'Zed', 'm@b.cc'); user = 'zed'</script>", ["Zed", "m@b.cc", "zed"]),
+    ],
+)
+def test_words_of_programs_are_no_texts_unless_they_could_be_data(text: str, said: list[str]) -> None:
+    assert strings(text) == said
+
+
+def test_X2_the_origins_of_urls_can_be_replaced() -> None:
+    page = "<a href='http://up.example:80/u?e=m%40b'></a><img srcset='https://a.example/x 1x, wss://b.example 2x'>"
+    document = HTML.parse(page)
+    origins = {leaf.text: leaf.index for leaf in document.leaves if leaf.kind is LeafKind.OTHER}
+    assert list(origins) == ["http://up.example:80", "https://a.example", "wss://b.example"]
+    rendered = document.render(dict.fromkeys(origins.values(), "https://us.example")).decode()
+    assert rendered == (
+        "<a href='https://us.example/u?e=m%40b'></a><img srcset='https://us.example/x 1x, https://us.example 2x'>"
+    )
 
 
 def test_leaves_are_bounded() -> None:

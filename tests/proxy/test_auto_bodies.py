@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from sidecar.proxy.routes import BodyMode, Limits, RequestPolicy
+from sidecar.proxy.routes import BodyMode, HostPolicy, Limits, RequestPolicy
 from tests.proxy.rig import CANARY, JSON, OPAQUE, answering, route, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
@@ -174,3 +174,11 @@ async def test_P39_ten_thousand_tiny_parts_are_too_many(contexts: Contexts) -> N
         assert len(rig.upstream.requests) == 1
         await rig.settled(2)
         assert [outcome.reason for outcome in rig.audit.outcomes if outcome.reason] == ["too_large"]
+
+
+async def test_X2_links_of_pages_lead_back_to_the_sidecar(contexts: Contexts) -> None:
+    page = b"<base href='http://up.example:8080/'><a href='http://other.example/x?q=1'>http</a>"
+    fields = ("Content-Type: text/html",)
+    owned = route(body=BodyMode.AUTO, host=HostPolicy.FIXED, fixed_host="up.example:8080")
+    async with running(answering(page, fields), contexts, [owned]) as rig:
+        assert (await rig.get()).body == page.replace(b"http://up.example:8080", b"https://sidecar.example")
