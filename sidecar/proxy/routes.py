@@ -131,6 +131,7 @@ _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (R
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST_CODING = 3
+_AFTER_A_STEM = frozenset({"", "/", ".", " "})
 
 
 class RouteTable:
@@ -149,10 +150,10 @@ class RouteTable:
         Of the longest prefix alone: a method that it does not admit is never handed to a shorter one.
         """
         prefix = self._prefix(raw_path)
-        if _READ_DIFFERENTLY.search(raw_path):
-            for reading in _readings(raw_path):
-                if self._prefix(reading) != prefix:
-                    raise RequestRefused(RequestFault.TARGET, "the path can be read as another route's")
+        readings = tuple(_readings(raw_path)) if _READ_DIFFERENTLY.search(raw_path) else ()
+        exact = {self._prefix(reading) for reading in readings}
+        if exact - {prefix} or any(self._may_be_another(reading, prefix) for reading in (raw_path, *readings)):
+            raise RequestRefused(RequestFault.TARGET, "the path can be read as another route's")
         if prefix is None:
             raise RequestRefused(RequestFault.NO_ROUTE)
         candidates = [route for route in self.routes if _stem(route.path_prefix) == prefix]
@@ -167,6 +168,16 @@ class RouteTable:
             if path == stem or path.startswith(stem + "/"):
                 return stem
         return None
+
+
+    def _may_be_another(self, path: str, prefix: str | None) -> bool:
+        """Whether a server that ignores case, endings (``.json``) and trailing blanks may see another prefix there."""
+        folded = path.casefold()
+        for route in self.routes:
+            stem = _stem(route.path_prefix).casefold()
+            if folded.startswith(stem) and folded[len(stem) : len(stem) + 1] in _AFTER_A_STEM:
+                return prefix is None or stem != prefix.casefold()
+        return False
 
 
 def split_target(raw_target: str, host: str | None) -> tuple[str, str]:
