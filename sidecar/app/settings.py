@@ -137,6 +137,8 @@ def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) ->
         host=HostPolicy.FIXED if fixed else HostPolicy(config.host),
         fixed_host=config.host if fixed else "",
         authorization=AuthorizationPolicy.FORWARD if config.forward_authorization else AuthorizationPolicy.STRIP,
+        absolute_urls=config.absolute_urls,
+        target_policy=config.target,
         unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
         websocket=_websocket_of(config.websocket) if config.websocket is not None else None,
         limits=Limits(request_body_bytes=config.max_request_bytes, response_body_bytes=config.max_response_bytes),

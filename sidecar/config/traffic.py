@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sidecar.access import Role
 from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
-from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy
+from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, TargetPolicy, UrlPolicy
 
 
 class CertificateIdentity(Section):
@@ -94,6 +94,8 @@ class RouteConfig(Section):
         str, Field(pattern=r"^(keep|rewrite|[A-Za-z0-9.-]+\.[A-Za-z0-9.-]+(:[0-9]+)?|localhost(:[0-9]+)?)$")
     ] = "rewrite"
     forward_authorization: bool = False
+    absolute_urls: UrlPolicy = UrlPolicy.REWRITE
+    target: TargetPolicy = TargetPolicy.PASS
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     max_request_bytes: Bytes = 1024 * 1024
     max_response_bytes: Bytes = 16 * 1024 * 1024

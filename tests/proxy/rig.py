@@ -20,12 +20,14 @@ from sidecar.audit.record import AuditWriter, Event, Intent, Outcome
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
-from sidecar.payloads.document import LeafKind, PayloadFormat
+from sidecar.payloads.document import Edit, LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.admission import Admission
+from sidecar.proxy.amending import own_url_edits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
+from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode, Limits, Route, RouteTable
 from sidecar.proxy.scanning import Scanner
@@ -203,19 +205,27 @@ class EmailRewriter:
         self.texts: list[str] = []
 
     async def rewrite(
-        self, text: str, payload_format: PayloadFormat, fields: FieldMap, policy: Policy, fallback_scope: str
+        self,
+        text: str,
+        payload_format: PayloadFormat,
+        fields: FieldMap,
+        policy: Policy,
+        fallback_scope: str,
+        passage: Passage = PLAIN,
     ) -> Rewritten:
         self.texts.append(text)
         if self.before is not None:
             await self.before()
         document = payload_format.parse(text)
         found = 0
-        edits: dict[int, str | None] = {}
+        edits: dict[int, Edit] = {}
         for leaf in document.leaves:
             clean, count = EMAIL.subn("[EMAIL_1]", leaf.text) if leaf.kind is LeafKind.STRING else (leaf.text, 0)
             if count:
                 edits[leaf.index] = clean
                 found += count
+        if passage.urls is not None:
+            edits.update(own_url_edits(document.leaves, edits, fields, passage.urls))
         entities = {"EMAIL": found} if found else {}
         return Rewritten(body=document.render(edits), entities=entities, residuals=0, conversations=("k1:00",))
 
