@@ -18,7 +18,7 @@ from sidecar.payloads.joined import Reading
 from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.spliced import SplicedBuilder, Writer
 
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*(?:\r\n|\Z)")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+((?:[^\r\n]*[^ \t\r\n])?)[ \t]*+(?:\r\n|\Z)")
 _KIND = re.compile(r"[!#$&^_.+\w/-]+", re.ASCII)
 _PARAMETER = re.compile(
     r';[ \t]*([\w!#$&+.^`|~-]+)(\*?)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))[ \t]*', re.ASCII
@@ -29,6 +29,7 @@ _EXTENDED = re.compile(
 _ESCAPE = re.compile(r'\\(["\\])')
 _JOINT = re.compile(r"[_.+-]")
 _MOST_FIELDS = 20
+_LONGEST_FIELD = 8_190  # characters, as of a field of a message
 _STRUCTURAL = frozenset({"charset", "boundary"})
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 
@@ -76,8 +77,10 @@ class FieldScan:
         fields: dict[str, re.Match[str]] = {}
         while start < end:
             found = _FIELD.match(self.text, start, end)
-            if found is None or found[1].lower() in fields or len(fields) >= _MOST_FIELDS or "=?" in found[2]:
+            if found is None or found[1].lower() in fields or "=?" in found[2]:
                 raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"fields of a part at character {start}")
+            if len(fields) >= _MOST_FIELDS or len(found[0]) > _LONGEST_FIELD:
+                raise PayloadRefused(PayloadFault.TOO_LARGE, f"fields of a part at character {start}")
             fields[found[1].lower()] = found
             start = found.end()
         return MappingProxyType(fields)

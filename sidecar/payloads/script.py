@@ -29,12 +29,14 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CHUNK = re.compile(r"(?P<raw>(?:[^`\\$]|\\[\s\S]|\$(?!\{))*+)(?P<end>`|\$\{)")
-_PATTERN = re.compile(r"/(?P<raw>(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r])*\])++)/")
+_PATTERN = re.compile(r"/(?P<raw>(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r]){0,500}+\]){1,2000}+)/")
+"""Bounded, so that many slashes in one line cost no more than each its share."""
 _BEFORE_PATTERN = frozenset({
     "await", "case", "delete", "do", "else", "in", "instanceof", "new", "of", "return", "throw", "typeof", "void",
     "yield",
 })  # fmt: skip
 _QUOTE = re.compile(r"[\"'`]|/[/*]")
+_WORD = re.compile(r"[\w$]+")
 _AFTER_VALUE = frozenset("])}")
 _COLON = re.compile(r"\s*:")
 _LONGEST_NAME = 100
@@ -158,11 +160,10 @@ class _Script:
         """Pass over a division sign or a regular expression."""
         if self.text.startswith("/*", position):
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a comment that does not end, at character {position}")
-        found = _PATTERN.match(self.text, position, self.end)
-        word = re.fullmatch(r"[\w$]+", self.last)
-        after_value = (word and self.last not in _BEFORE_PATTERN) or self.last in _AFTER_VALUE
+        after_value = self.last in _AFTER_VALUE or (_WORD.fullmatch(self.last) and self.last not in _BEFORE_PATTERN)
         unsure = self.last in (")", "}", "+", "-")
-        if found is not None and unsure and _QUOTE.search(found["raw"]):
+        found = _PATTERN.match(self.text, position, self.end) if unsure or not after_value else None
+        if (found is None and not after_value) or (found is not None and unsure and _QUOTE.search(found["raw"])):
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a slash of two readings at character {position}")
         if found is None or after_value:
             self.last = "/"

@@ -279,6 +279,7 @@ def test_P35_edits_are_written_as_their_place_asks(text: str, old: str, new: str
         ("<script>a = `x${</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>if (a) /'/.test(b) + '/'</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>/* x</script>", PayloadFault.NOT_PARSEABLE),
+        ("<script>a = /[x</script>", PayloadFault.NOT_PARSEABLE),
         ("<iframe srcdoc='<p>x'>", PayloadFault.MEDIA_TYPE),
         ("<img src='data:image/png;base64,AAAA'>", PayloadFault.MEDIA_TYPE),
         ("<p style='background:url(data:image/png;base64,AAAA)'>", PayloadFault.MEDIA_TYPE),
@@ -400,6 +401,25 @@ def test_an_edit_leaves_all_other_leaves_alone(text: str, data: st.DataObject) -
     assert [one.text for one in again.leaves if one.index != leaf.index] == before[: leaf.index] + before[
         leaf.index + 1 :
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>" + "a/b[" * 50_000 + "</script>",
+        "<!--" * 100_000,
+        "<b>" * 50_000,
+        "<a b='" + "&a" * 100_000 + "'>",
+        "<p title='" + "[" * 100_000 + "'>",
+        "<script><!--" + "<script " * 50_000,
+        "<title>" * 50_000,
+        "<" * 100_000,
+        "<style>" + "/*" * 50_000 + "</style>",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_no_page_takes_time_that_grows_with_its_square(text: str) -> None:
+    assert HTML.parse(text).render({}) == text.encode()
 
 
 CANARY = "marta.canary@b.cc"
