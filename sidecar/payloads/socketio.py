@@ -48,6 +48,11 @@ class Binary(StrEnum):
     PASS = "pass"  # noqa: S105 - a policy, no password
 
 
+def speaks_of_transport(packet: str) -> bool:
+    """Whether a packet is engine.io's own: a ping, a pong, an upgrade. It says nothing of the messages around it."""
+    return packet[:1] in _WITHOUT_DATA
+
+
 class SocketioMessage:
     """One engine.io packet: a text message of a WebSocket."""
 

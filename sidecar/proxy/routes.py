@@ -242,5 +242,11 @@ def _problems_of(route: Route, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.methods", "empty, or with methods that are never proxied", f"Use {sorted(METHODS)}")
     if not route.roles:
         yield Problem(f"{path}.roles", "empty, so that nobody may use the route", "Name at least one role")
+    if (route.websocket or route.body is BodyMode.SOCKETIO) and route.fields.deltas is None:
+        yield Problem(
+            f"{path}.websocket",
+            "the field map does not say which texts come in pieces, over many messages",
+            "Give it deltas ([] if every message is complete in itself), or a preset that has them",
+        )
     if route.host is HostPolicy.FIXED and not route.fixed_host:
         yield Problem(f"{path}.host", "fixed, but no host is given", "Give the host that the upstream expects")

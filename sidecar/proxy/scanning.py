@@ -25,6 +25,7 @@ from sidecar.payloads.formats import format_for
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.marking import SourceTexts
 from sidecar.payloads.media_type import MediaType, media_type_of
+from sidecar.payloads.pieces import without_pieces
 from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
 from sidecar.proxy.codings import uncompress
@@ -108,6 +109,8 @@ class Scanner:
         if not data:
             return None
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
+        if route.body is BodyMode.SOCKETIO and route.fields.deltas:
+            text = without_pieces(text, route.fields)
         return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
 
     async def rewrite_message(

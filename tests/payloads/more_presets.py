@@ -217,4 +217,17 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
             "else": {"Shop", "ottilie", "prefers mail"},
         },
     ),
+    "chainlit-socketio": (
+        "chainlit-socketio",
+        {
+            "id": "th-9",
+            "messages": [
+                (None, "hi, ottilie here"),
+                ("agent", "Hello "),
+                ("agent", "Hello Ottilie Brandvold, your mail is ottilie@brandvold.example."),
+            ],
+            "known": {},
+            "else": {"Shop"},
+        },
+    ),
 }

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ConfigError
-from sidecar.payloads.document import LeafKind
+from sidecar.payloads.document import Document, LeafKind
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import load_preset, preset_names
 from sidecar.payloads.selection import Conversation, select
+from sidecar.payloads.socketio import SEPARATOR, SocketioPolling
 from tests.payloads.more_presets import MORE
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -109,16 +110,23 @@ def as_is(value: str) -> str:
     return value
 
 
+def parsed(sample: str) -> Document:
+    """A sample as JSON, or as packets of socket.io, one a line."""
+    packets = SAMPLES / f"{sample}.txt"
+    if packets.exists():
+        return SocketioPolling().parse(SEPARATOR.join(packets.read_text(encoding="utf-8").splitlines()))
+    return JsonBody().parse((SAMPLES / f"{sample}.json").read_text(encoding="utf-8"))
+
+
 def read(sample: str, preset: str) -> tuple[Conversation, ...]:
-    document = JsonBody().parse((SAMPLES / f"{sample}.json").read_text(encoding="utf-8"))
-    return select(document.leaves, load_preset(preset), as_is).conversations
+    return select(parsed(sample).leaves, load_preset(preset), as_is).conversations
 
 
 @pytest.mark.parametrize("sample", EXPECTED)
 def test_a_sample_of_each_platform_is_read_as_it_is_meant(sample: str) -> None:
     preset, expected = EXPECTED[sample]
     one = next(one for one in read(sample, preset) if one.id == expected["id"])
-    document = JsonBody().parse((SAMPLES / f"{sample}.json").read_text(encoding="utf-8"))
+    document = parsed(sample)
     assert one.id == expected["id"]
     assert {p.message.text: p.message.label for p in one.pieces if p.message.label} == expected["known"]
     messages = expected["messages"]
@@ -130,7 +138,8 @@ def test_a_sample_of_each_platform_is_read_as_it_is_meant(sample: str) -> None:
 
 
 def test_every_sample_is_used_and_every_preset_has_one() -> None:
-    assert {path.stem for path in SAMPLES.glob("*.json")} == {*EXPECTED, "generic-chat-list"}
+    samples = {path.stem for path in SAMPLES.glob("*.json")} | {"chainlit-socketio"}
+    assert samples == {*EXPECTED, "generic-chat-list"}
     assert {preset for preset, _ in EXPECTED.values()} == set(preset_names())
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.errors import DetectionFailed, DetectionFault
+from sidecar.errors import ConfigError, DetectionFailed, DetectionFault
+from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.socketio import Binary
 from sidecar.proxy.listener import ListenerSettings
 from sidecar.proxy.routes import (
@@ -20,6 +21,7 @@ from sidecar.proxy.routes import (
     MessageKind,
     RequestPolicy,
     Route,
+    RouteTable,
     TargetPolicy,
     WebsocketRules,
 )
@@ -53,7 +55,7 @@ JSON_RULES = WebsocketRules(max_message_bytes=4096)
 
 
 def socket_route(rules: WebsocketRules = JSON_RULES, **changes: Any) -> Route:
-    return route("sockets", "/ws", websocket=rules, **changes)
+    return route("sockets", "/ws", websocket=rules, fields=FieldMap(deltas=()), **changes)
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -710,3 +712,10 @@ async def test_P49_a_client_that_does_not_answer_the_goodbye_does_not_hold_up_th
         async with asyncio.timeout(10):
             await rig.listener.stop()
         await rig.settled(1)
+
+
+@pytest.mark.parametrize("changes", [{"websocket": WebsocketRules()}, {"body": BodyMode.SOCKETIO}])
+def test_P34_a_route_must_say_which_texts_come_in_pieces(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="come in pieces"):
+        RouteTable([route("sockets", "/ws", **changes)])
+    RouteTable([route("sockets", "/ws", fields=FieldMap(deltas=()), **changes)])
