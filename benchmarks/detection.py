@@ -19,10 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
-
-import spacy
-from spacy.language import Language
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.messages import demo_chats, made_up, read_messages
 from sidecar.detection.assembly import DetectorSettings, build_detector
@@ -33,6 +30,9 @@ from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.keys import MASTER_BYTES, MasterKey, Purpose
 from sidecar.metrics import Metrics
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 _BATCH: Final = 32  # as the sidecar's workers get them
 _READ_AGAIN: Final = 20  # times, so that there is something to measure
@@ -122,6 +122,13 @@ def presidio(nlp: Language) -> tuple[Reads, Reads]:
     return one_by_one, batches
 
 
+def blank() -> Language:
+    """Return a pipeline that only takes texts apart."""
+    import spacy  # not before the detection, which sets NumPy's threads
+
+    return spacy.blank("en")
+
+
 def measure(ways: Mapping[str, Reads], rounds: Sequence[Sequence[Message]], prepare: Reads) -> list[Row]:
     """Let every way read every round, in turns. The first round warms up and is not counted."""
     rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -175,7 +182,7 @@ def main() -> int:
     fill, again = sidecar_cached(detector)
     one_by_one, batches = presidio(load_pipeline())
     ways: dict[str, Any] = {OURS: sidecar_new(detector), CACHED: again, PRESIDIO: one_by_one, PRESIDIO_BATCH: batches}
-    ways[PRESIDIO_BLANK] = presidio(spacy.blank("en"))[0]
+    ways[PRESIDIO_BLANK] = presidio(blank())[0]
     rows = measure(ways, rounds, fill)
     print(f"Python {platform.python_version()}, {options.rounds} rounds of {options.messages} messages, "
           f"{statistics.mean(len(m.text) for m in chain(*rounds)):.0f} characters each\n")  # fmt: skip

@@ -35,6 +35,7 @@ PURE_MODULES = {
     "sidecar.tls.peer",
 }
 EDGES_AMONG_PURE = {
+    "sidecar.detection",
     "sidecar.detection.executor",
     "sidecar.detection.worker",
     "sidecar.detection.worker_process",
