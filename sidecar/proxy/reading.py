@@ -12,6 +12,7 @@ from sidecar.payloads.annotations import Found
 from sidecar.payloads.document import Document, Leaf, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.marking import NO_MARKING, Marking, SourceTexts, mark
+from sidecar.payloads.placement import Placer, Treatment
 from sidecar.payloads.selection import Selection, select
 from sidecar.proxy.passage import Passage
 from sidecar.redaction.placeholder import literals
@@ -19,6 +20,7 @@ from sidecar.redaction.placeholder import literals
 _PARSED_IN_THE_LOOP = 32 * 1024
 """Characters. Longer payloads are parsed in a thread, so that other exchanges go on."""
 _MASKED = re.compile(r"(\*+)([^*]{0,8})")
+_FIXED = (Treatment.DROP, Treatment.HASH)
 _T = TypeVar("_T")
 
 
@@ -63,7 +65,11 @@ def _found(document: Document, fields: FieldMap) -> tuple[Document, Found]:
 def _sorted(
     document: Document, fields: FieldMap, unscanned: frozenset[int] = frozenset()
 ) -> tuple[Document, Selection]:
-    leaves = [leaf for leaf in document.leaves if leaf.index not in unscanned] if unscanned else document.leaves
+    """``unscanned`` are left to others, but for those that the field map takes away or hashes whatever they say."""
+    if not unscanned:
+        return document, select(document.leaves, fields, without_placeholders)
+    place = Placer(fields).place
+    leaves = [leaf for leaf in document.leaves if leaf.index not in unscanned or place(leaf).treatment in _FIXED]
     return document, select(leaves, fields, without_placeholders)
 
 

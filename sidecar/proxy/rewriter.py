@@ -91,9 +91,9 @@ class Rewriter:
         read = await read_payload(text, payload_format, fields, passage)
         document, selection = read.document, read.selection
         answers = await self._redact_all(selection.conversations, fields.namespace, policy, fallback_scope)
-        edits: dict[int, Edit] = {**self._fixed_edits(document.leaves, selection)}
-        edits.update(_edits(document.leaves, answers))
+        edits: dict[int, Edit] = {**_edits(document.leaves, answers)}
         edits.update(read.marking.edits(Shifts(document.leaves, fields, lambda: _by_leaf(answers)).of))
+        edits.update(self._fixed_edits(document.leaves, selection))
         if passage.urls is not None:
             edits.update(own_url_edits(document.leaves, edits, fields, passage.urls))
         ids = dict.fromkeys(one.id for one in selection.conversations if one.id is not None)

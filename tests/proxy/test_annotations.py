@@ -219,6 +219,16 @@ async def test_X6_a_text_that_is_not_shown_takes_its_quotations_with_it() -> Non
     assert read == {"text": None, "spans": [{"s": 0, "e": 7, "q": None}]}
 
 
+@pytest.mark.parametrize("words", [MAIL, "not what stands there"])
+async def test_X6_what_a_map_takes_away_or_hashes_is_so_whatever_annotations_say(words: str) -> None:
+    rule = {"each": "$.spans[]", "start": "s", "end": "e", "quote": "q", "text": "text"}
+    body = {"text": f"{MAIL} is here", "spans": [{"s": 0, "e": len(MAIL), "q": words}]}
+    dropping = parse_field_map({"annotations": [rule], "drop": ["$..q", "$..s"]}, "test")
+    assert (await Trainer(body, dropping).read())["spans"] == [{"s": None, "e": 9 if words == MAIL else 25, "q": None}]
+    hashing = parse_field_map({"annotations": [rule], "hash": ["$..q"]}, "test")
+    assert (await Trainer(body, hashing).read())["spans"][0]["q"].startswith("k1:")
+
+
 async def test_X6_imports_are_redacted_with_their_annotations() -> None:
     start = TEXT["data"]["text"].index(MAIL)
     value = {"start": start, "end": start + len(MAIL), "text": MAIL}
