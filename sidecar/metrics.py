@@ -45,6 +45,9 @@ class Metrics:
             "sidecar_rewrite_duration_seconds", "Our own share: parsing, detection and rewriting.",
             ["route", "direction"], buckets=_SECONDS, registry=one,
         )  # fmt: skip
+        self.holdback_bytes = Gauge(
+            "sidecar_holdback_bytes", "Bytes of streams held back until they are decided on.", registry=one
+        )
         self.inflight = Gauge("sidecar_inflight_requests", "Exchanges under way.", registry=one)
 
     def _count_detection(self, one: CollectorRegistry) -> None:

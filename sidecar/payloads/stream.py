@@ -44,17 +44,21 @@ class Framing(Protocol):
         """Return what is left at the end. Raises ``PayloadRefused`` for bytes that break off within a character."""
 
 
-class StreamFormat(Protocol):
-    """A format that may have no end."""
+class FrameFormat(Protocol):
+    """Reads frames that somebody has cut: a framing, or a transport that has messages."""
 
     @property
     def media_types(self) -> frozenset[str]: ...
 
-    def framing(self, longest: int) -> Framing:
-        """Return the framing of a new stream; ``longest``: characters that one frame may have."""
-
     def parse(self, frame: Frame, limits: Limits = DEFAULT_LIMITS) -> Document:
         """Parse an event or a comment. Raises ``PayloadRefused`` for what can't be understood in whole."""
+
+
+class StreamFormat(FrameFormat, Protocol):
+    """A format of bytes that may have no end."""
+
+    def framing(self, longest: int) -> Framing:
+        """Return the framing of a new stream; ``longest``: characters that one frame may have."""
 
 
 class Utf8Text:

@@ -108,6 +108,7 @@ _CODINGS: dict[str, Callable[[], _Member]] = {
     "br": _Brotli,
     "zstd": _Zstd,
 }
+_IDENTITY = "identity"
 _OF_ONE_MEMBER = frozenset({"deflate", "br"})
 _ACCEPTED = re.compile(r"\s*([A-Za-z-]+)\s*(?:;\s*[qQ]=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
 
@@ -117,11 +118,9 @@ def uncompress(data: bytes, coding: str | None, cap: int) -> bytes:
 
     The result has at most ``cap`` bytes; work stops there (P30).
     """
-    name = (coding or "identity").strip().lower()
-    if name == "identity":
+    name = _known(coding)
+    if name == _IDENTITY:
         return data
-    if name not in _CODINGS:
-        raise PayloadRefused(PayloadFault.CODING, "not one that is decoded here")
     out = bytearray()
     position = members = 0
     while position < len(data):
@@ -132,21 +131,69 @@ def uncompress(data: bytes, coding: str | None, cap: int) -> bytes:
     return bytes(out)
 
 
+class Uncompressing:
+    """One content coding undone as the bytes come. Raises as ``uncompress``, at once for a coding that is not known.
+
+    ``cap``: for what may come of the bytes that are fed at once (P30).
+    """
+
+    def __init__(self, coding: str | None, cap: int) -> None:
+        self._name = _known(coding)
+        self._cap = cap
+        self._member: _Member | None = None
+        self._members = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what there is of the content now."""
+        if self._name == _IDENTITY:
+            return data
+        out = bytearray()
+        position = 0
+        while position < len(data):
+            if self._member is None or self._member.ended:
+                self._member = self._next_member()
+            position = _add_step(out, self._member, data, position, self._cap)
+        return bytes(out)
+
+    def finish(self) -> None:
+        """Raise ``PayloadRefused`` if the content is not complete."""
+        if self._name != _IDENTITY and not (self._member is None or self._member.ended):
+            raise PayloadRefused(PayloadFault.CODING, "truncated")
+
+    def _next_member(self) -> _Member:
+        self._members += 1
+        if self._members > (1 if self._name in _OF_ONE_MEMBER else _MOST_MEMBERS):
+            raise PayloadRefused(PayloadFault.CODING, "trailing bytes, or too many members")
+        return _CODINGS[self._name]()
+
+
+def _known(coding: str | None) -> str:
+    name = (coding or _IDENTITY).strip().lower()
+    if name != _IDENTITY and name not in _CODINGS:
+        raise PayloadRefused(PayloadFault.CODING, "not one that is decoded here")
+    return name
+
+
 def _add_member(out: bytearray, member: _Member, data: bytes, position: int, cap: int) -> int:
     """Decode the member that begins at ``position``; return where it ends."""
     while not member.ended:
         if position >= len(data):
             raise PayloadRefused(PayloadFault.CODING, "truncated")
-        step = data[position : position + _STEP]
-        try:
-            out += member.feed(step, cap - len(out) + 1)
-        except _BROKEN:
-            # Also plain bytes that claim to be compressed, and anything but a further member at the end (P29, P31).
-            raise PayloadRefused(PayloadFault.CODING, "not what it claims to be") from None
-        if len(out) > cap:
-            raise PayloadRefused(PayloadFault.TOO_LARGE, "when decoded")
-        position += len(step) - len(member.rest)
+        position = _add_step(out, member, data, position, cap)
     return position
+
+
+def _add_step(out: bytearray, member: _Member, data: bytes, position: int, cap: int) -> int:
+    """Decode some bytes of the member from ``position`` on; return where they, or the member, end."""
+    step = data[position : position + _STEP]
+    try:
+        out += member.feed(step, cap - len(out) + 1)
+    except _BROKEN:
+        # Also plain bytes that claim to be compressed, and anything but a further member at the end (P29, P31).
+        raise PayloadRefused(PayloadFault.CODING, "not what it claims to be") from None
+    if len(out) > cap:
+        raise PayloadRefused(PayloadFault.TOO_LARGE, "when decoded")
+    return position + len(step) - len(member.rest)
 
 
 def narrowed(accept_encoding: str) -> str:

@@ -17,7 +17,7 @@ from sidecar.payloads.deltas import Channel, DeltaFinder, Deltas, Fragment
 from sidecar.payloads.document import Document, Edit, Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
-from sidecar.payloads.stream import Frame, FrameKind, StreamFormat
+from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten, scope_of
@@ -33,10 +33,10 @@ _PARSED_IN_THE_LOOP = 32 * 1024  # characters
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What one stream may make us hold: characters of text that is not decided on, of events, and growing texts."""
+    """What one stream may make us hold: of texts that are not decided on, of events that wait, and texts that grow."""
 
     hold_back: HoldBack = _HOLD_BACK
-    held_characters: int = 1024 * 1024
+    held_bytes: int = 1024 * 1024
     channels: int = 256
 
 
@@ -44,7 +44,7 @@ class StreamLimits:
 class StreamRules:
     """How the events of a stream are read and redacted. ``scope``: of what belongs to no conversation with an id."""
 
-    stream_format: StreamFormat
+    frame_format: FrameFormat
     fields: FieldMap
     policy: Policy
     scope: str = field(repr=False)
@@ -79,6 +79,11 @@ class _Held:
     slices: tuple[_Slice, ...] = ()
 
     @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.frame.text.encode())
+
+    @property
     def is_ready(self) -> bool:
         return all(one.end <= one.growing.released for one in self.slices)
 
@@ -96,7 +101,7 @@ class EventStream:
         self._waiting: deque[_Held] = deque()
         self._open: dict[Channel, _Open] = {}
         self._ended: OrderedDict[Channel, None] = OrderedDict()
-        self.held_characters = 0
+        self.held_bytes = 0
         """Of events that wait."""
 
     async def push(self, frame: Frame) -> list[bytes]:
@@ -134,7 +139,7 @@ class EventStream:
             return frame
         rules = self._rules
         paths = frozenset(fragment.path for fragment in deltas.fragments)
-        rest = _Rest(rules.stream_format, frame, paths)
+        rest = _Rest(rules.frame_format, frame, paths)
         rewritten = await self._rewriter.rewrite(
             frame.text, rest, rules.fields, rules.policy, self._scope, rules.passage
         )
@@ -144,7 +149,7 @@ class EventStream:
         return frame if text == frame.text else replace(frame, text=text)
 
     async def _parsed(self, frame: Frame) -> Document:
-        parse = self._rules.stream_format.parse
+        parse = self._rules.frame_format.parse
         if len(frame.text) > _PARSED_IN_THE_LOOP:
             return await asyncio.to_thread(parse, frame, _UNOPENED)
         return parse(frame, _UNOPENED)
@@ -182,7 +187,7 @@ class EventStream:
         if len(self._open) >= rules.limits.channels:
             raise PayloadRefused(PayloadFault.TOO_LARGE, f"more than {rules.limits.channels} texts that grow")
         if fragment.rule.hold is Hold.WHOLE:
-            return WholeText(self._rewriter, rules.policy, rules.limits.held_characters)
+            return WholeText(self._rewriter, rules.policy, rules.limits.held_bytes)
         redactor, hold_back = self._rewriter.redactor, rules.limits.hold_back
         return TailText(GrowingRedaction(redactor, rules.policy, self._remembered, hold_back, fragment.rule.speaker))
 
@@ -195,15 +200,15 @@ class EventStream:
 
     def _hold(self, held: _Held) -> None:
         self._waiting.append(held)
-        self.held_characters += len(held.frame.text)
-        if self.held_characters > self._rules.limits.held_characters:
+        self.held_bytes += held.size
+        if self.held_bytes > self._rules.limits.held_bytes:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "more events than may be held back")
 
     def _ready(self) -> list[bytes]:
         out = []
         while self._waiting and self._waiting[0].is_ready:
             held = self._waiting.popleft()
-            self.held_characters -= len(held.frame.text)
+            self.held_bytes -= held.size
             out.append(self._rendered(held))
         return out
 
@@ -215,7 +220,7 @@ class EventStream:
                 edits[one.leaf] = new
         if not edits:
             return held.frame.text.encode()
-        return self._rules.stream_format.parse(held.frame, _UNOPENED).render(edits)
+        return self._rules.frame_format.parse(held.frame, _UNOPENED).render(edits)
 
     def _count(self, rewritten: Rewritten | None) -> None:
         if rewritten is not None:
@@ -225,8 +230,8 @@ class EventStream:
 class _Rest:
     """Reads an event as if the pieces of growing texts in it were nothing to scan. ``paths``: of the pieces."""
 
-    def __init__(self, stream_format: StreamFormat, frame: Frame, paths: frozenset[Path]) -> None:
-        self._format = stream_format
+    def __init__(self, frame_format: FrameFormat, frame: Frame, paths: frozenset[Path]) -> None:
+        self._format = frame_format
         self._frame = frame
         self._paths = paths
 

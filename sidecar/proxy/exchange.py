@@ -33,7 +33,7 @@ from sidecar.proxy.refusals import refusal_for, render
 from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
 from sidecar.proxy.routes import TargetPolicy
 from sidecar.proxy.scanning import Scanner
-from sidecar.proxy.taking import take_answer, take_request
+from sidecar.proxy.taking import Taken, take_answer, take_request
 from sidecar.proxy.text_source import TextSourceParts, sources_for
 from sidecar.proxy.upstream import Answer, Upstream
 from sidecar.proxy.websocket import Websockets
@@ -125,8 +125,8 @@ class Exchange:
                 content, fate = await take_request(scanner, request, body, account, scope, source)
                 answer = await self._ask(request, target, content, fate, account)
                 upstream_host = self._parts.upstreams[account.admitted_route.upstream].host
-                response = await take_answer(scanner, request, answer, account, scope, source, upstream_host)
-            return await self._relay(request, response, answer, body, account)
+                taken = await take_answer(scanner, request, answer, account, scope, source, upstream_host)
+            return await self._relay(request, taken, body, account)
         except TimeoutError:
             raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None
         except UpstreamFailed:
@@ -187,14 +187,10 @@ class Exchange:
             self._meter.upstream(route.name, time.perf_counter() - began)
 
     async def _relay(
-        self,
-        request: web.BaseRequest,
-        response: web.StreamResponse,
-        answer: Answer,
-        body: RequestBody,
-        account: Account,
+        self, request: web.BaseRequest, taken: Taken, body: RequestBody, account: Account
     ) -> web.StreamResponse:
         """Send the response. From here on a failure can only cut it short."""
+        response = taken.response
         add_own_fields(response.headers, account.exchange_id)
         if body.unread or self._draining:
             response.force_close()
@@ -203,7 +199,7 @@ class Exchange:
         if isinstance(response, web.Response):
             account.sent = await send_whole(request, response, stall_seconds)
             return response
-        stream = ResponseStream(request, response, answer)
+        stream = ResponseStream(request, response, taken.body)
         try:
             await stream.run(stall_seconds)
         finally:

@@ -26,6 +26,10 @@ class Meter:
         """Count an exchange that begins; ``measure`` ends it."""
         self._metrics.inflight.inc()
 
+    def holding(self, more: int) -> None:
+        """Count bytes of streams that are held back, or (negative) held no longer."""
+        self._metrics.holdback_bytes.inc(more)
+
     def upstream(self, route: str, seconds: float) -> None:
         self._upstream_seconds(route).observe(seconds)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, SidecarError
 from sidecar.proxy.routes import Limits
-from sidecar.proxy.upstream import Answer
+from sidecar.proxy.streaming import BodySource
 
 _NEVER_WAITS = 32 * 1024  # bytes: less than any transport's high-water mark
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
@@ -122,23 +122,25 @@ def _nothing_buffered(request: web.BaseRequest) -> bool:
 class ResponseStream:
     """An answer relayed as it comes, no faster than the client reads (P45). ``sent`` counts body bytes."""
 
-    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, answer: Answer) -> None:
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, body: BodySource) -> None:
         self._request = request
         self._response = response
-        self._answer = answer
+        self._body = body
         self.sent = 0
 
     async def run(self, stall_seconds: float) -> None:
-        """Raises ``ClientGone`` or ``UpstreamFailed``; then the response is incomplete and must be cut."""
+        """Raises ``ClientGone`` or a ``SidecarError``; then the response is incomplete and must be cut."""
         try:
             await self._response.prepare(self._request)
-            while some := await self._answer.read_some():
+            while some := await self._body.read_some():
                 async with asyncio.timeout(stall_seconds):
                     await self._response.write(some)
                 self.sent += len(some)
             await self._response.write_eof()
         except (OSError, TimeoutError):
             raise ClientGone from None
+        finally:
+            self._body.close()
 
 
 def cut(request: web.BaseRequest) -> None:

@@ -26,6 +26,8 @@ class BodyMode(StrEnum):
     """What the responses of a route hold, and its requests where they are scanned."""
 
     JSON = "json"  # scanned and rewritten; anything else is refused
+    SSE = "sse"  # event streams, rewritten event by event as they come; any other type is JSON
+    NDJSON = "ndjson"  # lines of JSON, rewritten line by line as they come; JSON types are read in whole
     AUTO = "auto"  # any format that can be scanned, by its media type and its looks; anything else is refused
     SOCKETIO = "socketio"  # engine.io's polling, whatever its media type
     OPAQUE = "opaque"  # responses are free of personal data by the operator's word: streamed as they are
@@ -97,6 +99,7 @@ class Limits:
     rewrite_seconds: float = 30.0
     exchange_seconds: float = 300.0  # until the first response byte
     client_stall_seconds: float = 60.0  # for one write that the client does not read
+    hold_back_characters: int = 160  # of a text that comes in pieces, until it is decided on
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Route:
 
 # A path that has none of these reads the same to everybody.
 _READ_DIFFERENTLY = re.compile(r"[%;\\]|//|/\.")
+_STREAMED = frozenset({BodyMode.SSE, BodyMode.NDJSON})
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (RFC 9112 section 3.2 has no fragments)
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -168,7 +172,6 @@ class RouteTable:
             if path == stem or path.startswith(stem + "/"):
                 return stem
         return None
-
 
     def _may_be_another(self, path: str, prefix: str | None) -> bool:
         """Whether a server that ignores case, endings (``.json``) and trailing blanks may see another prefix there."""
@@ -242,6 +245,12 @@ def _problems_of(route: Route, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.methods", "empty, or with methods that are never proxied", f"Use {sorted(METHODS)}")
     if not route.roles:
         yield Problem(f"{path}.roles", "empty, so that nobody may use the route", "Name at least one role")
+    if route.body in _STREAMED and route.fields.deltas is None:
+        yield Problem(
+            f"{path}.body",
+            f"{route.body.value}, but the field map does not say which texts come in pieces",
+            "Give it deltas ([] if every event is complete in itself), or a preset that has them",
+        )
     if (route.websocket or route.body is BodyMode.SOCKETIO) and route.fields.deltas is None:
         yield Problem(
             f"{path}.websocket",

@@ -30,12 +30,14 @@ from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
 from sidecar.proxy.codings import uncompress
 from sidecar.proxy.encoding import to_text
+from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.header_texts import texts_of, texts_of_target
 from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode, Route
+from sidecar.proxy.streaming import AnswerStream, kind_of, stream_format_for, stream_limits
 from sidecar.proxy.upstream import Answer
 
 _EVERY_STRING = FieldMap()
@@ -55,6 +57,10 @@ class Scanner:
     def __init__(self, rewriter: Rewriter, meter: Meter) -> None:
         self._rewriter = rewriter
         self._meter = meter
+
+    @property
+    def rewriter(self) -> Rewriter:
+        return self._rewriter
 
     async def rewrite_request(
         self, data: bytes, fields: CIMultiDictProxy[str], account: Account, scope: str, passage: Passage = _SENT
@@ -84,6 +90,25 @@ class Scanner:
         if (await self._rewrite(texts, _JSON, _EVERY_STRING, account, scope)).entities:
             raise RequestRefused(RequestFault.PERSONAL_DATA)
 
+    def stream_answer(
+        self, method: str, answer: Answer, account: Account, scope: str, passage: Passage = PLAIN
+    ) -> AnswerStream | None:
+        """Return an answer's body as a stream of rewritten events; None where the route reads such an answer in whole.
+
+        Raises as ``rewrite_answer``.
+        """
+        if not _has_content(method, answer):
+            return None
+        route, kind = account.admitted_route, kind_of(answer)
+        stream_format = stream_format_for(kind, route)
+        if stream_format is None:
+            return None
+        limits = stream_limits(route.limits)
+        rules = StreamRules(stream_format, route.fields, route.policy, scope, passage, limits)
+        events = EventStream(rules, self._rewriter.without_memory(), account.add)
+        framing = stream_format.framing(route.limits.response_body_bytes)
+        return AnswerStream(answer, framing, events, route, self._meter)
+
     async def rewrite_answer(
         self, method: str, answer: Answer, account: Account, scope: str, passage: Passage = PLAIN
     ) -> Rewritten | None:
@@ -93,15 +118,9 @@ class Scanner:
         can read is refused by the head, and so is what can't be parsed as what it must be (P32, X3). The body of a
         redirect only repeats it, so it is left out.
         """
-        if answer.status == _PARTIAL_CONTENT or "Content-Range" in answer.fields:
-            raise PayloadRefused(PayloadFault.RANGE)
-        if answer.status == _NOT_MODIFIED:
-            raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)  # nobody asked conditionally (P25)
-        if method == "HEAD" or answer.status in _WITHOUT_CONTENT or 300 <= answer.status <= 399:
+        if not _has_content(method, answer):
             return None
-        declared = answer.fields.get("Content-Type")
-        kind = media_type_of(declared) if declared is not None else MediaType("")
-        route = account.admitted_route
+        route, kind = account.admitted_route, kind_of(answer)
         payload_format = _format_of_answer(kind, route.body)
         began = time.perf_counter()
         data = await answer.read(route.limits.response_body_bytes)
@@ -167,6 +186,15 @@ def format_of_request(fields: CIMultiDictProxy[str], mode: BodyMode) -> tuple[Me
     if kind.name not in _JSON.media_types and not kind.name.endswith("+json"):
         raise PayloadRefused(PayloadFault.MEDIA_TYPE)
     return kind, _JSON
+
+
+def _has_content(method: str, answer: Answer) -> bool:
+    """Whether there is a body to relay. Raises ``PayloadRefused`` and ``UpstreamFailed`` for what nobody asked for."""
+    if answer.status == _PARTIAL_CONTENT or "Content-Range" in answer.fields:
+        raise PayloadRefused(PayloadFault.RANGE)
+    if answer.status == _NOT_MODIFIED:
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)  # nobody asked conditionally (P25)
+    return not (method == "HEAD" or answer.status in _WITHOUT_CONTENT or 300 <= answer.status <= 399)
 
 
 def _format_of_answer(kind: MediaType, mode: BodyMode) -> PayloadFormat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from sidecar.proxy.passage import Passage, Sources
 from sidecar.proxy.relay import RequestBody
 from sidecar.proxy.routes import BodyMode, RequestPolicy
 from sidecar.proxy.scanning import Scanner, format_of_request
+from sidecar.proxy.streaming import BodySource
 from sidecar.proxy.upstream import Answer
 
 _SENT_AT_ONCE = 64 * 1024  # bytes: a shorter opaque answer goes out in one write
@@ -47,6 +49,14 @@ async def take_request(
     return rewritten.body, BodyFate.REWRITTEN
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The response for the client: complete, or a head alone where the body is streamed from ``body``."""
+
+    response: web.StreamResponse
+    body: BodySource
+
+
 async def take_answer(
     scanner: Scanner,
     request: web.BaseRequest,
@@ -55,8 +65,8 @@ async def take_answer(
     scope: str,
     source: Sources | None,
     upstream_host: str,
-) -> web.StreamResponse:
-    """Return the response for the client: complete, or a head alone where the body is streamed or there is none."""
+) -> Taken:
+    """Return what goes to the client, the header fields without what they must not tell."""
     route = account.admitted_route
     urls = own_urls(route.absolute_urls, request.headers.get("Host"), (upstream_host, route.fixed_host))
     if route.body is BodyMode.OPAQUE:
@@ -64,13 +74,16 @@ async def take_answer(
         await scanner.clean_fields(fields, request.raw_path, account, scope)
         urls.clean_fields(fields)
         if request.method == "HEAD" or not 0 <= answer.announced <= _SENT_AT_ONCE:
-            return web.StreamResponse(status=answer.status, headers=fields)
-        return web.Response(status=answer.status, headers=fields, body=await answer.read(_SENT_AT_ONCE))
+            return Taken(web.StreamResponse(status=answer.status, headers=fields), answer)
+        whole = await answer.read(_SENT_AT_ONCE)
+        return Taken(web.Response(status=answer.status, headers=fields, body=whole), answer)
     passage = Passage(Direction.RESPONSE, source, urls)
-    rewritten = await scanner.rewrite_answer(request.method, answer, account, scope, passage)
-    fields = response_fields(answer.fields, BodyFate.REWRITTEN if rewritten else BodyFate.NONE)
+    stream = scanner.stream_answer(request.method, answer, account, scope, passage)
+    rewritten = None if stream else await scanner.rewrite_answer(request.method, answer, account, scope, passage)
+    fields = response_fields(answer.fields, BodyFate.REWRITTEN if rewritten or stream else BodyFate.NONE)
     await scanner.clean_fields(fields, request.raw_path, account, scope)
     urls.clean_fields(fields)
-    if request.method == "HEAD":
-        return web.StreamResponse(status=answer.status, headers=fields)
-    return web.Response(status=answer.status, headers=fields, body=rewritten.body if rewritten else b"")
+    if stream or request.method == "HEAD":
+        return Taken(web.StreamResponse(status=answer.status, headers=fields), stream or answer)
+    body = rewritten.body if rewritten else b""
+    return Taken(web.Response(status=answer.status, headers=fields, body=body), answer)

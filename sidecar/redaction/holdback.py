@@ -93,11 +93,11 @@ class GrowingText:
         while (place := _word_border(window, limit)) > window.released:
             across = [span.start for span in found if span.start < place < span.end]
             if not across:
-                return place
+                break
             limit = min(across)
-        if len(window.text) - window.released > self._settings.longest:
+        if len(window.text) - place > self._settings.longest:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "a text of a stream that can't be cut anywhere")
-        return window.released
+        return place
 
     def unreleased(self, found: Sequence[Span]) -> list[Span]:
         """Return the findings that are not wholly before what was released, cut where they reach into it.

@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 
 import brotli
 import pytest
@@ -18,7 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from sidecar.access import Proof
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.proxy.codings import narrowed, uncompress
+from sidecar.proxy.codings import Uncompressing, narrowed, uncompress
 from sidecar.proxy.headers import BodyFate, Hop, request_fields
 from tests.proxy.rig import route
 from tests.proxy.zstandard import zstd
@@ -171,3 +172,40 @@ def test_P28_accept_encoding_is_narrowed(accepted: str, asked: str) -> None:
         hop = Hop("1.2.3.4", "sidecar.example", "archive.example", origin)
         out = request_fields(fields, "GET", route(), hop, BodyFate.NONE, Proof.CERTIFICATE)
         assert out.getall("Accept-Encoding") == [expected]
+
+
+@given(codings, st.lists(st.binary(max_size=300), max_size=5), st.lists(st.integers(0, 5_000), max_size=6))
+def test_P33_a_coding_is_undone_as_its_bytes_come(coding: str, parts: list[bytes], cuts: list[int]) -> None:
+    parts = parts if coding in ("gzip", "x-gzip", "zstd") else parts[:1]
+    coded = b"".join(map(CODERS[coding], parts))
+    places = [0, *sorted(cut % (len(coded) + 1) for cut in cuts), len(coded)]
+    undoing = Uncompressing(coding, CAP)
+    assert b"".join(undoing.feed(coded[start:end]) for start, end in pairwise(places)) == b"".join(parts)
+    undoing.finish()
+
+
+def test_P37_what_a_server_has_flushed_is_there_at_once() -> None:
+    coder = zlib.compressobj(wbits=31)
+    undoing = Uncompressing("gzip", CAP)
+    for event in (b"data: 1\n\n", b"data: 2\n\n"):
+        assert undoing.feed(coder.compress(event) + coder.flush(zlib.Z_SYNC_FLUSH)) == event
+    with pytest.raises(PayloadRefused):
+        undoing.finish()  # P29
+    assert undoing.feed(coder.flush()) == b""
+    undoing.finish()
+    with pytest.raises(PayloadRefused):
+        undoing.feed(b"trailing")
+
+
+@pytest.mark.parametrize("coding", sorted(CODERS))
+def test_P30_a_bomb_that_comes_in_pieces_is_stopped(coding: str) -> None:
+    undoing = Uncompressing(coding, CAP)
+    with pytest.raises(PayloadRefused) as refused:
+        undoing.feed(CODERS[coding](bytes(10 * CAP)))
+    assert refused.value.fault is PayloadFault.TOO_LARGE
+
+
+@pytest.mark.parametrize("coding", ["gzip, br", "aes"])
+def test_P28_an_unknown_coding_is_refused_before_any_byte_comes(coding: str) -> None:
+    with pytest.raises(PayloadRefused):
+        Uncompressing(coding, CAP)

@@ -139,7 +139,7 @@ async def test_choices_grow_side_by_side_and_end_each_for_itself() -> None:
     assert before == b""
     out = before + await run.feed(sse(stop[1]))
     assert (said(out, 0), said(out, 1)) == ("[CREDIT_CARD_1]", "[EMAIL_1]")
-    assert run.stream.held_characters == 0
+    assert run.stream.held_bytes == 0
 
 
 async def test_P37_events_leave_before_the_stream_ends_and_heartbeats_at_once() -> None:
@@ -150,9 +150,9 @@ async def test_P37_events_leave_before_the_stream_ends_and_heartbeats_at_once() 
     assert await run.feed(b": ping\n\n") == b": ping\n\n"
     out = await run.feed(sse(chunk(0, content="this goes on for quite a while without any end")))
     assert said(out) == "well, "
-    assert run.stream.held_characters > 0
+    assert run.stream.held_bytes > 0
     await run.end()
-    assert run.stream.held_characters == 0
+    assert run.stream.held_bytes == 0
 
 
 async def test_an_event_that_is_JSON_as_a_piece_is_a_piece() -> None:
@@ -204,7 +204,7 @@ async def test_lines_of_JSON() -> None:
     ],
 )  # fmt: skip
 async def test_P40_what_cannot_be_held_or_read_ends_the_stream(events: Sequence[Any], fault: PayloadFault) -> None:
-    limits = StreamLimits(LIMITS.hold_back, held_characters=2_000)
+    limits = StreamLimits(LIMITS.hold_back, held_bytes=2_000)
     if len(events) == 300:
         limits = StreamLimits(LIMITS.hold_back)
     run = Run(limits=limits)
