@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from sidecar.errors import Direction, PayloadFault, PayloadRefused, RequestFault, RequestRefused, SidecarError
-from sidecar.payloads.document import PayloadFormat
+from sidecar.errors import (
+    DetectionFailed,
+    DetectionFault,
+    Direction,
+    PayloadFault,
+    PayloadRefused,
+    RequestFault,
+    RequestRefused,
+    SidecarError,
+)
+from sidecar.payloads.document import Document, PayloadFormat
 from sidecar.payloads.json_body import JsonBody
-from sidecar.payloads.socketio import Binary, SocketioMessage
+from sidecar.payloads.socketio import Binary, SocketioMessage, speaks_of_transport
+from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
+from sidecar.payloads.stream import Frame, FrameKind
 from sidecar.payloads.text import TextBody
 from sidecar.proxy.account import Account
+from sidecar.proxy.event_stream import EventStream, StreamRules
+from sidecar.proxy.passage import Passage
+from sidecar.proxy.rewriter import Rewritten
 from sidecar.proxy.routes import MessageKind, RequestPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
+from sidecar.proxy.streaming import stream_limits
 
 _TEXT = TextBody()
 
 
-def format_of(rules: WebsocketRules) -> PayloadFormat:
-    """Return what reads the text messages of a route."""
-    if rules.messages is MessageKind.SOCKETIO:
-        return SocketioMessage(rules.binary)
-    return JsonBody() if rules.messages is MessageKind.JSON else _TEXT
+@dataclass(frozen=True, slots=True)
+class MessageFormat:
+    """Reads the text messages of a route, each of which is an event of a stream."""
+
+    rules: WebsocketRules
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        return frozenset()
+
+    def of(self, limits: Limits = DEFAULT_LIMITS) -> PayloadFormat:
+        if self.rules.messages is MessageKind.SOCKETIO:
+            return SocketioMessage(self.rules.binary, limits)
+        return JsonBody(limits) if self.rules.messages is MessageKind.JSON else TextBody(limits)
+
+    def parse(self, frame: Frame, limits: Limits = DEFAULT_LIMITS) -> Document:
+        return self.of(limits).parse(frame.text)
+
+    def frame(self, text: str) -> Frame:
+        """Pings of a transport within the WebSocket wait for no text that is held back."""
+        at_once = self.rules.messages is MessageKind.SOCKETIO and speaks_of_transport(text)
+        return Frame(text, FrameKind.COMMENT if at_once else FrameKind.EVENT)
 
 
 class ScannedMessages:
     """The messages of one connection (``websocket_relay.Messages``).
 
-    Messages that name no conversation belong to the one that was named last on this connection; before any was, to the
-    connection's path.
+    Where the field map names texts that come in pieces, each direction is a stream in which such texts are held back
+    until they are decided on (P34). Messages that name no conversation belong to the one that was named last on this
+    connection; before any was, to the connection's path.
     """
 
     def __init__(self, scanner: Scanner, rules: WebsocketRules, account: Account, scope: str) -> None:
         self._scanner = scanner
         self._rules = rules
-        self._format = format_of(rules)
+        self._format = MessageFormat(rules)
         self._account = account
+        self._route = account.admitted_route
         self._scope = scope
+        self._streams: dict[Direction, EventStream] = {}
+        if self._route.fields.deltas:
+            self._streams = {direction: self._stream(direction, scope) for direction in Direction}
         account.messages = 0
 
     async def text(self, text: str, direction: Direction) -> Sequence[str]:
         self._count(direction, len(text.encode()))
-        passed = await self._scanned(text, self._format, direction)
-        self._account.sent += len(passed.encode()) if direction is Direction.RESPONSE else 0
-        return (passed,)
+        stream = self._streams.get(direction)
+        if self._passes(direction) or stream is None:
+            return self._sent(direction, [await self._scanned(text, self._format.of(), direction)])
+        return self._sent(direction, await self._within_time(stream.push(self._format.frame(text))))
+
+    async def last(self, direction: Direction) -> Sequence[str]:
+        stream = self._streams.get(direction)
+        return [] if stream is None else self._sent(direction, await self._within_time(stream.finish()))
 
     async def binary(self, data: bytes, direction: Direction) -> bytes:
         self._count(direction, len(data))
@@ -63,12 +107,44 @@ class ScannedMessages:
         if direction is Direction.REQUEST:
             self._account.received += size
 
+    def _sent(self, direction: Direction, texts: Sequence[str]) -> Sequence[str]:
+        if direction is Direction.RESPONSE:
+            self._account.sent += sum(len(text.encode()) for text in texts)
+        return texts
+
+    def _passes(self, direction: Direction) -> bool:
+        return direction is Direction.REQUEST and self._route.request_policy is RequestPolicy.PASS
+
     async def _scanned(self, text: str, payload_format: PayloadFormat, direction: Direction) -> str:
-        policy = self._account.admitted_route.request_policy
-        if direction is Direction.REQUEST and policy is RequestPolicy.PASS:
+        if self._passes(direction):
             return text
         rewritten = await self._scanner.rewrite_message(text, payload_format, direction, self._account, self._scope)
         self._scope = rewritten.scope or self._scope
-        if direction is Direction.REQUEST and policy is RequestPolicy.REFUSE and rewritten.entities:
-            raise RequestRefused(RequestFault.PERSONAL_DATA)
+        self._check(rewritten, direction)
         return rewritten.body.decode()
+
+    def _check(self, rewritten: Rewritten, direction: Direction) -> None:
+        refuses = direction is Direction.REQUEST and self._route.request_policy is RequestPolicy.REFUSE
+        if refuses and rewritten.entities:
+            raise RequestRefused(RequestFault.PERSONAL_DATA)
+
+    def _stream(self, direction: Direction, scope: str) -> EventStream:
+        route = self._route
+        rules = StreamRules(
+            self._format, route.fields, route.policy, scope, Passage(direction), stream_limits(route.limits)
+        )
+        return EventStream(rules, self._scanner.rewriter.without_memory(), self._told(direction))
+
+    def _told(self, direction: Direction) -> Callable[[Rewritten], None]:
+        def account(rewritten: Rewritten) -> None:
+            self._account.add(rewritten)
+            self._check(rewritten, direction)
+
+        return account
+
+    async def _within_time(self, work: Awaitable[list[bytes]]) -> list[str]:
+        try:
+            async with asyncio.timeout(self._route.limits.rewrite_seconds):
+                return [one.decode() for one in await work]
+        except TimeoutError:
+            raise DetectionFailed(DetectionFault.TIMED_OUT) from None

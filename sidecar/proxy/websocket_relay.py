@@ -49,6 +49,9 @@ class Messages(Protocol):
     async def binary(self, data: bytes, direction: Direction) -> bytes:
         """Return what to pass on, or raise ``PayloadRefused``."""
 
+    async def last(self, direction: Direction) -> Sequence[str]:
+        """Return what was held back until now: the side that sent it says no more. Raises as ``text``."""
+
     async def reason(self, text: str, direction: Direction) -> str:
         """Return what may be passed on of a close frame's words."""
 
@@ -148,14 +151,15 @@ class MessageRelay:
                     data = await self._messages.binary(message.data, direction)
                     await self._pass(target, target.send_bytes(data))
                 else:
-                    return await self._end(message, direction)
+                    return await self._end(message, direction, target)
         except SidecarError as error:
             raise Broken(error, direction) from None
 
-    async def _end(self, message: WSMessage, direction: Direction) -> Ending:
+    async def _end(self, message: WSMessage, direction: Direction, target: _Side) -> Ending:
         """Return what a close frame asks for; what else comes in its place is raised."""
         if message.type is not WSMsgType.CLOSE:
             raise _fault_of(message, direction)
+        await self._pass_all(target, await self._messages.last(direction))
         # A frame without a code can't be sent on as such; "normal" is what it means.
         code = int(message.data) if 0 < int(message.data) <= _LAST_CODE else int(WSCloseCode.OK)
         return Ending(code, code, await self._messages.reason(message.extra or "", direction))
