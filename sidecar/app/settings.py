@@ -141,7 +141,11 @@ def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) ->
         target_policy=config.target,
         unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
         websocket=_websocket_of(config.websocket) if config.websocket is not None else None,
-        limits=Limits(request_body_bytes=config.max_request_bytes, response_body_bytes=config.max_response_bytes),
+        limits=Limits(
+            request_body_bytes=config.max_request_bytes,
+            response_body_bytes=config.max_response_bytes,
+            hold_back_characters=config.hold_back_characters,
+        ),
     )
 
 

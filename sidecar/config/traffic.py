@@ -99,6 +99,7 @@ class RouteConfig(Section):
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     max_request_bytes: Bytes = 1024 * 1024
     max_response_bytes: Bytes = 16 * 1024 * 1024
+    hold_back_characters: Annotated[int, Field(ge=64, le=2_000)] = 160
     websocket: WebsocketConfig | None = None
 
     @model_validator(mode="after")
