@@ -27,6 +27,7 @@ from sidecar.stores.schema import SCHEMA_VERSION, metadata, schema_version
 T = TypeVar("T")
 
 _READ: Final = "sidecar_read"
+_SCRUB_PATIENCE_MS: Final = 100
 _CREATE_LOCK: Final = 0x51DECA5  # any constant: serialises replicas that start at the same time
 _RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 
@@ -84,15 +85,15 @@ class Database:
         """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
         return await self._submit(_read, call)
 
-    async def scrub(self) -> None:
+    async def scrub(self) -> bool:
         """Take what was deleted out of SQLite's write-ahead log too, where older pages would stay for a while.
 
-        Readers under way can put it off to a later call: nothing depends on it but how long old sealed bytes linger.
-        PostgreSQL has its own ways, which are its operator's.
+        False: readers or writers under way have put it off, and it must be called again. In the database file itself
+        ``secure_delete`` overwrites. PostgreSQL has its own ways, which are its operator's.
         """
         if self._engine is None or self._threads is None:
             raise StoreUnavailable("the store is not open")
-        await asyncio.get_running_loop().run_in_executor(self._threads, _truncate_log, self._engine)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _truncate_log, self._engine)
 
     async def _submit(
         self, transact: Callable[[Engine, Callable[[Connection], T]], T], call: Callable[[Connection], T]
@@ -133,17 +134,25 @@ def _read(engine: Engine, call: Callable[[Connection], T]) -> T:
         raise translated(error) from None
 
 
-def _truncate_log(engine: Engine) -> None:
+def _truncate_log(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
-        return
+        return True
     try:
         connection = engine.raw_connection()  # outside any transaction, where alone a checkpoint may run
         try:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor = connection.cursor()
+            # It holds the write lock while it waits for readers: a backup that reads for minutes must not stop traffic.
+            (patience_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={_SCRUB_PATIENCE_MS}").close()
+            try:
+                put_off, *_ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.cursor().execute(f"PRAGMA busy_timeout={patience_ms}").close()
         finally:
             connection.close()
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise StoreUnavailable(type(error).__name__) from None
+    return not put_off
 
 
 def translated(error: SQLAlchemyError) -> StoreUnavailable:

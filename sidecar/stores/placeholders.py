@@ -91,23 +91,34 @@ class StoredPlaceholders:
         """Delete all rows of the entities that any of the keys stands for, in every scope; return how many (E48).
 
         Keys are those of whole values (``linking.ask_for``). Other replicas may keep hashes in memory until they fall
-        out of their mirrors or restart; a mirror holds no value and no number that was not given out.
+        out of their mirrors or restart; a mirror holds no value and no number that was not given out. Copies in
+        SQLite's write-ahead log go too, unless that is put off: only ``scrub`` says so.
         """
         try:
-            return await self._database.run(lambda connection: rows.forget(connection, keys))
+            removed = await self._database.run(lambda connection: rows.forget(connection, keys))
         finally:
             self._drop_mirror()  # also where it failed: it may have been done all the same
+        if removed:
+            await self._database.scrub()
+        return removed
+
+    async def scrub(self) -> bool:
+        """Take what was forgotten out of SQLite's log; False: it was put off. As ``Database.scrub``."""
+        return await self._database.scrub()
 
     async def count(self, keys: Sequence[bytes]) -> int:
         """Return how many rows any of the keys has, in every scope, read from the database and not from memory."""
         return await self._database.read(lambda connection: rows.count(connection, keys))
 
     async def forget_scope(self, scope: bytes) -> int:
-        """Delete every row of one conversation, numbers too; return how many."""
+        """Delete every row of one conversation, numbers too; return how many. Its copies go as those of ``forget``."""
         try:
-            return await self._database.run(lambda connection: rows.forget_scope(connection, scope))
+            removed = await self._database.run(lambda connection: rows.forget_scope(connection, scope))
         finally:
             self._drop_mirror()
+        if removed:
+            await self._database.scrub()
+        return removed
 
     def _drop_mirror(self) -> None:
         self._forgettings += 1
@@ -136,6 +147,10 @@ class MemoryPlaceholders:
     async def count(self, keys: Sequence[bytes]) -> int:
         """As ``StoredPlaceholders.count``."""
         return sum(book.count(keys) for book in self._books.values())
+
+    async def scrub(self) -> bool:
+        """As ``StoredPlaceholders.scrub``: there is nothing to do."""
+        return True
 
     async def forget_scope(self, scope: bytes) -> int:
         """As ``StoredPlaceholders.forget_scope``."""
