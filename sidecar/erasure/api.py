@@ -112,7 +112,11 @@ class _Api:
     def _status(self, request: web.Request, view: RequestView) -> web.Response:
         request[SUBJECT] = view.subject
         state = request_state(
-            view.outcomes, subject_verified=view.verified_at, legal=view.overdue_at, now=self._parts.clock()
+            view.outcomes,
+            view.unused_types,
+            subject_verified=view.verified_at,
+            legal=view.overdue_at,
+            now=self._parts.clock(),
         )
         if state in ENDED_STATES and view.ended_at is None:
             state = (
@@ -171,6 +175,7 @@ def _accepted_body(accepted: Accepted) -> dict[str, object]:
         "received_time": timestamp(view.received_at),
         "legal_deadline": timestamp(view.legal_at),
         "internal_deadline": timestamp(view.internal_at),
+        "unused_identity_types": list(view.unused_types),
         "receipt_salt": accepted.salt,
     }
 
@@ -188,6 +193,7 @@ def _status_body(view: RequestView, state: str) -> dict[str, object]:
         "ended_time": timestamp(view.ended_at) if view.ended_at else None,
         "identities_kept_until": timestamp(view.forget_at) if view.forget_at and view.sealed else None,
         "identities_destroyed": not view.sealed,
+        "unused_identity_types": list(view.unused_types),
         "targets": [
             {
                 "target": task.target,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy, deadlines
 from sidecar.erasure.outcomes import RequestState
-from sidecar.erasure.plan import Plannable, plan
+from sidecar.erasure.plan import Plannable, plan, unused_types
 from sidecar.erasure.receipt import receipt_salt, subject_commitment
 from sidecar.erasure.request import ErasureRequest, body_digest, subject_pseudonym
 from sidecar.errors import ConfigError, Problem
@@ -60,6 +60,7 @@ class Intake:
                 legal_at=dates.legal,
                 accepted_state=state.value,
                 plan=plan(self._targets, request.identities),
+                unused_types=unused_types(self._targets, request.identities),
             )
         )
         return Accepted(view, new, salt)

@@ -1,6 +1,7 @@
 """How tasks end, and what that makes of the request. Pure.
 
-Time never turns into success, and a skip is never success: ``completed`` needs every task verified, whatever the date.
+Time never turns into success, and a skip is never success: ``completed`` needs every task verified, whatever the date,
+and every identity to have been asked about in some upstream system.
 """
 
 from __future__ import annotations
@@ -50,25 +51,34 @@ class RequestState(StrEnum):
     IN_PROGRESS = "in_progress"
     NEEDS_ATTENTION = "needs_attention"  # only steps that a person must take are left
     OVERDUE = "overdue"
-    COMPLETED = "completed"  # every task verified
-    ENDED_WITH_EXCEPTIONS = "ended_with_exceptions"  # every task ended, some kept or not verifiable
+    COMPLETED = "completed"  # every task verified, every identity asked about
+    ENDED_WITH_EXCEPTIONS = "ended_with_exceptions"  # every task ended; something was kept, not verifiable or not asked
 
 
 ENDED_STATES: Final = frozenset({RequestState.COMPLETED, RequestState.ENDED_WITH_EXCEPTIONS})
 
 
-def ended_state(outcomes: Collection[Outcome]) -> RequestState | None:
-    """Return how a request ended, or None while a task has not. A request without tasks never ends."""
+def ended_state(outcomes: Collection[Outcome], unused_types: Collection[str]) -> RequestState | None:
+    """Return how a request ended, or None while a task has not. A request without tasks never ends.
+
+    ``unused_types``: of identities that no upstream system was asked about. Nobody has looked for those.
+    """
     if not outcomes or not ENDED.issuperset(outcomes):
         return None
-    return RequestState.COMPLETED if VERIFIED.issuperset(outcomes) else RequestState.ENDED_WITH_EXCEPTIONS
+    whole = VERIFIED.issuperset(outcomes) and not unused_types
+    return RequestState.COMPLETED if whole else RequestState.ENDED_WITH_EXCEPTIONS
 
 
 def request_state(
-    outcomes: Collection[Outcome], *, subject_verified: datetime | None, legal: datetime, now: datetime
+    outcomes: Collection[Outcome],
+    unused_types: Collection[str],
+    *,
+    subject_verified: datetime | None,
+    legal: datetime,
+    now: datetime,
 ) -> RequestState:
     """Return the state of a request. Past the legal deadline whatever has not ended is overdue (E15)."""
-    ended = ended_state(outcomes)
+    ended = ended_state(outcomes, unused_types)
     if ended is not None:
         return ended
     if now > legal:

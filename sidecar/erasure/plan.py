@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import product
 from typing import Final, Protocol
 
@@ -14,11 +15,25 @@ from sidecar.errors import SidecarError
 MAX_TASKS_PER_TARGET: Final = 200
 
 
+class Side(StrEnum):
+    """Whose state a target holds.
+
+    The sidecar's own goes last: while any other system still has the person, traffic writes it anew. And it is no
+    system that was asked: it takes whatever identities there are.
+    """
+
+    UPSTREAM = "upstream"
+    OWN = "own"
+
+
 class Plannable(Protocol):
     """What a plan needs to know of a target."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def side(self) -> Side: ...
 
     @property
     def required(self) -> frozenset[IdentityType]: ...
@@ -44,6 +59,20 @@ class PlannedTask:
 def plan(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[PlannedTask, ...]:
     """Return at least one task for every target; a target that lacks an identity is unresolved, never dropped."""
     return tuple(task for target in targets for task in _tasks(target, identities))
+
+
+def unused_types(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[IdentityType, ...]:
+    """Return the types of identities that no upstream system is asked about, sorted.
+
+    A system that lacks another identity for its call is not asked either: its task is unresolved.
+    """
+    upstream = [target for target in targets if target.side is Side.UPSTREAM]
+    given = {identity.type for identity in identities}
+    asked: set[IdentityType] = set()
+    for target in upstream:
+        if target.required <= given:
+            asked |= target.required or given
+    return tuple(sorted(given - asked))
 
 
 def _tasks(target: Plannable, identities: Sequence[SubjectIdentity]) -> list[PlannedTask]:

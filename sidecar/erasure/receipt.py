@@ -47,7 +47,10 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFacts:
-    """Everything a receipt says but who signed it. ``supersedes`` is the SHA-256 of the receipt file it replaces."""
+    """Everything a receipt says but who signed it. ``supersedes`` is the SHA-256 of the receipt file it replaces.
+
+    ``unused_identity_types``: words only, of identities that no upstream system was asked about.
+    """
 
     request_id: str
     regulation: str
@@ -59,6 +62,7 @@ class ReceiptFacts:
     round: int
     subject_commitment: str
     tasks: tuple[TaskFacts, ...]
+    unused_identity_types: tuple[str, ...] = ()
     supersedes: str | None = None
 
 
@@ -124,6 +128,7 @@ def _body(facts: ReceiptFacts, signer: str) -> dict[str, object]:
         "round": facts.round,
         "subject_commitment": facts.subject_commitment,
         "supersedes": facts.supersedes,
+        "unused_identity_types": list(facts.unused_identity_types),
         "targets": [_task_body(task) for task in facts.tasks],
     }
 

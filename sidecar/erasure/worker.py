@@ -180,7 +180,7 @@ class ErasureWorker:
         if free == 0:
             return False
         until = now + self._settings.lease
-        leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, free)
+        leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, free, target.side)
         allowance.give_back(free - len(leases.tasks))
         if leases.unopened:
             _log.error("sealed identities of %d erasure tasks do not open: is the master key right?", leases.unopened)
@@ -198,7 +198,7 @@ class ErasureWorker:
 
     async def _end(self, view: RequestView) -> bool:
         """Sign the receipt and end the request, both in one transaction, both recorded."""
-        state = ended_state(view.outcomes)
+        state = ended_state(view.outcomes, view.unused_types)
         if state is None:
             return False
         intent = Intent(
@@ -230,7 +230,7 @@ class ErasureWorker:
 
 
 def _facts(view: RequestView, now: datetime, previous: bytes | None) -> ReceiptFacts:
-    state = ended_state(view.outcomes)
+    state = ended_state(view.outcomes, view.unused_types)
     assert state is not None  # noqa: S101 - the caller has looked
     return ReceiptFacts(
         request_id=view.id,
@@ -242,6 +242,7 @@ def _facts(view: RequestView, now: datetime, previous: bytes | None) -> ReceiptF
         state=state,
         round=view.round,
         subject_commitment=view.commitment,
+        unused_identity_types=view.unused_types,
         tasks=tuple(
             TaskFacts(task.target, task.outcome, task.deleted, task.remaining, task.verified_at) for task in view.tasks
         ),

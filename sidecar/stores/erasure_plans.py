@@ -12,13 +12,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, select, update
 
-from sidecar.erasure.outcomes import RUNNABLE, Outcome
-from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, plan
+from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
+from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, plan, unused_types
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_tables import join_indices, requests, steps, tasks
-from sidecar.stores.erasures import insert_tasks
+from sidecar.stores.erasures import insert_tasks, note_unused_types
 from sidecar.stores.seal import Seal, Sealed
 
 
@@ -67,6 +67,8 @@ class _Reconciler:
         wanted = [task for target in self._targets for task in _planned(target, identities)]
         self._add_missing(connection, wanted)
         self._move(connection, wanted)
+        self._redo_own(connection)
+        note_unused_types(connection, self._request_id, unused_types(self._targets, identities))
 
     def _add_missing(self, connection: Connection, wanted: Sequence[PlannedTask]) -> None:
         found = connection.execute(
@@ -89,6 +91,15 @@ class _Reconciler:
                 self._set(connection, row.id, Outcome.CAPABILITY_UNRESOLVED)
             elif outcome is Outcome.CAPABILITY_UNRESOLVED and not row.identities and row.target in targets_met:
                 _drop_stand_in(connection, row.id)
+
+    def _redo_own(self, connection: Connection) -> None:
+        """Let the sidecar forget once more where other systems have work again: until they end, traffic writes anew."""
+        own = {target.name for target in self._targets if target.side is Side.OWN}
+        rows = connection.execute(select(tasks).where(tasks.c.request_id == self._request_id)).all()
+        if any(row.target not in own and Outcome(row.outcome) in RUNNABLE | WAITING for row in rows):
+            for row in rows:
+                if row.target in own and Outcome(row.outcome) in ENDED:
+                    self._set(connection, row.id, Outcome.PENDING)
 
     def _set(self, connection: Connection, task_id: int, outcome: Outcome) -> None:
         connection.execute(

@@ -20,7 +20,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from sidecar.stores.schema import ERASURE_RECEIPTS, ERASURE_REQUESTS, ERASURE_STEPS, ERASURE_TASKS, metadata
+from sidecar.stores.schema import (
+    ERASURE_RECEIPTS,
+    ERASURE_REQUESTS,
+    ERASURE_STEPS,
+    ERASURE_TASKS,
+    ERASURE_UNUSED_TYPES,
+    metadata,
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD: Final = 64
@@ -61,6 +68,14 @@ requests = Table(
     Column("forget_at", Moment),
     Index(None, "ended_at"),
 )
+
+unused_types = Table(
+    ERASURE_UNUSED_TYPES,
+    metadata,
+    Column("request_id", String(36), ForeignKey(requests.c.id), primary_key=True),
+    Column("type", String(_WORD), primary_key=True),
+)
+"""Types of identities, words only, that no upstream system is asked about. Created where an older database lacks it."""
 
 tasks = Table(
     ERASURE_TASKS,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
 
-from sidecar.erasure.outcomes import ENDED, RUNNABLE, Outcome
+from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
+from sidecar.erasure.plan import Side
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
@@ -67,6 +68,7 @@ class ErasureTasks:
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
+        self._scrubbing_owed = True  # a process before us may have been killed between the two
 
     async def release(self, worker: str, now: datetime) -> None:
         """Take back what a worker of this name held when it was killed, so that nothing waits for its lease to end."""
@@ -78,9 +80,15 @@ class ErasureTasks:
             )
         )
 
-    async def lease(self, target: str, worker: str, now: datetime, until: datetime, limit: int) -> Leases:
-        """Lease up to ``limit`` due tasks of a target, longest due first. Nothing of an unverified subject (E7)."""
-        return await self._database.run(lambda connection: self._lease(connection, target, worker, now, until, limit))
+    async def lease(
+        self, target: str, worker: str, now: datetime, until: datetime, limit: int, side: Side = Side.UPSTREAM
+    ) -> Leases:
+        """Lease up to ``limit`` due tasks of a target, longest due first. Nothing of an unverified subject (E7).
+
+        Tasks of our own side are due only once nothing is left that can be done in other systems by itself (E48).
+        """
+        due = _due(target, now, side)
+        return await self._database.run(lambda connection: self._lease(connection, due, worker, until, limit))
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
@@ -118,8 +126,9 @@ class ErasureTasks:
                 ).rowcount
             )
         )
-        if forgotten:
-            await self._database.scrub()
+        self._scrubbing_owed |= forgotten > 0
+        if self._scrubbing_owed:
+            self._scrubbing_owed = not await self._database.scrub()
         return forgotten
 
     async def replay(self, now: datetime) -> int:
@@ -127,7 +136,7 @@ class ErasureTasks:
         return await self._database.run(lambda connection: _replay(connection, now))
 
     def _lease(
-        self, connection: Connection, target: str, worker: str, now: datetime, until: datetime, limit: int
+        self, connection: Connection, due: ColumnElement[bool], worker: str, until: datetime, limit: int
     ) -> Leases:
         query = (
             select(
@@ -138,12 +147,7 @@ class ErasureTasks:
                 requests.c.sealed,
             )
             .join(requests, requests.c.id == tasks.c.request_id)
-            .where(
-                tasks.c.target == target,
-                tasks.c.due_at <= now,
-                tasks.c.outcome.in_(sorted(RUNNABLE)),
-                requests.c.verified_at.is_not(None),
-            )
+            .where(due)
             .order_by(tasks.c.due_at, tasks.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True, of=tasks)
@@ -174,6 +178,20 @@ class ErasureTasks:
             state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at),
             identities=tuple(identities[index] for index in split_indices(row.identities)),
         )
+
+
+def _due(target: str, now: datetime, side: Side) -> ColumnElement[bool]:
+    due = and_(
+        tasks.c.target == target,
+        tasks.c.due_at <= now,
+        tasks.c.outcome.in_(sorted(RUNNABLE)),
+        requests.c.verified_at.is_not(None),
+    )
+    if side is Side.UPSTREAM:
+        return due
+    others = tasks.alias("others")
+    at_work = others.c.outcome.in_(sorted(RUNNABLE | WAITING))
+    return due & ~exists().where(others.c.request_id == tasks.c.request_id, others.c.target != target, at_work)
 
 
 def _still_ours(leased: Leased) -> Any:

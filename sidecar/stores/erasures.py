@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.plan import PlannedTask
 from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Conflict, Database
-from sidecar.stores.erasure_tables import join_indices, receipts, requests, tasks
+from sidecar.stores.erasure_tables import join_indices, receipts, requests, tasks, unused_types
 from sidecar.stores.seal import Seal
 
 _TRIES = 5
@@ -37,6 +37,7 @@ class NewRequest:
     legal_at: datetime
     accepted_state: str
     plan: tuple[PlannedTask, ...]
+    unused_types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """One request as it may be shown. ``sealed``: its identities can still be opened by the worker."""
+    """One request as it may be shown. ``sealed``: its identities can still be opened by the worker.
+
+    ``unused_types``: types of its identities that no upstream system is asked about.
+    """
 
     id: str
     regulation: str
@@ -72,6 +76,7 @@ class RequestView:
     forget_at: datetime | None
     sealed: bool
     tasks: tuple[TaskView, ...]
+    unused_types: tuple[str, ...]
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -152,6 +157,7 @@ class ErasureRequests:
         }
         connection.execute(insert(requests).values(row))
         insert_tasks(connection, request.id, new.plan, new.received_at)
+        note_unused_types(connection, request.id, new.unused_types)
 
 
 def insert_tasks(connection: Connection, request_id: str, plan: Sequence[PlannedTask], due: datetime) -> None:
@@ -174,13 +180,23 @@ def insert_tasks(connection: Connection, request_id: str, plan: Sequence[Planned
         connection.execute(insert(tasks), rows)
 
 
+def note_unused_types(connection: Connection, request_id: str, types: Sequence[str]) -> None:
+    """Note which types of identities no upstream system is asked about, in place of what was noted before."""
+    connection.execute(delete(unused_types).where(unused_types.c.request_id == request_id))
+    if types:
+        connection.execute(insert(unused_types), [{"request_id": request_id, "type": str(one)} for one in types])
+
+
 def find_request(connection: Connection, request_id: str) -> RequestView | None:
     """Return a request with its tasks, in the order of the plan."""
     row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
     if row is None:
         return None
     found = connection.execute(select(tasks).where(tasks.c.request_id == request_id).order_by(tasks.c.id))
-    return _request_view(row, tuple(_task_view(task) for task in found))
+    unused = connection.scalars(
+        select(unused_types.c.type).where(unused_types.c.request_id == request_id).order_by(unused_types.c.type)
+    )
+    return _request_view(row, tuple(_task_view(task) for task in found), tuple(unused))
 
 
 def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
@@ -188,7 +204,7 @@ def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
     return connection.scalar(query.limit(1))
 
 
-def _request_view(row: Row[Any], views: tuple[TaskView, ...]) -> RequestView:
+def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str, ...]) -> RequestView:
     return RequestView(
         id=row.id,
         regulation=row.regulation,
@@ -206,6 +222,7 @@ def _request_view(row: Row[Any], views: tuple[TaskView, ...]) -> RequestView:
         forget_at=row.forget_at,
         sealed=row.wrapped_key is not None,
         tasks=views,
+        unused_types=unused,
     )
 
 

@@ -18,6 +18,7 @@ PLACEHOLDER_KEYS: Final = "placeholder_keys"
 PLACEHOLDER_ALIASES: Final = "placeholder_aliases"
 ERASURE_REQUESTS: Final = "erasure_requests"
 ERASURE_TASKS: Final = "erasure_tasks"
+ERASURE_UNUSED_TYPES: Final = "erasure_unused_types"
 ERASURE_STEPS: Final = "erasure_steps"
 ERASURE_RECEIPTS: Final = "erasure_receipts"
 

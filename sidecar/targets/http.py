@@ -16,6 +16,7 @@ from typing import Final, Literal
 import aiohttp
 from yarl import URL
 
+from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.targets.criteria import Answer, count_at
 from sidecar.targets.http_settings import HttpCall, HttpTargetSettings
@@ -62,6 +63,10 @@ class HttpTarget:
     @property
     def name(self) -> str:
         return self._settings.name
+
+    @property
+    def side(self) -> Side:
+        return Side.UPSTREAM
 
     @property
     def required(self) -> frozenset[IdentityType]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -33,6 +34,8 @@ class ForgettingStore(Protocol):
     """What of a placeholder store is needed here. Raises ``StoreUnavailable``."""
 
     async def forget(self, keys: Sequence[bytes]) -> int: ...
+
+    async def scrub(self) -> bool: ...
 
     async def count(self, keys: Sequence[bytes]) -> int: ...
 
@@ -60,6 +63,10 @@ class PlaceholderTarget:
         return self._name
 
     @property
+    def side(self) -> Side:
+        return Side.OWN
+
+    @property
     def required(self) -> frozenset[IdentityType]:
         return frozenset()
 
@@ -85,8 +92,11 @@ class PlaceholderTarget:
         return DeleteResult(DeleteStatus.DELETED if removed else DeleteStatus.NO_DATA, removed)
 
     async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
+        """Look again; nothing counts as gone while copies of deleted rows may stand in the store's log."""
         try:
             left = await self._store.count(self._keys_of(identities))
+            if not left and not await self._store.scrub():
+                return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
         except StoreUnavailable:
             return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
         return VerifyResult(VerifyStatus.PRESENT if left else VerifyStatus.GONE, left)

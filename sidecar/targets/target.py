@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
+from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 
 
@@ -86,6 +87,9 @@ class Target(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def side(self) -> Side: ...
 
     @property
     def required(self) -> frozenset[IdentityType]: ...

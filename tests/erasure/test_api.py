@@ -128,6 +128,7 @@ async def test_E1_accepted_is_durable_and_located(tmp_path: Path) -> None:
             "received_time": "2025-03-01T12:00:00Z",
             "legal_deadline": "2025-04-01T23:59:59Z",
             "internal_deadline": "2025-03-25T23:59:59Z",
+            "unused_identity_types": [],
             "receipt_salt": "",
         }
         assert CANARY.encode() not in answer.data
@@ -330,3 +331,13 @@ async def test_too_many_combinations_are_a_client_error(tmp_path: Path) -> None:
             people += [{"type": "name", "value": f"n{n}"} for n in range(25)]
             answer = await other.submit(body(subject={"identities": people}))
             assert (answer.status, answer.json["error"]["errors"][0]["reason"]) == (400, "subject.identities")
+
+
+async def test_types_that_no_upstream_is_asked_about_are_named_from_the_first_answer_on(tmp_path: Path) -> None:
+    both = [{"type": "customer_id", "value": "C-1007"}, {"type": "email", "value": CANARY}]
+    async with api(tmp_path) as (caller, w, _):
+        accepted = await caller.submit(body(subject={"identities": both}))
+        assert accepted.json["unused_identity_types"] == ["customer_id"]
+        await w.settle()
+        status = (await caller.status()).json
+        assert (status["state"], status["unused_identity_types"]) == ("ended_with_exceptions", ["customer_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +46,22 @@ async def test_E41_no_canary_on_disk_and_no_key_after_the_horizon(tmp_path: Path
         assert await w.stores.tasks.replay(w.clock()) == 0
         again = await w.submit()
         assert (again.new, again.view.id) == (False, ID)
+
+
+async def test_E41_a_reader_puts_off_that_the_log_is_emptied_but_not_for_good(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, _):
+        await w.submit()
+        await w.settle()
+        sealed = await w.database.read(_sealed_bytes)
+        w.clock.advance(days=400)
+        reader = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM erasure_requests").fetchone()
+        await w.stores.tasks.forget(w.clock())
+        assert any(part in bytes_on_disk(tmp_path) for part in sealed)
+        reader.close()
+        await w.stores.tasks.forget(w.clock())
+        assert not any(part in bytes_on_disk(tmp_path) for part in sealed)
 
 
 def _sealed_bytes(connection: Connection) -> list[bytes]:

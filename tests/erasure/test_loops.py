@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from sidecar.audit.record import Decision, Outcome
+from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
 from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
@@ -39,6 +40,7 @@ class Faulty:
     def __init__(self, name: str, error: Exception | None) -> None:
         self.name = name
         self.error = error
+        self.side = Side.UPSTREAM
         self.required = frozenset({IdentityType.EMAIL})
         self.limits = TargetLimits()
         self.max_completion = timedelta(days=1)

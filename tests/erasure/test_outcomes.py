@@ -47,19 +47,21 @@ BEFORE, AFTER = LEGAL - timedelta(days=1), LEGAL + timedelta(days=1)
 )
 def test_states(outcomes: str, now: datetime, state: str) -> None:
     found = [Outcome(word) for word in outcomes.split()]
-    assert request_state(found, subject_verified=BEFORE, legal=LEGAL, now=now) is RequestState(state)
+    assert request_state(found, (), subject_verified=BEFORE, legal=LEGAL, now=now) is RequestState(state)
 
 
 @given(st.lists(st.sampled_from(Outcome)), st.datetimes(timezones=st.just(UTC)))
 def test_E15_completed_needs_every_task_verified_whatever_the_time(outcomes: list[Outcome], now: datetime) -> None:
-    state = request_state(outcomes, subject_verified=LEGAL, legal=LEGAL, now=now)
+    state = request_state(outcomes, (), subject_verified=LEGAL, legal=LEGAL, now=now)
     assert (state is RequestState.COMPLETED) == (bool(outcomes) and VERIFIED.issuperset(outcomes))
-    assert (ended_state(outcomes) is None) == (state not in {"completed", "ended_with_exceptions"})
+    assert (ended_state(outcomes, ()) is None) == (state not in {"completed", "ended_with_exceptions"})
 
 
 def test_E7_unidentified_is_a_state_of_its_own() -> None:
-    assert request_state([Outcome.PENDING], subject_verified=None, legal=LEGAL, now=BEFORE) == "awaiting_verification"
-    assert request_state([Outcome.PENDING], subject_verified=None, legal=LEGAL, now=AFTER) == "overdue"
+    assert (
+        request_state([Outcome.PENDING], (), subject_verified=None, legal=LEGAL, now=BEFORE) == "awaiting_verification"
+    )
+    assert request_state([Outcome.PENDING], (), subject_verified=None, legal=LEGAL, now=AFTER) == "overdue"
 
 
 def test_the_sets_do_not_overlap() -> None:
@@ -67,3 +69,10 @@ def test_the_sets_do_not_overlap() -> None:
     assert not ENDED & STUCK
     assert not RUNNABLE & STUCK
     assert set(Outcome) - ENDED - RUNNABLE - STUCK == WAITING
+
+
+def test_what_nobody_was_asked_about_is_never_completed() -> None:
+    outcomes = [Outcome.VERIFIED_ERASED, Outcome.VERIFIED_NO_DATA]
+    assert ended_state(outcomes, ()) is RequestState.COMPLETED
+    assert ended_state(outcomes, ("customer_id",)) is RequestState.ENDED_WITH_EXCEPTIONS
+    assert ended_state([*outcomes, Outcome.PENDING], ("customer_id",)) is None

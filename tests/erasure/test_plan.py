@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from sidecar.erasure.outcomes import Outcome
-from sidecar.erasure.plan import PlannedTask, PlanTooLarge, plan
+from sidecar.erasure.plan import PlannedTask, PlanTooLarge, Side, plan, unused_types
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 
 
@@ -15,6 +15,7 @@ from sidecar.erasure.request import IdentityType, SubjectIdentity
 class Named:
     name: str
     required: frozenset[IdentityType]
+    side: Side = Side.UPSTREAM
 
 
 def named(name: str, *required: str) -> Named:
@@ -40,3 +41,24 @@ def test_E11_every_target_has_a_task_and_a_lacking_identity_is_unresolved_not_dr
 def test_too_many_combinations_are_refused_whole() -> None:
     with pytest.raises(PlanTooLarge):
         plan([named("both", "email", "name")], people(*["email"] * 25, *["name"] * 25))
+
+
+OWN = Named("sidecar", frozenset(), Side.OWN)
+
+
+@pytest.mark.parametrize(
+    ("targets", "given", "unused"),
+    [
+        ([named("mail", "email"), OWN], ("email",), ()),
+        ([named("mail", "email"), OWN], ("email", "customer_id", "email"), ("customer_id",)),
+        ([named("mail", "email"), OWN], ("phone", "name"), ("name", "phone")),  # nobody but us is asked anything
+        ([named("mail", "email"), named("calls", "phone"), OWN], ("email", "phone"), ()),
+        ([named("both", "email", "phone"), OWN], ("email",), ("email",)),
+        ([named("both", "email", "phone"), OWN], ("email", "phone", "name"), ("name",)),
+        ([named("all"), OWN], ("email", "name"), ()),
+    ],
+)
+def test_types_that_no_upstream_system_is_asked_about(
+    targets: list[Named], given: tuple[str, ...], unused: tuple[str, ...]
+) -> None:
+    assert unused_types(targets, people(*given)) == unused

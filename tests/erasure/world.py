@@ -113,7 +113,13 @@ class World:
 
     async def state(self, request_id: str = ID) -> str:
         view = await self.view(request_id)
-        state = request_state(view.outcomes, subject_verified=view.verified_at, legal=view.overdue_at, now=self.clock())
+        state = request_state(
+            view.outcomes,
+            view.unused_types,
+            subject_verified=view.verified_at,
+            legal=view.overdue_at,
+            now=self.clock(),
+        )
         return state.value
 
     async def outcomes(self, request_id: str = ID) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -67,6 +68,56 @@ async def test_a_store_that_is_gone_is_a_fault(database: Database) -> None:
     anna = person(("email", "anna@example.org"))
     assert (await target.delete(anna)).fault is TargetFault.STORE
     assert (await target.verify(anna)).status is VerifyStatus.FAILED
+
+
+def keys_on_disk(folder: Path, keys: list[bytes]) -> list[str]:
+    """Return the database files that hold any of the keys, write-ahead log included."""
+    files = sorted(folder.glob("state.db*"))
+    return [file.name for file in files if any(key in file.read_bytes() for key in keys)]
+
+
+def hash_of(address: str) -> bytes:
+    return ask_for("EMAIL", address, KEYS).key
+
+
+async def test_E48_no_byte_of_a_forgotten_hash_stays_in_database_or_log(database: Database, tmp_path: Path) -> None:
+    store = StoredPlaceholders(database)
+    target = PlaceholderTarget(store, KEYS)
+    for number in range(200):  # pages split and their cells move
+        await put(store, f"chat {number % 7}", "EMAIL", f"a{number}@example.org")
+    erased, kept = [f"a{number}@example.org" for number in range(0, 200, 3)], "a1@example.org"
+    hashes = [hash_of(address) for address in erased]
+    assert keys_on_disk(tmp_path, hashes)
+    assert (await target.delete(person(*(("email", address) for address in erased)))).status is DeleteStatus.DELETED
+    assert keys_on_disk(tmp_path, hashes) == []
+    assert keys_on_disk(tmp_path, [hash_of(kept)]) == ["state.db"]
+
+
+async def test_E48_a_forgotten_conversation_leaves_no_byte_either(database: Database, tmp_path: Path) -> None:
+    store = StoredPlaceholders(database)
+    await put(store, "one", "EMAIL", "anna@example.org")
+    assert await store.forget_scope(scope_key("one", KEYS)) > 0
+    assert keys_on_disk(tmp_path, [hash_of("anna@example.org"), scope_key("one", KEYS)]) == []
+
+
+async def test_E48_a_reader_that_keeps_old_pages_in_the_log_keeps_it_from_being_verified(tmp_path: Path) -> None:
+    database = Database(DatabaseSettings(f"sqlite:///{tmp_path / 'state.db'}", busy_timeout_s=0.1))
+    await database.start()
+    store = StoredPlaceholders(database)
+    target = PlaceholderTarget(store, KEYS)
+    await put(store, "one", "EMAIL", "anna@example.org")
+    anna = person(("email", "anna@example.org"))
+    reader = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM placeholder_keys").fetchone()
+    assert (await target.delete(anna)).status is DeleteStatus.DELETED
+    assert keys_on_disk(tmp_path, [hash_of("anna@example.org")])
+    looked = await target.verify(anna)
+    assert (looked.status, looked.fault) == (VerifyStatus.FAILED, TargetFault.STORE)
+    reader.close()
+    assert (await target.verify(anna)).status is VerifyStatus.GONE
+    assert keys_on_disk(tmp_path, [hash_of("anna@example.org")]) == []
+    await database.stop()
 
 
 def test_no_entity_type_is_left_out() -> None:
