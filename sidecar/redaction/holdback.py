@@ -25,12 +25,13 @@ class HoldBack:
     """All in characters.
 
     ``tail``: kept back; ``step``: how much must come between two looks; ``context``: of what was released that is read
-    again with what is new; ``longest``: how much may be held while no cut is found.
+    again with what is new; ``longest``: how much may be held while no cut is found. As it is, each character is looked
+    at five to eight times; on sample chats the findings were those in the whole text, with half the context, too.
     """
 
     tail: int = 160
-    step: int = 40
-    context: int = 1_000
+    step: int = 64
+    context: int = 300
     longest: int = 8_000
 
 
