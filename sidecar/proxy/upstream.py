@@ -213,7 +213,7 @@ class Upstream:
     async def open_socket(
         self, target: str, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int
     ) -> UpstreamSocket:
-        """Return a WebSocket, open. ``offered`` are subprotocols. Raises ``UpstreamFailed``, also where it is denied."""
+        """Return an open WebSocket; ``offered`` are subprotocols. Raises ``UpstreamFailed``, also if it is denied."""
         try:
             return await self._sockets.open(self._url(target), fields, offered, max_message_bytes)
         except (aiohttp.ClientError, OSError) as error:
