@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +15,17 @@ from sidecar.audit.file import read_lines
 from sidecar.audit.query import Question, Row, rows
 from sidecar.audit.record import Action, Decision
 from sidecar.audit.verify import Anchor, Anchoring, Report, verify
-from sidecar.erasure.request import IdentityType, SubjectIdentity, subject_pseudonym
+from sidecar.cli.identities import STANDARD_INPUT, read_identities, read_values
+from sidecar.erasure.request import subject_pseudonym
 from sidecar.errors import ConfigError, KeyMaterialError, Problem
 from sidecar.keys import MasterKey, Purpose
 
 DONE, CHECK_FAILED, USAGE = 0, 1, 2
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
+_NOT_IN_ARGUMENTS = (
+    "not a pseudonym such as k1:<32 hex digits>. Clear values are read from a file or standard input "
+    "(--subject-file, --conversation-file), because arguments can be seen by every user of the machine"
+)
 _HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 
 
@@ -54,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"{args.file}: can't be read: {error.strerror}. Give the path of an audit log", file=sys.stderr)
+        place = args.file if error.filename is None else error.filename
+        remedy = "Give the path of an audit log" if str(place) == str(args.file) else "Check the path"
+        print(f"{place}: can't be read: {error.strerror}. {remedy}", file=sys.stderr)
         return USAGE
 
 
@@ -67,10 +74,23 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decision", choices=[one.value for one in Decision])
     parser.add_argument("--action", choices=[one.value for one in Action])
     parser.add_argument("--exchange", metavar="ID", help="one exchange, by its id")
-    parser.add_argument("--conversation", metavar="ID", help="as the chatbot knows it (with --key-file), or k1:…")
+    _add_whom(parser)
+
+
+def _add_whom(parser: argparse.ArgumentParser) -> None:
+    """Arguments take pseudonyms alone: they can be seen by every user of the machine, and stay in histories."""
+    for name, what in (("conversation", "a conversation"), ("subject", "a person")):
+        parser.add_argument(
+            f"--{name}", metavar="k1:…", type=_pseudonym, action="append", default=[],
+            help=f"{what} by pseudonym, as it stands in the log",
+        )  # fmt: skip
     parser.add_argument(
-        "--subject", metavar="TYPE=VALUE", action="append", default=[],
-        help="as in the erasure request (with --key-file), repeated for each identity that stood in it; or k1:…",
+        "--conversation-file", metavar="FILE", type=Path,
+        help="ids as the chatbot knows them, one a line; - is standard input (with --key-file)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--subject-file", metavar="FILE", type=Path,
+        help="all identities of an erasure request, one type=value a line; - is standard input (with --key-file)",
     )  # fmt: skip
     parser.add_argument(
         "--key-file", metavar="[VERSION=]FILE", action="append", default=[],
@@ -147,27 +167,37 @@ def _question(args: argparse.Namespace) -> Question:
 
 def _pseudonyms(args: argparse.Namespace) -> frozenset[str] | None:
     """Return what is looked for, as it is called under each key; a pseudonym already made is taken as it is."""
-    given = [one for one in (args.conversation, *args.subject) if one is not None]
-    if not given:
-        return None
-    made = {one for one in given if _PSEUDONYM.fullmatch(one)}
-    if len(made) < len(given) and not args.key_file:
+    made = {*args.conversation, *args.subject}
+    files = [one for one in (args.conversation_file, args.subject_file) if one is not None]
+    if files.count(STANDARD_INPUT) > 1:
+        problem = Problem("--subject-file", "is standard input, as is --conversation-file", "Put one into a file")
+        raise ConfigError((problem,))
+    if files and not args.key_file:
         raise KeyMaterialError("to look for a value in clear, give the master key with --key-file")
-    subject = [_identity(one) for one in args.subject if one not in made]
-    for key in map(_master_key, args.key_file):
-        if args.conversation is not None and args.conversation not in made:
-            made.add(key.pseudonymizer(Purpose.AUDIT_PSEUDONYM).label("conversation", args.conversation))
-        if subject:
-            made.add(subject_pseudonym(subject, key.pseudonymizer(Purpose.ERASURE_PSEUDONYM)))
-    return frozenset(made)
+    if files:
+        made |= _made(args, [_master_key(argument) for argument in args.key_file])
+    return frozenset(made) if made else None
 
 
-def _identity(text: str) -> SubjectIdentity:
-    kind, _, value = text.partition("=")
-    if kind not in set(IdentityType) or not value:
-        kinds = ", ".join(IdentityType)
-        raise ConfigError((Problem("--subject", "not TYPE=VALUE", f"TYPE is one of {kinds}"),))
-    return SubjectIdentity(IdentityType(kind), value)
+def _made(args: argparse.Namespace, keys: Sequence[MasterKey]) -> set[str]:
+    """Return the pseudonyms of the values in the files, under each key."""
+    made: set[str] = set()
+    if args.conversation_file is not None:
+        ids = [line for _, line in read_values(args.conversation_file, "--conversation-file")]
+        if not ids:
+            raise ConfigError((Problem("--conversation-file", "holds no id", "Write one id a line"),))
+        labels = [key.pseudonymizer(Purpose.AUDIT_PSEUDONYM) for key in keys]
+        made |= {label.label("conversation", one) for label in labels for one in ids}
+    if args.subject_file is not None:
+        subject = read_identities(args.subject_file, "--subject-file")
+        made |= {subject_pseudonym(subject, key.pseudonymizer(Purpose.ERASURE_PSEUDONYM)) for key in keys}
+    return made
+
+
+def _pseudonym(text: str) -> str:
+    if _PSEUDONYM.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(_NOT_IN_ARGUMENTS)  # what was typed is not repeated
+    return text
 
 
 def _master_key(argument: str) -> MasterKey:

@@ -18,17 +18,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from sidecar.cli.identities import STANDARD_INPUT, read_identities
 from sidecar.erasure.client import Connection
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.receipt import ReceiptInvalid, is_about, key_id, verify_receipt
-from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
 from sidecar.tls.contexts import ClientTls, client_context
 
 DONE, CHECK_FAILED, USAGE = 0, 1, 2
 _PATH = "/v1/erasures"
-_STANDARD_INPUT = Path("-")
-_LINES = f"Write one type=value a line; types are {', '.join(IdentityType)}"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     submit.add_argument("--id", help="the id of an earlier try, to send it again (default: a new one)")
     submit.add_argument("--verified-by", metavar="WORD", help="how the person was identified; without it, it waits")
     submit.add_argument("--submitted-time", metavar="RFC3339", help="when the person asked, if earlier than now")
-    _add_identities(submit, default=_STANDARD_INPUT)
+    _add_identities(submit, default=STANDARD_INPUT)
     confirm = _add(kinds, "confirm", _confirm, "say that the person was identified (role intake, privacy_officer)")
     confirm.add_argument("id", metavar="ID")
     confirm.add_argument("--verified-by", metavar="WORD", required=True)
@@ -100,7 +98,11 @@ def _submit(args: argparse.Namespace) -> int:
     fields = {
         "id": request_id,
         "regulation": args.regulation,
-        "subject": {"identities": [{"type": one.type.value, "value": one.value} for one in _identities(args)]},
+        "subject": {
+            "identities": [
+                {"type": one.type.value, "value": one.value} for one in read_identities(args.identities, "--identities")
+            ]
+        },
         "submitted_time": args.submitted_time,
         "verified_by": args.verified_by,
     }
@@ -154,7 +156,7 @@ def _verify_receipt(args: argparse.Namespace) -> int:
         print(f"{args.file}: {error}")
         return CHECK_FAILED
     print(json.dumps(said, indent=2))
-    if args.salt is not None and not is_about(said, _salt(args.salt), _identities(args)):
+    if args.salt is not None and not is_about(said, _salt(args.salt), read_identities(args.identities, "--identities")):
         print(f"{args.file}: holds, but is about somebody else")
         return CHECK_FAILED
     print(f"{args.file}: holds")
@@ -175,23 +177,6 @@ def _one(args: argparse.Namespace) -> str:
     if not all(character.isalnum() or character == "-" for character in args.id):
         raise _problem("ID", "is not the id of a request", "Give the id that was printed at submission")
     return f"{_PATH}/{args.id}"
-
-
-def _identities(args: argparse.Namespace) -> tuple[SubjectIdentity, ...]:
-    source: Path = args.identities
-    text = sys.stdin.read() if source == _STANDARD_INPUT else source.read_text("utf-8")
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    found = tuple(_identity(line, f"--identities line {number}") for number, line in lines)
-    if not found:
-        raise _problem("--identities", "holds no identity", _LINES)
-    return tuple(dict.fromkeys(found))
-
-
-def _identity(line: str, where: str) -> SubjectIdentity:
-    kind, separator, value = line.partition("=")
-    if not separator or not value.strip() or kind.strip() not in set(IdentityType):
-        raise _problem(where, "is no identity", _LINES)  # what stands there is not repeated
-    return SubjectIdentity(IdentityType(kind.strip()), value.strip())
 
 
 def _public_keys(path: Path) -> dict[str, Ed25519PublicKey]:

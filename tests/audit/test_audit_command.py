@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,11 +87,16 @@ def test_a_cut_tail_is_seen_with_an_expected_head_and_not_without_a10(log: Path,
         ("show", "nowhere"),
         ("show", "FILE", "--since", "yesterday"),
         ("show", "FILE", "--decision", "maybe"),
-        ("show", "FILE", "--conversation", "c-1"),
-        ("show", "FILE", "--conversation", "c-1", "--key-file", "nowhere"),
-        ("show", "FILE", "--conversation", "c-1", "--key-file", "FILE"),
-        ("show", "FILE", "--subject", "someone", "--key-file", "KEY"),
-        ("show", "FILE", "--subject", "shoe_size=44", "--key-file", "KEY"),
+        ("show", "FILE", "--conversation-file", "PERSON"),
+        ("show", "FILE", "--subject-file", "PERSON"),
+        ("show", "FILE", "--subject-file", "PERSON", "--key-file", "nowhere"),
+        ("show", "FILE", "--subject-file", "PERSON", "--key-file", "FILE"),
+        ("show", "FILE", "--subject-file", "nowhere", "--key-file", "KEY"),
+        ("show", "FILE", "--subject-file", "EMPTY", "--key-file", "KEY"),
+        ("show", "FILE", "--subject-file", "NO_TEXT", "--key-file", "KEY"),
+        ("show", "FILE", "--subject-file", "KEY", "--key-file", "KEY"),
+        ("show", "FILE", "--conversation-file", "EMPTY", "--key-file", "KEY"),
+        ("show", "FILE", "--conversation-file", "-", "--subject-file", "-", "--key-file", "KEY"),
         ("export", "FILE", "--format", "xml"),
     ],
 )
@@ -98,6 +104,9 @@ def test_bad_usage_is_exit_2_with_a_word_of_help(log: Path, sidecar: Sidecar, ar
     key = log.with_name("key")
     key.write_text(KEYS[1].hex())
     places = {"FILE": log, "KEY": key}
+    for name, data in (("PERSON", b"email=a@example.com"), ("EMPTY", b" \n"), ("NO_TEXT", b"email=\xff")):
+        places[name] = log.with_name(name)
+        places[name].write_bytes(data)
     code, out, err = sidecar("audit", *(places.get(one, one) for one in arguments))
     assert code == 2
     assert out == ""
@@ -122,11 +131,12 @@ def test_a_conversation_is_found_by_its_clear_id_under_old_and_new_keys_a21_a22(
         made += [intent(f"x{version}"), replace(outcome(f"x{version}"), conversations=(label,))]
         (tmp_path / f"key{version}").write_text(secret.hex() + "\n")
     made += [intent("x3"), outcome("x3")]
+    (tmp_path / "ids").write_text("c-99\nc-100\n")
     log.write_bytes(b"".join(lines_of(made)))
 
     def found(*keys: str) -> list[str]:
         options = [part for key in keys for part in ("--key-file", key)]
-        out = sidecar("audit", "show", "--json", log, "--conversation", "c-100", *options)[1]
+        out = sidecar("audit", "show", "--json", log, "--conversation-file", tmp_path / "ids", *options)[1]
         return [json.loads(line)["exchange_id"] for line in out.splitlines()]
 
     assert found(str(tmp_path / "key1")) == ["x1"]
@@ -134,7 +144,9 @@ def test_a_conversation_is_found_by_its_clear_id_under_old_and_new_keys_a21_a22(
     assert found(str(tmp_path / "key2")) == []  # the wrong key finds nothing
 
 
-def test_a_subject_is_found_by_the_identities_of_its_request_in_any_order_a21(tmp_path: Path, sidecar: Sidecar) -> None:
+def test_a_subject_is_found_by_the_identities_of_its_request_in_any_order_a21(
+    tmp_path: Path, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
     email, phone = SubjectIdentity(IdentityType.EMAIL, "a@example.com"), SubjectIdentity(IdentityType.PHONE, "555-0143")
     keys = MasterKey(KEYS[1]).pseudonymizer(Purpose.ERASURE_PSEUDONYM)
     made: list[Entry] = [
@@ -147,11 +159,34 @@ def test_a_subject_is_found_by_the_identities_of_its_request_in_any_order_a21(tm
     (tmp_path / "key").write_text(KEYS[1].hex())
 
     def found(*subject: str) -> int:
-        options = [part for one in subject for part in ("--subject", one)]
-        return len(sidecar("audit", "show", log, "--key-file", tmp_path / "key", *options)[1].splitlines())
+        (tmp_path / "person").write_text("\n".join(subject))
+        asked = ("audit", "show", log, "--key-file", tmp_path / "key", "--subject-file")
+        from_file = sidecar(*asked, tmp_path / "person")
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(subject)))
+        assert sidecar(*asked, "-") == from_file
+        return len(from_file[1].splitlines())
 
     assert found("phone=555-0143", "email=a@example.com") == 1
     assert found("email=a@example.com") == 0
+
+
+@pytest.mark.parametrize("kind", ["show", "export"])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--subject", "email=anna.canary@example.org"),
+        ("--conversation", "anna-canary-7"),
+        ("--conversation", "k1:anna"),
+    ],
+)
+def test_a_value_in_clear_is_refused_as_an_argument_and_not_repeated(
+    log: Path, sidecar: Sidecar, kind: str, option: str, value: str
+) -> None:
+    (log.parent / "key").write_text(KEYS[1].hex())
+    code, out, err = sidecar("audit", kind, log, option, value, "--key-file", log.parent / "key")
+    assert (code, out) == (2, "")
+    assert "--subject-file" in err
+    assert value not in err
 
 
 def test_a_pseudonym_can_be_asked_for_without_a_key(log: Path, sidecar: Sidecar) -> None:

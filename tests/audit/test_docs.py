@@ -17,7 +17,8 @@ WORDS = {
     *(one.value for one in Decision if one is not Decision.PENDING),
     *(one.name for kind in (Intent, Outcome, Event) for one in fields(kind)),
     "--expect-head", "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
-    "--conversation", "--subject", "--key-file", "--format", "--json", "REQUIRE_MOUNTS",
+    "--conversation", "--subject", "--conversation-file", "--subject-file", "--key-file", "--format", "--json",
+    "REQUIRE_MOUNTS",
     "sidecar_audit_healthy", "torn_line", "write_failed",
 }  # fmt: skip
 

@@ -45,7 +45,8 @@ async def test_E44_E45_from_submission_to_a_checked_receipt(
         assert "not_ended" in capsys.readouterr().err
         await w.settle()
         assert await call("status", *door, ID) == 0
-        assert json.loads(capsys.readouterr().out)["state"] == "completed"
+        status = json.loads(capsys.readouterr().out)
+        assert (status["state"], status["unused_identity_types"]) == ("ended_with_exceptions", ["name"])
         assert await call("receipt", *door, ID, "--output", str(receipt)) == 0
         assert await call("keys", *door) == 0
         keys.write_text(capsys.readouterr().out)
