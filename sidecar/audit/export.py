@@ -13,8 +13,8 @@ from sidecar.audit.query import Row
 COLUMNS = (
     "seq", "time", "end_seq", "end_time", "action", "exchange_id", "actor", "proof", "peer_certificate_sha256", "tls",
     "route", "method", "decision", "reason", "status", "count", "entities", "residuals", "messages", "bytes_received",
-    "bytes_sent", "duration_us", "policy", "detector", "config_sha256", "target_pseudonym", "conversation", "conversations",
-    "subject",
+    "bytes_sent", "duration_us", "policy", "detector", "config_sha256", "target_pseudonym", "conversation",
+    "conversations", "subject",
 )  # fmt: skip
 SHOWN = 3
 _FORMULA_STARTS = ("=", "+", "-", "@")
