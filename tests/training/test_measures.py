@@ -23,11 +23,11 @@ def judged(text: str, gold: str, found: str, ignore: tuple[tuple[int, int], ...]
     ("gold", "found", "leaked"),
     [
         ("3-7-PERSON", "3-7-PERSON", 0),
-        ("3-7-PERSON", "", 4),
-        ("3-7-PERSON", "3-5-PERSON", 2),
+        ("3-7-PERSON", "", 3),  # "joe "
+        ("3-7-PERSON", "3-5-PERSON", 1),
         ("3-7-PERSON", "0-9-ACCOUNT_ID", 0),  # whatever its label
         ("3-7-PERSON", "3-7-PRODUCT", 0),  # redacted by default
-        ("3-7-PERSON", "3-7-LOCATION", 4),  # not redacted, so no protection
+        ("3-7-PERSON", "3-7-LOCATION", 3),  # not redacted, so no protection
         ("3-7-ORG", "", 0),  # no direct identifier
         ("3-9-PERSON", "3-5-PERSON 6-9-PERSON", 1),  # "im joe xy": the "e"
         ("0-6-PERSON", "0-2-PERSON 3-6-PERSON", 0),  # the blank between gives nothing away
