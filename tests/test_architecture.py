@@ -20,6 +20,8 @@ PURE_MODULES = {
     "sidecar.audit.chain",
     "sidecar.audit.export",
     "sidecar.audit.fields",
+    "sidecar.audit.merkle",
+    "sidecar.audit.note",
     "sidecar.audit.query",
     "sidecar.audit.verify",
     "sidecar.audit.record",
