@@ -1,8 +1,8 @@
 """What a route or a preset says about the strings of its payloads. Frozen; made by ``presets``.
 
 Of several things said about one leaf, the one that gives away less wins:
-drop, hash, known value, message text, keep, and last the default, which is to scan it. What names a speaker is kept
-where it is one of the words of the rule's speaker map.
+drop, hash, known value, message text, term, keep, and last the default, which is to scan it. What names a speaker is
+kept where it is one of the words of the rule's speaker map.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Role(StrEnum):
     SPEAKER = "speaker"
     KNOWN = "known"
     DROP = "drop"
+    TERM = "term"
     KEEP = "keep"
     HASH = "hash"
     KEYS = "keys"
@@ -105,10 +106,11 @@ class FieldMap:
     """Where the texts of a payload are and what becomes of its other fields.
 
     ``namespace`` separates conversations with the same id on different platforms. ``drop``, ``hash`` and ``known``
-    reach everything below what they name; ``keep`` only that scalar itself. ``keys`` names objects whose member names
-    are data. ``annotations`` say which numbers are offsets into a text, and ``sources`` where that text is when it is
-    not in the payload (X6). ``deltas`` say which texts come in pieces over the events of a stream (P34); None: nothing
-    is said, and no stream is read by this map. The empty map scans every string as a text of one conversation.
+    reach everything below what they name; ``terms`` and ``keep`` only that scalar itself. ``terms`` are words of a
+    program, judged as member names are. ``keys`` names objects whose member names are data. ``annotations`` say which
+    numbers are offsets into a text, and ``sources`` where that text is when it is not in the payload (X6). ``deltas``
+    say which texts come in pieces over the events of a stream (P34); None: nothing is said, and no stream is read by
+    this map. The empty map scans every string as a text of one conversation.
     """
 
     namespace: str = "default"
@@ -116,6 +118,7 @@ class FieldMap:
     messages: tuple[MessageRule, ...] = ()
     known: tuple[KnownRule, ...] = ()
     drop: tuple[PathPattern, ...] = ()
+    terms: tuple[PathPattern, ...] = ()
     keep: tuple[PathPattern, ...] = ()
     hash: tuple[PathPattern, ...] = ()
     keys: tuple[PathPattern, ...] = ()
@@ -135,6 +138,7 @@ class FieldMap:
             messages=self.messages + more.messages,
             known=self.known + more.known,
             drop=self.drop + more.drop,
+            terms=self.terms + more.terms,
             keep=self.keep + more.keep,
             hash=self.hash + more.hash,
             keys=self.keys + more.keys,
@@ -158,6 +162,7 @@ class FieldMap:
         marks += [Mark(rule.path, Role.KNOWN, index) for index, rule in enumerate(self.known)]
         for role, paths in (
             (Role.DROP, self.drop),
+            (Role.TERM, self.terms),
             (Role.KEEP, self.keep),
             (Role.HASH, self.hash),
             (Role.KEYS, self.keys),

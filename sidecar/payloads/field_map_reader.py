@@ -19,8 +19,8 @@ from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relat
 from sidecar.payloads.sources import BadTemplate, SourceRule, Template
 
 KEYS = (
-    "namespace", "description", "conversations", "messages", "known", "drop", "keep", "hash", "keys", "annotations",
-    "sources", "deltas",
+    "namespace", "description", "conversations", "messages", "known", "drop", "terms", "keep", "hash", "keys",
+    "annotations", "sources", "deltas",
 )  # fmt: skip
 _CONVERSATION_KEYS = ("root", "id")
 _MESSAGE_KEYS = ("each", "text", "speaker", "speakers", "order")
@@ -59,6 +59,7 @@ class _Reader:
             messages=tuple(self._each(given, where, "messages", self._message)),
             known=tuple(self._known(given.get("known", {}), f"{where}.known")),
             drop=tuple(self._each(given, where, "drop", self._path)),
+            terms=tuple(self._each(given, where, "terms", self._path)),
             keep=tuple(self._each(given, where, "keep", self._path)),
             hash=tuple(self._each(given, where, "hash", self._path)),
             keys=tuple(self._each(given, where, "keys", self._path)),

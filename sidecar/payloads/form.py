@@ -8,6 +8,7 @@ from urllib.parse import quote_plus
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import Document, LeafKind
+from sidecar.payloads.forgery_tokens import is_forgery_token
 from sidecar.payloads.json_scanner import Literal, looks_embedded, scan_embedded
 from sidecar.payloads.json_text import WHOLE, escaped_host
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
@@ -47,6 +48,8 @@ def _add_pair(builder: SplicedBuilder, pair: re.Match[str]) -> None:
     if raw is None:
         return
     text = _decoded(raw)
+    if is_forgery_token(name, text):
+        return
     start, end = pair.span("value")
     if looks_embedded(text):
         host = escaped_host(WHOLE, _escapes(raw), start, _written)

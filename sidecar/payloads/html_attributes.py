@@ -10,6 +10,7 @@ import re
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import LeafKind, Path
+from sidecar.payloads.forgery_tokens import is_forgery_token
 from sidecar.payloads.html_references import attribute_host, in_attribute, quoted, unquoted
 from sidecar.payloads.html_tokens import Attribute, Token
 from sidecar.payloads.json_scanner import Literal, looks_embedded, scan_embedded
@@ -57,11 +58,6 @@ _LIKE_MARKUP = re.compile(r"[A-Za-z0-9_\s:./\[\]()%#,!&*>+~=;'\"|?{}^$-]*")
 _LONG_NUMBER = re.compile(r"(?<![.\d])\d{7,}")
 _SVG_NUMBERS = frozenset({"coords", "d", "points", "transform", "viewbox"})
 _NUMBERED = re.compile(r"(?:.*[-_:])?(?:id|key|index|timestamp|ts|pk)s?")
-_TOKENS = frozenset({
-    "csrfmiddlewaretoken", "csrf-token", "csrf_token", "_csrf", "authenticity_token", "__requestverificationtoken",
-    "_token",
-})  # fmt: skip
-_TOKEN_VALUE = re.compile(r"[A-Za-z0-9_+/=.-]{16,256}")
 _PLAIN_NAME = re.compile(r"[A-Za-z_:@#*\[({.][A-Za-z0-9_:.@#*\[\](){}$-]*")
 
 
@@ -111,8 +107,8 @@ def _add_value(builder: SplicedBuilder, attribute: Attribute, raw: str, path: Pa
 
 def _kind_of(name: str, named: str, text: str) -> LeafKind | None:
     """As what a value is scanned; None: not at all."""
-    if name in ("value", "content") and named.lower() in _TOKENS and _TOKEN_VALUE.fullmatch(text):
-        return None  # random by definition, and no form can be sent without it
+    if name in ("value", "content") and is_forgery_token(named, text):
+        return None
     if _is_markup(name, named.lower()) and _LIKE_MARKUP.fullmatch(text):
         return LeafKind.KEY if _LONG_NUMBER.search(text) and name not in _SVG_NUMBERS else None
     if text.isascii() and text.isdigit() and _NUMBERED.fullmatch(name):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import Document, Leaf, LeafKind, Path, PayloadFormat
+from sidecar.payloads.forgery_tokens import is_forgery_token
 from sidecar.payloads.joined import JoinedDocument
 from sidecar.payloads.part_fields import FieldScan, PartHead
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
@@ -66,7 +67,7 @@ class MultipartBody:
         if self.media_type == FORM_DATA and head.name is None:
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a field without name")
         raw = fields.text[blank + 4 : end]
-        if not raw:
+        if not raw or is_forgery_token(head.name or "", raw):
             return None
         path: Path = (number if head.name is None else head.name,)
         document = self._format(head).parse(_decoded(raw, head))

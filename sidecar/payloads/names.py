@@ -35,6 +35,8 @@ _STAMP = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _IDENTIFIER = re.compile(r"[@$#]?[A-Za-z_][A-Za-z0-9_.:/$#\[\]*-]*")
+_DIGEST = re.compile(r"(?<![0-9A-Za-z])(?=(?:[0-9]*+[a-f]++[0-9]++){2})[0-9a-f]{8,64}(?![0-9A-Za-z])")
+"""Of a file or a commit. Its letters and digits alternate more than those of any number that a person has."""
 _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
 
@@ -78,9 +80,9 @@ def name_score(name: str, known_words: frozenset[str]) -> float | None:
 
     A name that could not be an identifier of a program (it has spaces, "@", letters beyond ASCII …) is a text like any
     other, for payloads keyed by e-mail address or person. One that could is asked about when it has digits for an id,
-    or says nothing but words of known values.
+    or says nothing but words of known values. Digests of builds are no ids: ``main.9be72da65a79.css``.
     """
-    if is_data(name):
+    if is_data(_DIGEST.sub("", name)):
         return number_score(name) if _IDENTIFIER.fullmatch(name) or name.isdigit() else ANY_SCORE
     if not _IDENTIFIER.fullmatch(name) and not name.isdigit():
         return ANY_SCORE

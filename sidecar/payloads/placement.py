@@ -19,12 +19,14 @@ class Treatment(StrEnum):
     HASH = "hash"
     KNOWN = "known"
     MESSAGE = "message"
+    TERM = "term"
     KEEP = "keep"
     SCAN = "scan"
 
 
 _ORDER = {treatment: rank for rank, treatment in enumerate(Treatment)}
 _REACHES_DOWN = {Role.DROP: Treatment.DROP, Role.HASH: Treatment.HASH, Role.KNOWN: Treatment.KNOWN}
+_ALONE = {Role.TERM: Treatment.TERM, Role.KEEP: Treatment.KEEP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ def _here_alone(placement: Placement, mark: Mark, depth: int) -> Placement:
     above = depth - mark.length
     if mark.role is Role.ID:
         return replace(placement, names=(*placement.names, (above, mark.rank)))
-    if mark.role is Role.KEEP:
-        return replace(placement, treatment=placement.treated(Treatment.KEEP))
+    if mark.role in _ALONE:
+        return replace(placement, treatment=placement.treated(_ALONE[mark.role]))
     if mark.role is Role.TEXT:
         treatment = placement.treated(Treatment.MESSAGE)
         return replace(placement, treatment=treatment, message_depth=above, rule=mark.rule)
@@ -137,7 +139,7 @@ def _here_alone(placement: Placement, mark: Mark, depth: int) -> Placement:
 def _within_message(shape: _Shape, text: Mark, depth: int) -> Placement:
     """A leaf of JSON that is the text of a message, unless it is a message's text, or known, by itself."""
     here = shape.placement
-    if here.treatment in (Treatment.KEEP, Treatment.SCAN):
+    if here.treatment in (Treatment.TERM, Treatment.KEEP, Treatment.SCAN):
         return replace(
             here, treatment=Treatment.MESSAGE, message_depth=depth - text.length, rule=text.rule, speaker_rank=None
         )

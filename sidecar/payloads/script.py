@@ -42,6 +42,8 @@ _COLON = re.compile(r"\s*:")
 _LONGEST_NAME = 100
 _PROGRAM_WORD = re.compile(r"[#.]?[a-z][a-zA-Z0-9]*(?:[-_.:/][a-zA-Z0-9]+)*")
 """Of a string that is no value of a name, as in ``addEventListener("click")``: judged as member names are."""
+_SELECTOR = re.compile(r"""[a-z]*\[[a-z-]+[~|^$*]?=["']?(?P<value>[\w-]+)["']?\]""")
+"""Of elements by an attribute, as in ``$("input[name=csrf_token]")``: its value is judged as a member name is."""
 _OPENERS = frozenset("[{(")
 
 
@@ -143,6 +145,11 @@ class _Script:
         if names or (not self.label and not self._in_array() and _PROGRAM_WORD.fullmatch(text)):
             kind, path = LeafKind.KEY, (*self.path, text)
         self.last, self.name = "value", text if len(text) < _LONGEST_NAME else ""
+        if (selector := _SELECTOR.fullmatch(text)) and not self.label:
+            host, value = literal_host(raw, start), selector["value"]
+            first, last = (host.locate(at) for at in selector.span("value"))
+            self._add(LeafKind.KEY, (*self.path, value), first, last, value, encode_literal)
+            return
         if looks_embedded(text):
             literal = Literal(start, start + len(raw), encode_literal, path, 1, len(path))
             if scan_embedded(self.builder, text, literal_host(raw, start), literal):

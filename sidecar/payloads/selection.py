@@ -69,6 +69,7 @@ class _Group:
     texts: list[tuple[Leaf, Placement]] = field(default_factory=list)
     loose: list[Leaf] = field(default_factory=list)
     names: list[tuple[Leaf, Placement]] = field(default_factory=list)
+    """Of members, and terms: words of a program."""
 
 
 def select(leaves: Sequence[Leaf], fields: FieldMap, unredacted: Callable[[str], str]) -> Selection:
@@ -159,6 +160,8 @@ def _gather(group: _Group, leaf: Leaf, where: Placement, fields: FieldMap, unred
         group.known.append((leaf, KnownValue(where.label, value)))
     elif where.treatment is Treatment.MESSAGE:
         group.texts.append((leaf, where))
+    elif where.treatment is Treatment.TERM and leaf.kind is LeafKind.STRING:
+        group.names.append((leaf, where))
     else:
         group.loose.append(leaf)
 

@@ -47,6 +47,9 @@ def texts(payload_format: PayloadFormat, text: str) -> list[tuple[Path, str]]:
             (("a",), "a"), (("a",), "1 2"), (("b",), "b"), (("b",), "é@"), (("c",), "c"), (("",), ""), (("",), "d"),
             (("a",), "a"), (("a",), ""),
         ]),
+        ("form", "csrfmiddlewaretoken=k68uZFuXr20E5ZLOBOIU&_token=m%40b.cc", [
+            (("csrfmiddlewaretoken",), "csrfmiddlewaretoken"), (("_token",), "_token"), (("_token",), "m@b.cc"),
+        ]),
         ("form", "payload=%7B%22t%22%3A%22a+b%22%7D", [
             (("payload",), "payload"), (("payload", "t"), "t"), (("payload", "t"), "a b"),
         ]),

@@ -193,6 +193,10 @@ def test_X7_attributes(text: str, expected: list[tuple[str, Path, str]]) -> None
         ("if (/m@b\\.cc/.test(x)) {}", [("script", "m@b\\.cc")]),
         ('x = JSON.parse(\'{"a": "b\\\\u0065"}\')', [("a", "a"), ("a", "be")]),
         (
+            "var t = $('[name=csrf_token]').val(), u = f('a[href=\"x\"]')",
+            [("csrf_token", "csrf_token"), ("x", "x")],
+        ),
+        (
             "phones = ['1', '2']; f([zed, 'q'], 'click')",
             [("phones", "1"), ("phones", "2"), ("script", "q"), ("click", "click")],
         ),

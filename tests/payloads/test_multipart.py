@@ -57,6 +57,10 @@ FILE = 'Content-Disposition: form-data; name="f"; filename="{}"'
             [("key", ("a",), "a"), ("key", ("b",), "b"), ("string", ("a",), "x y")],
         ),
         (
+            body(field("csrf_token", "k68uZFuXr20E5ZLOBOIU"), field("_csrf", "m@b.cc")),
+            [("key", ("csrf_token",), "csrf_token"), ("key", ("_csrf",), "_csrf"), ("string", ("_csrf",), "m@b.cc")],
+        ),
+        (
             body(field("j", '{"n": [1, "x"]}')),
             [
                 ("key", ("j",), "j"),

@@ -81,7 +81,7 @@ def test_stamps(text: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     "name",
     ["status", "created_at", "@type", "$ref", "llm.input_messages.0.message.content", "x-request-id", "0", "12", "a[0]",
-     "marta_status", "http://schema.org/name", "von_id"],
+     "marta_status", "http://schema.org/name", "von_id", "main.9be72da65a79.css", "login.f115716e9a7c.css"],
 )  # fmt: skip
 def test_names_of_programs_are_not_asked_about(name: str) -> None:
     assert name_score(name, KNOWN) is None
@@ -92,6 +92,7 @@ def test_names_of_programs_are_not_asked_about(name: str) -> None:
     [("marta@b.cc", ANY_SCORE), ("Marta Kowalczyk", ANY_SCORE), ("+48 601", ANY_SCORE), ("Zoë", ANY_SCORE),
      ("10.0.0.1", ANY_SCORE), ("order status", ANY_SCORE), ("+48601555014", ANY_SCORE),
      ("4111111111111111", SURE), ("user_48601555014", SURE), ("1795485561", CERTAIN),
+     ("de89370400440532013000", SURE), ("ab123456789c.9be72da65a79", SURE),
      ("marta", CERTAIN), ("KOWALCZYK", CERTAIN), ("marta_von_kowalczyk", CERTAIN), ("88213", CERTAIN)],
 )  # fmt: skip
 def test_names_that_may_be_data_are_asked_about(name: str, score: float) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.names import ANY_SCORE, CERTAIN, SURE
 from sidecar.payloads.selection import Selection, select
 
 
@@ -30,10 +31,11 @@ def paths(selection: Selection, body: Any, indices: tuple[int, ...]) -> list[tup
 @pytest.mark.parametrize(
     ("roles", "outcome"),
     [
-        (("drop", "hash", "known", "message", "keep"), "dropped"),
-        (("hash", "known", "message", "keep"), "hashed"),
-        (("known", "message", "keep"), "PERSON"),
-        (("message", "keep"), "message"),
+        (("drop", "hash", "known", "message", "terms", "keep"), "dropped"),
+        (("hash", "known", "message", "terms", "keep"), "hashed"),
+        (("known", "message", "terms", "keep"), "PERSON"),
+        (("message", "terms", "keep"), "message"),
+        (("terms", "keep"), "term"),
         (("keep",), "kept"),
         ((), "scanned"),
     ],
@@ -44,6 +46,7 @@ def test_of_several_rules_the_most_private_wins(roles: tuple[str, ...], outcome:
         "hash": {"hash": ["$.a"]},
         "known": {"known": {"$.a": "PERSON"}},
         "message": {"messages": [{"each": "$", "text": "a"}]},
+        "terms": {"terms": ["$.a"]},
         "keep": {"keep": ["$.a"]},
     }
     found = selected({"a": "x y"}, {key: value for role in roles for key, value in rules[role].items()})
@@ -51,7 +54,7 @@ def test_of_several_rules_the_most_private_wins(roles: tuple[str, ...], outcome:
     if not pieces:
         assert outcome == ("dropped" if found.dropped else "hashed" if found.hashed else "kept")
     else:
-        asked = "scanned" if pieces[0].message.context else "message"
+        asked = "scanned" if pieces[0].message.context else "term" if roles == ("terms", "keep") else "message"
         assert outcome == (pieces[0].message.label or asked)
 
 
@@ -63,6 +66,28 @@ def test_drop_and_hash_and_known_reach_down_but_keep_does_not() -> None:
     assert paths(found, body, found.hashed) == [("hash", "in", "x")]
     labels = {piece.message.text: piece.message.label for one in found.conversations for piece in one.pieces}
     assert labels == {"text of nwonk": "PERSON", "text of peek": None}
+
+
+def test_terms_are_judged_as_member_names_are() -> None:
+    body = {
+        "who": "marta", "types": ["inner_id", "tasks.view", "marta", "Marta Kowalczyk", "zed@b.cc", "cust_48601555014"],
+        "deep": {"x": "inner_id"},
+    }  # fmt: skip
+    found = selected(body, {"terms": ["$.types[]", "$.deep"], "known": {"$.who": "PERSON"}})
+    leaves = JsonBody().parse(json.dumps(body)).leaves
+    pieces = {
+        leaves[piece.leaves[0]].path: (piece.message.text, piece.minimum_score)
+        for one in found.conversations
+        for piece in one.pieces
+    }
+    assert pieces == {
+        ("who",): ("marta", 0.0),
+        ("types", 2): ("marta", CERTAIN),
+        ("types", 3): ("Marta Kowalczyk", ANY_SCORE),
+        ("types", 4): ("zed@b.cc", ANY_SCORE),
+        ("types", 5): ("cust_48601555014", SURE),
+        ("deep", "x"): ("inner_id", ANY_SCORE),
+    }, "a term is a scalar: what turns into an object is scanned"
 
 
 def test_kept_scalars_that_turn_into_json_are_scanned() -> None:
