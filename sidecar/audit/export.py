@@ -12,9 +12,10 @@ from sidecar.audit.query import Row
 
 COLUMNS = (
     "seq", "time", "end_seq", "end_time", "action", "exchange_id", "actor", "proof", "peer_certificate_sha256", "tls",
-    "route", "method", "decision", "reason", "status", "count", "entities", "residuals", "messages", "bytes_received",
-    "bytes_sent", "duration_us", "policy", "detector", "config_sha256", "target_pseudonym", "conversation",
-    "conversations", "subject",
+    "route", "method", "purpose", "decision", "reason", "status", "count", "entities", "confidence", "residuals",
+    "messages", "results", "bytes_received", "bytes_sent", "duration_us", "policy", "detector", "config_sha256",
+    "policies_sha256", "checkpoint_size", "checkpoint_root", "signing_key", "wrapping_key", "record", "segment",
+    "target_pseudonym", "conversation", "conversations", "subject",
 )  # fmt: skip
 SHOWN = 3
 _FORMULA_STARTS = ("=", "+", "-", "@")

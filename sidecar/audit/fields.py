@@ -49,6 +49,12 @@ _GRAMMARS: Mapping[str, re.Pattern[str]] = {
     "subject": _PSEUDONYM,
     "reason": _WORD,
     "config_sha256": _SHA256,
+    "policies_sha256": _SHA256,
+    "checkpoint_root": _SHA256,
+    "signing_key": _SHA256,
+    "wrapping_key": re.compile(r"[a-z]{1,20}:[A-Za-z0-9_./:-]{1,200}"),
+    "purpose": re.compile(r"[A-Z][A-Z_]{0,15}[-#/]?[0-9]{1,9}([-/][0-9]{1,6})?"),  # CASE-2026-17: nobody's name
+    "confidence": re.compile(r"p[0-9]0|p100"),
     "policy": _PLAIN_NAME,
     "detector": _PLAIN_NAME,
     "entities": re.compile(r"(?!.*[0-9]{3})[A-Z][A-Z0-9_]{0,39}"),

@@ -30,8 +30,17 @@ class Action(StrEnum):
     ERASURE_STEP = "erasure_step"
     ERASURE_READ = "erasure_read"
     AUDIT_READ = "audit_read"
+    AUDIT_SEARCH = "audit_search"
+    AUDIT_EXPORT = "audit_export"
+    AUDIT_VERIFY = "audit_verify"
     START = "start"
     STOP = "stop"
+    HEARTBEAT = "heartbeat"  # so that silence says something (A14)
+    CONFIG_CHANGED = "config_changed"  # since the last start (A40)
+    RELOAD = "reload"  # certificates or the catalogue, while running
+    LINKS_ERASED = "links_erased"  # of one record, which is named by its number (A24)
+    SEGMENT_DROPPED = "segment_dropped"  # by retention (A32)
+    KEY_ROTATED = "key_rotated"  # the key that signs, or the one that wraps (A26, A28)
     LOG_RECOVERED = "log_recovered"  # after a crash or a full disk (A33, A34)
     CLOCK_STEPPED_BACK = "clock_stepped_back"  # times stand still until the clock has caught up (A17)
 
@@ -62,11 +71,15 @@ class Intent:
     target_pseudonym: str | None = None  # keyed hash of the request path
     conversation: str | None = None
     subject: str | None = None
+    purpose: str | None = None  # why an auditor looks or exports: the reference of a ticket (A36)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Written when it ended. ``entities`` counts by entity type; never a value, never an offset (A23)."""
+    """Written when it ended. ``entities`` counts by entity type; never a value, never an offset (A23).
+
+    ``confidence`` counts the same entities by score, in tenths rounded down: ``p80`` is 0.8 up to 0.9.
+    """
 
     exchange_id: str
     action: Action
@@ -76,8 +89,10 @@ class Outcome:
     conversations: tuple[str, ...] = ()
     subject: str | None = None
     entities: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    confidence: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     residuals: int = 0
     messages: int | None = None  # of a WebSocket, both ways
+    results: int | None = None  # of a search or an export: how many records it gave
     bytes_received: int = 0
     bytes_sent: int = 0
     duration_us: int = 0
@@ -93,8 +108,17 @@ class Event:
     reason: str | None = None
     count: int | None = None  # bytes set aside, records refused, seconds: the action says which
     config_sha256: str | None = None
+    policies_sha256: str | None = None  # over the policies in force, whatever else the configuration says
     policy: str | None = None
     detector: str | None = None
+    checkpoint_size: int | None = None  # the newest checkpoint when the log was opened (A12)
+    checkpoint_root: str | None = None
+    signing_key: str | None = None  # SHA-256 of the public key that signs from here on
+    wrapping_key: str | None = None  # the provider's name of the key that wraps from here on
+    record: int | None = None  # the number of the record that is spoken of
+    segment: int | None = None
+    conversations: tuple[str, ...] = ()  # links of that record that stay: other people's
+    subject: str | None = None
 
 
 Entry = Intent | Outcome | Event

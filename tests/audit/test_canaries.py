@@ -58,7 +58,8 @@ async def _try_every_field(log: Any, canary: str) -> None:
         for one in fields(sample):
             if "str" not in str(one.type) or one.name in OPERATOR_WORDS | {"method"}:
                 continue
-            value: Any = {"entities": {canary: 1}, "conversations": (canary,)}.get(one.name, canary)
+            maps = {"entities": {canary: 1}, "confidence": {canary: 1}, "conversations": (canary,)}
+            value: Any = maps.get(one.name, canary)
             with pytest.raises(AuditUnavailable) as caught:
                 await write(replace(sample, **{one.name: value}))
             assert canary not in str(caught.value)

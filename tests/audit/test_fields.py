@@ -40,7 +40,7 @@ def _text_fields() -> list[tuple[Entry, str]]:
 def test_no_field_that_an_exchange_can_reach_admits_personal_data_a19_a20(sample: Any, name: str, canary: str) -> None:
     if name in OPERATOR_WORDS:
         return _operator_words_stay_clean(sample, name, canary)
-    value: Any = {"entities": {canary: 1}, "conversations": (canary,)}.get(name, canary)
+    value: Any = {"entities": {canary: 1}, "confidence": {canary: 1}, "conversations": (canary,)}.get(name, canary)
     if name == "method":
         assert parts_of(replace(sample, method=canary)).facts["method"] == OTHER_METHOD
         return None
@@ -104,15 +104,23 @@ def test_neither_a_part_nor_its_repr_shows_a_link() -> None:
 def test_every_field_of_every_entry_has_a_grammar() -> None:
     """A new text field without a grammar would refuse every exchange: this names it first."""
     samples: list[Entry] = [
-        replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM),
-        replace(outcome(), reason="not_parseable", subject=PSEUDONYM, messages=3),
-        Event(Action.START, reason="torn_line", count=1, config_sha256="ab" * 32, policy="p", detector="d"),
+        replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM, purpose="CASE-7"),
+        replace(outcome(), reason="not_parseable", subject=PSEUDONYM, messages=3, results=2, confidence={"p80": 4}),
+        _full_event(),
     ]
     for sample in samples:
         missing = [one.name for one in fields(sample) if getattr(sample, one.name) is None]
         assert missing == []
         parts = parts_of(sample)
         assert {one.name for one in fields(sample)} == (set(parts.facts) | set(parts.links)) - {"phase"}
+
+
+def _full_event() -> Event:
+    digest = "ab" * 32
+    return Event(
+        Action.START, "torn_line", 1, digest, digest, "p", "d", 7, digest, digest, "local:1", 3, 2,
+        (PSEUDONYM,), PSEUDONYM,
+    )  # fmt: skip
 
 
 def test_intent_keeps_every_value() -> None:
