@@ -3,7 +3,8 @@
 Shapes (github.com/socketio/engine.io-protocol, github.com/socketio/socket.io-protocol)::
 
     engine.io packet:   <type digit><data>
-    polling payload:    packets joined by U+001E; ``b<base64>`` is a binary message; ``ok`` answers a POST
+    polling payload:    packets joined by U+001E; ``b<base64>`` is a binary message; ``ok`` (of Python: ``OK``) answers
+                        a POST
     socket.io packet:   <type digit>[<attachments>-][<namespace>,][<ack id>][JSON], in an engine.io message (type 4)
 
 Paths begin with the packet's index (0 over WebSocket) and go on as in its JSON: ``$[][1].text`` is a member of the
@@ -14,6 +15,7 @@ refused: earlier protocols frame and number things in other ways, and what is re
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 
@@ -24,7 +26,7 @@ from sidecar.payloads.json_text import shifted_host
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
 
 SEPARATOR = "\x1e"
-POST_ANSWER = "ok"
+POST_ANSWERS = frozenset({"ok", "OK"})
 
 # By engine.io type: all the data that such a packet may have. Open (0) holds JSON, a message (4) a socket.io packet.
 _WITHOUT_DATA = {"1": ("",), "2": ("", "probe"), "3": ("", "probe"), "5": ("",), "6": ("",)}
@@ -38,7 +40,11 @@ _PAYLOADS = {
 }  # fmt: skip
 _WITH_ATTACHMENTS = frozenset({_BINARY_EVENT, _BINARY_ACK})
 _ACKS = frozenset({_ACK, _BINARY_ACK})
-_ERROR_ANSWER = "{"
+_SESSION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]{1,64}")
+_TRANSPORTS = frozenset({"polling", "websocket", "webtransport"})
+_TIMES_AND_SIZES = frozenset({"pingInterval", "pingTimeout", "maxPayload"})
+_LARGEST = 10**9
+_ERROR_ANSWERS = ("{", '"')
 
 
 class Binary(StrEnum):
@@ -73,7 +79,7 @@ class SocketioMessage:
 
 
 class SocketioPolling:
-    """The body of a polling request or answer: packets, ``ok``, or the JSON object of an error."""
+    """The body of a polling request or answer: packets, ``ok``, or the JSON object or string of an error."""
 
     def __init__(self, binary: Binary = Binary.REFUSE, limits: Limits = DEFAULT_LIMITS) -> None:
         self._binary = binary
@@ -87,9 +93,9 @@ class SocketioPolling:
         """Raises ``PayloadRefused`` as ``SocketioMessage`` does."""
         encoded(text)
         builder = SplicedBuilder(self._limits)
-        if text.startswith(_ERROR_ANSWER):
+        if text.startswith(_ERROR_ANSWERS):
             scan_json(builder, text, path=(0,))
-        elif text != POST_ANSWER:
+        elif text not in POST_ANSWERS:
             start = 0
             for index, packet in enumerate(text.split(SEPARATOR)):
                 _scan_polled(builder, packet, start, index, self._binary)
@@ -110,7 +116,8 @@ def _scan_packet(builder: SplicedBuilder, packet: str, start: int, index: int, b
     if kind == _MESSAGE:
         _scan_message(builder, data, start + 1, index, binary)
     elif kind == _OPEN and data.startswith("{"):
-        scan_json(builder, data, shifted_host(start + 1), (index,))
+        if not _is_handshake(data):
+            scan_json(builder, data, shifted_host(start + 1), (index,))
     elif data not in _WITHOUT_DATA.get(kind, ()):
         raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"packet {index} is none of engine.io")
 
@@ -124,10 +131,30 @@ def _scan_message(builder: SplicedBuilder, data: str, start: int, index: int, bi
     if head["namespace"]:
         begin, end = start + head.start("namespace"), start + head.end("namespace")
         builder.add((index, "namespace"), LeafKind.STRING, head["namespace"], begin, end, _written_namespace)
-    if head.end() < len(data):
+    if head.end() < len(data) and not (head["type"] == _CONNECT and _is_handshake(data[head.end() :])):
         # An acknowledgement has no name: its values must not stand where events have theirs, which maps may keep.
         path = (index, "ack") if head["type"] in _ACKS else (index,)
         scan_json(builder, data[head.end() :], shifted_host(start + head.end()), path)
+
+
+def _is_handshake(text: str) -> bool:
+    """Whether a JSON object holds nothing but the protocol's own: a random session id, transports, times and sizes.
+
+    No connection comes about without them, so detection is not asked what it takes them for.
+    """
+    try:
+        members = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError):  # what follows says what is wrong with it
+        return False
+    return len(dict(members)) == len(members) and all(_is_of_handshake(name, value) for name, value in members)
+
+
+def _is_of_handshake(name: str, value: object) -> bool:
+    if name == "sid":
+        return isinstance(value, str) and _SESSION.fullmatch(value) is not None
+    if name == "upgrades":
+        return isinstance(value, list) and all(isinstance(one, str) and one in _TRANSPORTS for one in value)
+    return name in _TIMES_AND_SIZES and type(value) is int and 0 <= value < _LARGEST
 
 
 def _is_sound(head: re.Match[str], data: str) -> bool:

@@ -21,7 +21,14 @@ def texts(payload_format: PayloadFormat, text: str) -> list[tuple[Path, str]]:
 
 
 PACKETS: dict[str, list[tuple[Path, str]]] = {
-    "0" + json.dumps({"sid": "x"}): [((0, "sid"), "sid"), ((0, "sid"), "x")],
+    '0{"sid":"lbZZ_RNg-1","upgrades":["websocket"],"pingTimeout":20000,"pingInterval":25000,"maxPayload":1000000}': [],
+    '0{"sid":"48601555014"}': [((0, "sid"), "sid"), ((0, "sid"), "48601555014")],
+    '0{"sid":"a@b","sid":"x"}': [((0, "sid"), "sid"), ((0, "sid"), "a@b"), ((0, "sid"), "sid"), ((0, "sid"), "x")],
+    '0{"upgrades":["zed"]}': [((0, "upgrades"), "upgrades"), ((0, "upgrades", 0), "zed")],
+    '0{"maxPayload":48601555014}': [((0, "maxPayload"), "maxPayload"), ((0, "maxPayload"), "48601555014")],
+    '40{"sid":"lbZZ"}': [],
+    '40/zed,{"sid":"lbZZ"}': [((0, "namespace"), "/zed")],
+    '42["x",{"sid":"lbZZ"}]': [((0, 0), "x"), ((0, 1, "sid"), "sid"), ((0, 1, "sid"), "lbZZ")],
     "1": [],
     "2": [],
     "2probe": [],
@@ -68,16 +75,25 @@ def test_P32_what_is_no_packet_is_refused(text: str) -> None:
     assert text not in str(raised.value) or len(text) < 2
 
 
-@pytest.mark.parametrize("text", [*(set(NO_PACKETS) - {"42[]\x1e42[]", "b4AQID"}), "ok\x1e6", "OK", "\x1e", "6\x1e"])
+@pytest.mark.parametrize(
+    "text", [*(set(NO_PACKETS) - {"42[]\x1e42[]", "b4AQID"}), "ok\x1e6", "Ok", "OK2", '"a" b', "\x1e", "6\x1e"]
+)
 def test_P32_what_is_no_polling_payload_is_refused(text: str) -> None:
     with pytest.raises(PayloadRefused) as raised:
         POLLING.parse(text)
     assert raised.value.fault is PayloadFault.NOT_PARSEABLE
 
 
+def test_P35_a_handshake_may_not_be_too_deep() -> None:
+    with pytest.raises(PayloadRefused) as raised:
+        MESSAGE.parse('0{"sid":' + "[" * 100_000)
+    assert raised.value.fault is PayloadFault.TOO_DEEP
+
+
 def test_polling_joins_packets_and_paths_begin_with_their_index() -> None:
     assert texts(POLLING, '40\x1e42["a","x"]\x1e2\x1e42["b"]') == [((1, 0), "a"), ((1, 1), "x"), ((3, 0), "b")]
-    assert texts(POLLING, "ok") == []
+    assert texts(POLLING, "ok") == texts(POLLING, "OK") == []
+    assert texts(POLLING, '"Invalid session"') == [((0,), "Invalid session")]
     assert texts(POLLING, '{"code":1,"message":"Session ID unknown"}')[-1] == ((0, "message"), "Session ID unknown")
 
 
