@@ -33,6 +33,7 @@ class Action(StrEnum):
     AUDIT_SEARCH = "audit_search"
     AUDIT_EXPORT = "audit_export"
     AUDIT_VERIFY = "audit_verify"
+    AUDIT_CANDIDATE = "audit_candidate"  # whether a value given in clear occurs (A21)
     START = "start"
     STOP = "stop"
     HEARTBEAT = "heartbeat"  # so that silence says something (A14)
