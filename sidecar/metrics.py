@@ -24,6 +24,7 @@ class Metrics:
         self._count_traffic(self.registry)
         self._count_detection(self.registry)
         self._count_audit_and_erasure(self.registry)
+        self._count_audit_elsewhere(self.registry)
         self._watch_process(self.registry)
 
     def _count_traffic(self, one: CollectorRegistry) -> None:
@@ -90,6 +91,32 @@ class Metrics:
         self.erasure_open = Gauge("sidecar_erasure_open_requests", "Erasure requests not yet ended.", registry=one)
         self.erasure_overdue = Gauge(
             "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
+        )
+
+    def _count_audit_elsewhere(self, one: CollectorRegistry) -> None:
+        self.audit_anchored_records = Gauge(
+            "sidecar_audit_anchored_records", "Records that an anchor vouches for.", ["anchor"], registry=one
+        )
+        self.audit_anchor_timestamp = Gauge(
+            "sidecar_audit_anchor_last_success_timestamp_seconds",
+            "When an anchor was last found to hold the newest checkpoint.",
+            ["anchor"],
+            registry=one,
+        )
+        self.audit_anchor_failures = Counter(
+            "sidecar_audit_anchor_failures", "Tries in which an anchor could not be reached.", ["anchor"], registry=one
+        )
+        self.audit_anchor_conflict = Gauge(
+            "sidecar_audit_anchor_conflict", "1 while an anchor contradicts the log.", ["anchor"], registry=one
+        )
+        self.audit_forwarded = Counter(
+            "sidecar_audit_forwarded", "Audit records that a sink has taken.", ["sink"], registry=one
+        )
+        self.audit_forward_failures = Counter(
+            "sidecar_audit_forward_failures", "Tries in which a sink took nothing.", ["sink"], registry=one
+        )
+        self.audit_forward_backlog = Gauge(
+            "sidecar_audit_forward_backlog_records", "Records that a sink has not yet taken.", ["sink"], registry=one
         )
 
     def _watch_process(self, one: CollectorRegistry) -> None:

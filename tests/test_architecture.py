@@ -17,6 +17,8 @@ SOURCES = {
 PURE_PREFIXES = ("sidecar.detection", "sidecar.redaction", "sidecar.payloads")
 PURE_MODULES = {
     "sidecar.access",
+    "sidecar.audit.anchors.anchor",
+    "sidecar.audit.anchors.verdict",
     "sidecar.audit.chain",
     "sidecar.audit.export",
     "sidecar.audit.fields",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
@@ -204,12 +204,12 @@ def parse_note(data: bytes) -> Note:
     text, separator, lines = whole.rpartition("\n\n")
     if not separator or not lines.endswith("\n"):
         raise NoteInvalid("a note has a text, an empty line, and lines of signatures")
-    return Note(f"{text}\n", tuple(parse_signatures(lines)))
+    return Note(f"{text}\n", parse_signatures(lines))
 
 
-def parse_signatures(lines: str) -> Iterable[Signature]:
+def parse_signatures(lines: str) -> tuple[Signature, ...]:
     """Return the signatures of lines that each begin with a dash, or raise NoteInvalid."""
-    found = [_signature(line) for line in lines.removesuffix("\n").split("\n")]
+    found = tuple(_signature(line) for line in lines.removesuffix("\n").split("\n"))
     if len(found) > SIGNATURE_LIMIT:
         raise NoteInvalid(f"a note has {SIGNATURE_LIMIT} signatures at most")
     return found

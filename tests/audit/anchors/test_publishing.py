@@ -1,0 +1,106 @@
+"""Checkpoints on their way to anchors: one that is down is tried again, and holds nobody up (A13, A30, A31)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar.audit.anchors.anchor import Anchor
+from sidecar.audit.anchors.file import FileAnchor
+from sidecar.audit.anchors.http import HttpAnchor
+from sidecar.audit.anchors.publishing import AnchorPublishing, Pace, ask, opened
+from sidecar.audit.anchors.verdict import Reach
+from sidecar.audit.merkle import consistency_proof, nodes_over
+from sidecar.audit.note import Note
+from sidecar.audit.outbound import Endpoint
+from sidecar.metrics import Metrics
+from tests.audit.anchors.stands import ORIGIN, Notary, leaves, offer, served
+
+PACE = Pace(interval_seconds=0.01, retry_seconds=0.01, retry_limit_seconds=0.05)
+
+
+class Growing:
+    """A log of which only sizes are told."""
+
+    def __init__(self, size: int = 0, salt: bytes = b"") -> None:
+        self.size, self.salt = size, salt
+
+    def checkpoint(self) -> Note | None:
+        return offer(self.size, self.salt).note if self.size else None
+
+    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        return consistency_proof(old_size, new_size, nodes_over(leaves(new_size, self.salt)))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for is a metric
+            await asyncio.sleep(0.005)
+
+
+def value(metrics: Metrics, name: str, anchor: str) -> float:
+    return metrics.registry.get_sample_value(name, {"anchor": anchor}) or 0.0
+
+
+async def test_every_new_checkpoint_reaches_every_anchor(tmp_path: Path) -> None:
+    source, metrics = Growing(), Metrics()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    anchors = [FileAnchor(name, tmp_path / name) for name in ("one", "two")]
+    publishing = AnchorPublishing(anchors, source, metrics, PACE)
+    async with opened(anchors):
+        await publishing.start()
+        for size in (3, 8, 21):
+            source.size = size
+            await until(lambda: value(metrics, "sidecar_audit_anchored_records", "one") == source.size)
+            await until(lambda: value(metrics, "sidecar_audit_anchored_records", "two") == source.size)
+        await publishing.stop()
+        said = await ask(anchors, ORIGIN, 5)
+    assert [one.held.note.text for one in said if one.held] == [offer(21).note.text] * 2
+    assert publishing.sound
+
+
+async def test_one_that_is_down_is_tried_again_and_holds_nobody_up(tmp_path: Path) -> None:
+    source, metrics = Growing(5), Metrics()
+    notary = Notary(down=[500] * 6)
+    async with served(notary.handle) as url:
+        anchors: list[Anchor] = [HttpAnchor("slow", Endpoint(url)), FileAnchor("quick", tmp_path)]
+        publishing = AnchorPublishing(anchors, source, metrics, PACE)
+        async with opened(anchors):
+            await publishing.start()
+            await until(lambda: value(metrics, "sidecar_audit_anchored_records", "quick") == 5)
+            await until(lambda: value(metrics, "sidecar_audit_anchored_records", "slow") == 5)
+            await publishing.stop()
+    assert value(metrics, "sidecar_audit_anchor_failures_total", "slow") == 6
+    assert value(metrics, "sidecar_audit_anchor_failures_total", "quick") == 0
+    assert publishing.sound
+
+
+async def test_an_anchor_that_contradicts_the_log_raises_the_alarm_a11(tmp_path: Path) -> None:
+    metrics = Metrics()
+    anchors = [FileAnchor("disk", tmp_path)]
+    await anchors[0].publish(offer(5))
+    publishing = AnchorPublishing(anchors, Growing(5, b"rewritten"), metrics, PACE)
+    async with opened(anchors):
+        await publishing.start()
+        await until(lambda: not publishing.sound)
+        await publishing.stop()
+    assert value(metrics, "sidecar_audit_anchor_conflict", "disk") == 1
+
+
+async def test_asking_waits_for_nobody_who_does_not_answer(tmp_path: Path) -> None:
+    hanging = asyncio.Event()
+
+    class Hanging(Notary):
+        async def handle(self, request):  # type: ignore[no-untyped-def]
+            await hanging.wait()
+
+    (tmp_path / "disk").mkdir()
+    async with served(Hanging().handle) as url:
+        anchors: list[Anchor] = [HttpAnchor("hangs", Endpoint(url))]
+        anchors += [FileAnchor(name, tmp_path / name) for name in ("gone", "disk")]
+        async with opened(anchors):
+            said = await ask(anchors, ORIGIN, 0.2)
+        hanging.set()
+    assert [one.reach for one in said] == [Reach.UNREACHABLE, Reach.UNREACHABLE, Reach.ANSWERED]
