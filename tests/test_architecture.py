@@ -19,6 +19,7 @@ PURE_MODULES = {
     "sidecar.access",
     "sidecar.audit.anchors.anchor",
     "sidecar.audit.anchors.verdict",
+    "sidecar.audit.canonical",
     "sidecar.audit.chain",
     "sidecar.audit.export",
     "sidecar.audit.fields",

@@ -16,7 +16,6 @@ encrypted, or erased with its salt, while H and every proof over it stay valid (
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from typing import Any
 
 import rfc8785
 
+from sidecar.audit.canonical import canonical
 from sidecar.audit.fields import Parts
 from sidecar.audit.record import SCHEMA_VERSION
 
@@ -33,8 +33,6 @@ GENESIS = "0" * 64
 SALT_BYTES = 16
 LINE_LIMIT = 1 << 24  # bytes; a reader holds one line at a time
 
-_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
-_PERHAPS_NOT_CANONICAL = re.compile(r'(?:":|[\[,])-?(?:[0-9]{16}|[0-9]+[.eE])')  # fractions, exponents, large numbers
 _LEAF_PREFIX = b"\x00"
 _DOMAINS = (b"sidecar-audit/1/facts\x00", b"sidecar-audit/1/links\x00")
 _MEMBERS = frozenset({"entry", "hash", "head", "links", "salts"})
@@ -144,21 +142,6 @@ def _assemble(
         salts[1].hex().encode(),
     )
     return line, digest
-
-
-def canonical(value: Mapping[str, object]) -> bytes:
-    """Return RFC 8785 bytes. Raises ``rfc8785.CanonicalizationError`` for what has none.
-
-    Plain values, of ASCII and small whole numbers, come out of the standard encoder in the same form and several times
-    faster; whatever looks otherwise in its output goes the long way.
-    """
-    try:
-        text = _plain(value)
-    except ValueError:  # NaN and infinities
-        text = ""
-    if text.isascii() and text and not _PERHAPS_NOT_CANONICAL.search(text):
-        return text.encode()
-    return rfc8785.dumps(value)  # type: ignore[arg-type]
 
 
 def _object(line: bytes) -> dict[str, object]:

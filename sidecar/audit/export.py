@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from sidecar.audit.chain import canonical
+from sidecar.audit.canonical import canonical
 from sidecar.audit.query import Row
 
 COLUMNS = (

@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import lru_cache
+from operator import attrgetter
 
 from sidecar.audit.record import Entry, Event, Intent, Outcome, Phase
 from sidecar.errors import AuditUnavailable
@@ -30,6 +32,7 @@ ITEM_LIMIT = 100_000
 
 _PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
 _NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Intent, Outcome, Event)}
+_FIELDS = {kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()}
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -60,6 +63,11 @@ _GRAMMARS: Mapping[str, re.Pattern[str]] = {
     "entities": re.compile(r"(?!.*[0-9]{3})[A-Z][A-Z0-9_]{0,39}"),
 }
 
+# Fields whose few values come again in record after record; the others are as many as there are records or people.
+_RECURRING = frozenset({
+    "actor", "detector", "peer_certificate_sha256", "policy", "proof", "reason", "route", "tls",
+})  # fmt: skip
+
 
 class RecordRejected(AuditUnavailable):
     """A value does not fit its field. Names the field, never the value."""
@@ -83,21 +91,22 @@ def parts_of(entry: Entry) -> Parts:
         raise RecordRejected("entry")
     facts: dict[str, Value] = {"phase": phase.value}
     links: dict[str, Value] = {}
-    for name in _NAMES[type(entry)]:
-        value = getattr(entry, name)
-        if value is not None and (value := _checked(name, value)) is not None:
-            (links if name in LINK_FIELDS else facts)[name] = value
+    names, values_of = _FIELDS[type(entry)]
+    for name, value in zip(names, values_of(entry), strict=True):
+        if value is not None and (checked := _checked(name, value)) is not None:
+            (links if name in LINK_FIELDS else facts)[name] = checked
     return Parts(facts, links)
 
 
 def _checked(name: str, value: object) -> Value | None:
-    if type(value) is str:
-        return _checked_text(name, value)
-    if type(value) is int:
+    kind = type(value)
+    if kind is str:
+        return _known_text(name, value) if name in _RECURRING else _checked_text(name, value)
+    if kind is int:
         return _checked_count(name, value)
+    if isinstance(value, Enum):
+        return str(value.value)
     match value:
-        case Enum():
-            return str(value.value)
         case bool():
             raise RecordRejected(name)
         case int():
@@ -122,6 +131,9 @@ def _checked_text(name: str, value: object) -> str:
     if grammar is None or not grammar.fullmatch(value) or not _is_encodable(value):
         raise RecordRejected(name)
     return value
+
+
+_known_text = lru_cache(maxsize=1024)(_checked_text)
 
 
 def _checked_count(name: str, value: object) -> int:

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from sidecar.audit.fields import parts_of
 from sidecar.audit.file import LogFile, StartCheck
+from sidecar.audit.outbox import Outbox
 from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
 from sidecar.audit.writer import Haste, IfRefused, LogWriter, Pending
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
-
-OVERDUE = "the audit record was not durable in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class AuditLog:
         self._metrics = metrics
         self._clock = clock
         self._writer: LogWriter | None = None
+        self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 
     @property
     def healthy(self) -> bool:
@@ -77,6 +78,7 @@ class AuditLog:
 
     async def stop(self) -> None:
         """Write what waits and close the file. A disk that hangs can't hold the stop up beyond the deadline."""
+        self._outbox().hand_over()
         writer, self._writer = self._writer, None
         if writer is not None:
             loop, closed = asyncio.get_running_loop(), asyncio.Event()
@@ -100,43 +102,24 @@ class AuditLog:
 
     def _append(self, entry: Entry, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
         """Queue a record. When the caller of what is returned is cancelled, the record is written all the same."""
-        loop = asyncio.get_running_loop()
-        promise = _Promise(loop, self._metrics)
         try:
-            parts = parts_of(entry)
             if self._writer is None:
                 raise AuditUnavailable("the audit log is not open")
-            promise.timer = loop.call_later(self._settings.deadline_seconds, promise.settle, OVERDUE)
-            self._writer.submit(Pending(parts, if_refused, loop, promise.settle), haste)
+            return self._outbox().put(parts_of(entry), if_refused, haste)
         except AuditUnavailable as error:
-            promise.fail(error)
-        return promise.future
+            self._metrics.audit_failures.inc()
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
 
+    def _outbox(self) -> Outbox:
+        loop = asyncio.get_running_loop()
+        outbox = self._outboxes.get(loop)
+        if outbox is None:
+            outbox = self._outboxes[loop] = Outbox(self._submit, self._settings.deadline_seconds, self._metrics)
+        return outbox
 
-class _Promise:
-    """What a caller waits for: that its record is durable, or the reason why it is not, whichever is known first."""
-
-    __slots__ = ("_metrics", "future", "timer")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self.future: asyncio.Future[None] = loop.create_future()
-        self.timer: asyncio.TimerHandle | None = None
-
-    def settle(self, refusal: str | None) -> None:
-        if self.future.done():
-            return  # cancelled, or overdue before
-        if refusal is not None:
-            self.fail(AuditUnavailable(refusal))
-            return
-        self._stop_timer()
-        self.future.set_result(None)
-
-    def fail(self, error: AuditUnavailable) -> None:
-        self._stop_timer()
-        self._metrics.audit_failures.inc()
-        self.future.set_exception(error)
-
-    def _stop_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
+    def _submit(self, records: Sequence[Pending], haste: Haste) -> int:
+        if self._writer is None:
+            raise AuditUnavailable("the audit log is not open")
+        return self._writer.submit(records, haste)

@@ -104,22 +104,23 @@ class LogWriter:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, pending: Pending, haste: Haste) -> None:
-        """Queue a record. Raises AuditUnavailable when it could never be written, or too many wait already.
+    def submit(self, records: Sequence[Pending], haste: Haste) -> int:
+        """Queue records, and return how many were taken: there may be room for the first of them only.
 
-        Called in the pending record's loop.
+        Called in the loop in which they are waited for. Raises AuditUnavailable when they could never be written.
         """
         with self._wake:
             if self._closing or self._state in (State.LOST, State.ENDED):
                 raise AuditUnavailable(CLOSED)
-            if len(self._pending) >= self._pending_limit:
-                raise AuditUnavailable("too many audit records wait to be written")
-            self._pending.append(pending)
+            room = self._pending_limit - len(self._pending)
+            taken = records if len(records) <= room else records[: max(0, room)]
+            self._pending.extend(taken)
             if haste is Haste.AT_ONCE or len(self._pending) >= BATCH_LIMIT:
                 self._hurry()
             elif not self._pressed and not self._lingering:
                 self._lingering = True
-                pending.loop.call_later(LINGER_SECONDS, self._linger_no_more)
+                records[0].loop.call_later(LINGER_SECONDS, self._linger_no_more)
+            return len(taken)
 
     def _linger_no_more(self) -> None:
         with self._wake:

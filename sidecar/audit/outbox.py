@@ -1,0 +1,95 @@
+"""What one event loop has for the log: handed over once a turn of the loop, waited for no longer than agreed.
+
+A turn of a busy loop serves many exchanges. Their records go to the writing thread together, because waking it costs
+more than all else that is done here for a record; and one timer keeps the deadline of all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sidecar.audit.fields import Parts
+from sidecar.audit.writer import Haste, IfRefused, Pending
+from sidecar.errors import AuditUnavailable
+from sidecar.metrics import Metrics
+
+OVERDUE = "the audit record was not durable in time"
+FULL = "too many audit records wait to be written"
+
+Submit = Callable[[Sequence[Pending], Haste], int]
+"""Queues records for the writing thread and returns how many it took, or raises ``AuditUnavailable`` for them all."""
+
+
+class Outbox:
+    """Of one loop, and used in no other. Records leave in the order in which they came."""
+
+    def __init__(self, submit: Submit, deadline_seconds: float, metrics: Metrics) -> None:
+        self._submit = submit
+        self._deadline_seconds = deadline_seconds
+        self._metrics = metrics
+        self._leaving: list[Pending] = []
+        self._haste = Haste.WITH_THE_NEXT
+        self._awaited: deque[tuple[float, Promise]] = deque()  # with the time when patience ends, which only grows
+        self._timer: asyncio.TimerHandle | None = None
+
+    def put(self, parts: Parts, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
+        """Take a record. What is returned is done when it is durable, and fails with ``AuditUnavailable`` otherwise."""
+        loop = asyncio.get_running_loop()
+        promise = Promise(loop, self._metrics)
+        if not self._leaving:
+            loop.call_soon(self.hand_over)
+        self._leaving.append(Pending(parts, if_refused, loop, promise.settle))
+        if haste is Haste.AT_ONCE:
+            self._haste = haste
+        self._watch(loop, promise)
+        return promise.future
+
+    def hand_over(self) -> None:
+        """Pass on what was taken in this turn of the loop."""
+        leaving, self._leaving = self._leaving, []
+        haste, self._haste = self._haste, Haste.WITH_THE_NEXT
+        if not leaving:
+            return
+        try:
+            taken, why = self._submit(leaving, haste), FULL
+        except AuditUnavailable as error:
+            taken, why = 0, str(error)
+        for one in leaving[taken:]:
+            one.settle(why)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, promise: Promise) -> None:
+        awaited = self._awaited
+        while awaited and awaited[0][1].future.done():
+            awaited.popleft()
+        awaited.append((loop.time() + self._deadline_seconds, promise))
+        if self._timer is None:
+            self._timer = loop.call_at(awaited[0][0], self._give_up, loop)
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Settle what is overdue, and come again when the next one may be."""
+        now, awaited = loop.time(), self._awaited
+        while awaited and (awaited[0][1].future.done() or awaited[0][0] <= now):
+            awaited.popleft()[1].settle(OVERDUE)
+        self._timer = loop.call_at(awaited[0][0], self._give_up, loop) if awaited else None
+
+
+class Promise:
+    """What a caller waits for: that its record is durable, or the reason why it is not, whichever is known first."""
+
+    __slots__ = ("_metrics", "future")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def settle(self, refusal: str | None) -> None:
+        """Tell whoever waits, once; later words count for nothing, nor where the caller was cancelled."""
+        if self.future.done():
+            return
+        if refusal is None:
+            self.future.set_result(None)
+            return
+        self._metrics.audit_failures.inc()
+        self.future.set_exception(AuditUnavailable(refusal))
