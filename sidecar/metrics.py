@@ -25,6 +25,7 @@ class Metrics:
         self._count_detection(self.registry)
         self._count_audit_and_erasure(self.registry)
         self._count_audit_elsewhere(self.registry)
+        self._count_backups(self.registry)
         self._watch_process(self.registry)
 
     def _count_traffic(self, one: CollectorRegistry) -> None:
@@ -117,6 +118,23 @@ class Metrics:
         )
         self.audit_forward_backlog = Gauge(
             "sidecar_audit_forward_backlog_records", "Records that a sink has not yet taken.", ["sink"], registry=one
+        )
+
+    def _count_backups(self, one: CollectorRegistry) -> None:
+        self.backup_oldest = Gauge(
+            "sidecar_erasure_backup_oldest_timestamp_seconds",
+            "When the oldest snapshot of a backup set was taken, by the latest list.",
+            ["target"],
+            registry=one,
+        )
+        self.backup_too_old = Gauge(
+            "sidecar_erasure_backup_snapshots_too_old",
+            "Snapshots older than the retention declared for their backup set.",
+            ["target"],
+            registry=one,
+        )
+        self.backup_failures = Counter(
+            "sidecar_erasure_backup_list_failures", "Backup sets that could not be listed.", ["target"], registry=one
         )
 
     def _watch_process(self, one: CollectorRegistry) -> None:

@@ -36,6 +36,7 @@ PURE_MODULES = {
     "sidecar.erasure.request",
     "sidecar.erasure.steps",
     "sidecar.errors",
+    "sidecar.targets.snapshots",
     "sidecar.keys",
     "sidecar.tls.peer",
 }

@@ -24,6 +24,7 @@ from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_verif
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_tasks import ErasureTasks, Evidence, Leased, LeaseLost
+from sidecar.targets.backup import BackupTarget
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
@@ -81,7 +82,7 @@ class Attempts:
     async def make(self, target: Target, leased: Leased) -> None:
         """Do the next step of a leased task."""
         self._checkpoint("leased")
-        step = next_step(leased.state.outcome)
+        step = next_step(leased.state.outcome, target.side)
         intent = Intent(
             exchange_id=uuid4().hex,
             action=Action.ERASURE_STEP,
@@ -136,6 +137,8 @@ class Attempts:
     async def _verify(self, target: Target, leased: Leased) -> VerifyResult:
         try:
             async with asyncio.timeout(self._settings.call_limit.total_seconds()):
+                if isinstance(target, BackupTarget) and leased.live is not None:
+                    return await target.look(leased.live)
                 return await target.verify(leased.identities)
         except TimeoutError:
             return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.TIMED_OUT)

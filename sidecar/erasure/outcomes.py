@@ -50,6 +50,7 @@ class RequestState(StrEnum):
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
     NEEDS_ATTENTION = "needs_attention"  # only steps that a person must take are left
+    LIVE_ERASED = "live_erased"  # no live system has anything; backups that hold it expire on a known day (E38)
     OVERDUE = "overdue"
     COMPLETED = "completed"  # every task verified, every identity asked about
     ENDED_WITH_EXCEPTIONS = "ended_with_exceptions"  # every task ended; something was kept, not verifiable or not asked
@@ -69,6 +70,11 @@ def ended_state(outcomes: Collection[Outcome], unused_types: Collection[str]) ->
     return RequestState.COMPLETED if whole else RequestState.ENDED_WITH_EXCEPTIONS
 
 
+def is_live_erased(outcomes: Collection[Outcome]) -> bool:
+    """Tell whether all that is left to wait for is a known day: backups expire, a key's destruction takes effect."""
+    return (ENDED | WAITING).issuperset(outcomes) and not WAITING.isdisjoint(outcomes)
+
+
 def request_state(
     outcomes: Collection[Outcome],
     unused_types: Collection[str],
@@ -77,16 +83,18 @@ def request_state(
     legal: datetime,
     now: datetime,
 ) -> RequestState:
-    """Return the state of a request. Past the legal deadline whatever has not ended is overdue (E15)."""
+    """Return the state of a request. Past the legal deadline whatever live systems still have is overdue (E15)."""
     ended = ended_state(outcomes, unused_types)
     if ended is not None:
         return ended
+    if is_live_erased(outcomes):
+        return RequestState.LIVE_ERASED
     if now > legal:
         return RequestState.OVERDUE
     if subject_verified is None:
         return RequestState.AWAITING_VERIFICATION
     if outcomes and all(outcome is Outcome.PENDING for outcome in outcomes):
         return RequestState.PENDING
-    if (RUNNABLE | WAITING).isdisjoint(outcomes):
+    if RUNNABLE.isdisjoint(outcomes):
         return RequestState.NEEDS_ATTENTION
     return RequestState.IN_PROGRESS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from itertools import product
 from typing import Final, Protocol
@@ -19,11 +20,30 @@ class Side(StrEnum):
     """Whose state a target holds.
 
     The sidecar's own goes last: while any other system still has the person, traffic writes it anew. And it is no
-    system that was asked: it takes whatever identities there are.
+    system that was asked: it takes whatever identities there are. A backup is looked at once its live system is done.
     """
 
     UPSTREAM = "upstream"
     OWN = "own"
+    BACKUP = "backup"
+
+
+def backup_name(live: str, backup_set: str) -> str:
+    """Return the name of a backup set as a target. No configured name has a slash, so it can't be another's."""
+    return f"{live}/{backup_set}"
+
+
+def live_name(target: str) -> str:
+    """Return the name of the live system that a backup set belongs to; any other target is its own."""
+    return target.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveErasure:
+    """How a live system stands: since when nothing of the person was found there, or that something is kept there."""
+
+    ended_at: datetime
+    retained: bool = False
 
 
 class Plannable(Protocol):

@@ -2,6 +2,7 @@
 
     pending / retryable_failure --delete--> verifying --verify--> verified_erased | verified_no_data | unverified
                                  \\-------> submitted --verify--> …
+    of a backup:        pending --verify--> awaiting_expiry --verify--> … --verify--> verified_erased
 
 Only a verification that looked and found nothing makes success. Whatever is not understood is tried again.
 """
@@ -11,10 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from sidecar.erasure.backoff import Backoff
 from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.plan import Side
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetFault, VerifyResult, VerifyStatus
+
+_WAITS: Final = MappingProxyType(
+    {
+        VerifyStatus.EXPIRING: Outcome.AWAITING_EXPIRY,
+        VerifyStatus.KEY_PENDING: Outcome.KEY_PENDING,
+        VerifyStatus.RETAINED: Outcome.RETAINED,
+    }
+)
 
 
 class Step(StrEnum):
@@ -28,6 +40,7 @@ class Pace:
 
     backoff: Backoff = field(default_factory=Backoff)
     before_verify: timedelta = timedelta()
+    between_looks: timedelta = timedelta(days=1)  # at what waits for a day
     longest_submitted: timedelta = timedelta(days=1)  # then the order is given again
 
 
@@ -44,16 +57,22 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What a step leads to: the new state, what verification still found, and when the next step is due."""
+    """What a step leads to: the new state, what verification still found, and when the next step is due.
+
+    ``until``: when what is left should be gone or may go, for outcomes that wait for a day.
+    """
 
     state: TaskState
     due: datetime
+    until: datetime | None = None
     remaining: int | None = None
     verified_at: datetime | None = None
 
 
-def next_step(outcome: Outcome) -> Step:
-    """Return what to do for a task that may be run."""
+def next_step(outcome: Outcome, side: Side = Side.UPSTREAM) -> Step:
+    """Return what to do for a task that may be run. In a backup there is nothing to do but look."""
+    if side is Side.BACKUP:
+        return Step.VERIFY
     return Step.VERIFY if outcome in {Outcome.SUBMITTED, Outcome.VERIFYING} else Step.DELETE
 
 
@@ -82,11 +101,27 @@ def after_verify(state: TaskState, result: VerifyResult, now: datetime, pace: Pa
         return Advance(_moved(state, outcome), now, remaining=0, verified_at=now)
     if result.status is VerifyStatus.IMPOSSIBLE:
         return Advance(_moved(state, Outcome.UNVERIFIED), now)
+    if result.status in _WAITS:
+        return _waiting(state, result, now, pace)
     outcome = state.outcome
     if result.status is VerifyStatus.PRESENT and not _still_at_work(state, now, pace):
         outcome = Outcome.RETRYABLE_FAILURE
     advance = _again(state, outcome, result.retry_after, now, pace, chance)
     return Advance(advance.state, advance.due, remaining=result.count)
+
+
+def _waiting(state: TaskState, result: VerifyResult, now: datetime, pace: Pace) -> Advance:
+    """Look again on the day, and daily until then: what was to expire may have been prolonged, or be gone before.
+
+    It was there, and it will not be: so it counts as claimed, and ends as erased. What is retained is no success.
+    """
+    outcome = _WAITS[result.status]
+    claimed = state.claimed or outcome is not Outcome.RETAINED
+    moved = TaskState(outcome, claimed, state.deleted, 0, state.submitted_at)
+    latest = now + pace.between_looks
+    due = min(max(result.until or latest, now + pace.backoff.ceiling), latest)
+    looked = now if outcome is Outcome.RETAINED else None
+    return Advance(moved, due, result.until, remaining=result.count, verified_at=looked)
 
 
 def _still_at_work(state: TaskState, now: datetime, pace: Pace) -> bool:

@@ -6,18 +6,19 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, insert, or_, select, update
 
-from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
-from sidecar.erasure.plan import Side
+from sidecar.erasure.outcomes import ENDED, Outcome
+from sidecar.erasure.plan import LiveErasure, Side
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_due import due_tasks, live_erasure
 from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
 from sidecar.stores.erasures import RequestView, find_request
 from sidecar.stores.seal import Seal, Sealed
@@ -40,6 +41,8 @@ class Leased:
     target: str
     state: TaskState
     identities: tuple[SubjectIdentity, ...] = field(repr=False)
+    live: LiveErasure | None = None
+    """Of a backup set: how its live system stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,11 @@ class ErasureTasks:
     ) -> Leases:
         """Lease up to ``limit`` due tasks of a target, longest due first. Nothing of an unverified subject (E7).
 
-        Tasks of our own side are due only once nothing is left that can be done in other systems by itself (E48).
+        Tasks of our own side are due only once nothing is left that can be done in live systems by itself (E48); those
+        of a backup set once its live system is done, and then again whenever the day comes that they wait for (E38).
         """
-        due = _due(target, now, side)
-        return await self._database.run(lambda connection: self._lease(connection, due, worker, until, limit))
+        due = due_tasks(target, now, side)
+        return await self._database.run(lambda connection: self._lease(connection, due, worker, until, limit, side))
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
@@ -136,7 +140,7 @@ class ErasureTasks:
         return await self._database.run(lambda connection: _replay(connection, now))
 
     def _lease(
-        self, connection: Connection, due: ColumnElement[bool], worker: str, until: datetime, limit: int
+        self, connection: Connection, due: ColumnElement[bool], worker: str, until: datetime, limit: int, side: Side
     ) -> Leases:
         query = (
             select(
@@ -160,6 +164,10 @@ class ErasureTasks:
                 .values(due_at=until, leased_by=worker, fence=row.fence + 1, attempts=row.attempts + 1)
             )
         opened = [leased for row in rows if (leased := self._leased(row, worker)) is not None]
+        if side is Side.BACKUP:
+            opened = [
+                replace(leased, live=live_erasure(connection, leased.request_id, leased.target)) for leased in opened
+            ]
         return Leases(tuple(opened), len(rows) - len(opened))
 
     def _leased(self, row: Row[Any], worker: str) -> Leased | None:
@@ -178,20 +186,6 @@ class ErasureTasks:
             state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at),
             identities=tuple(identities[index] for index in split_indices(row.identities)),
         )
-
-
-def _due(target: str, now: datetime, side: Side) -> ColumnElement[bool]:
-    due = and_(
-        tasks.c.target == target,
-        tasks.c.due_at <= now,
-        tasks.c.outcome.in_(sorted(RUNNABLE)),
-        requests.c.verified_at.is_not(None),
-    )
-    if side is Side.UPSTREAM:
-        return due
-    others = tasks.alias("others")
-    at_work = others.c.outcome.in_(sorted(RUNNABLE | WAITING))
-    return due & ~exists().where(others.c.request_id == tasks.c.request_id, others.c.target != target, at_work)
 
 
 def _still_ours(leased: Leased) -> Any:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
-from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.outcomes import ENDED, WAITING, Outcome
 from sidecar.erasure.plan import PlannedTask
 from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
@@ -85,7 +85,7 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many requests have not ended, and how many of those are past their deadline."""
+    """How many requests have not ended; how many of those are past their deadline with something in a live system."""
 
     open: int
     overdue: int
@@ -249,7 +249,9 @@ def _confirm(connection: Connection, request_id: str, verified_by: str, now: dat
 
 def _counts(connection: Connection, now: datetime) -> Counts:
     unended = select(func.count()).select_from(requests).where(requests.c.ended_at.is_(None))
+    at_work = tasks.c.outcome.not_in(sorted(ENDED | WAITING))
+    live = exists().where(tasks.c.request_id == requests.c.id, at_work)
     return Counts(
         open=connection.scalar(unended) or 0,
-        overdue=connection.scalar(unended.where(requests.c.overdue_at < now)) or 0,
+        overdue=connection.scalar(unended.where(requests.c.overdue_at < now, live)) or 0,
     )

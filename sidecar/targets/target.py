@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -24,6 +24,9 @@ class TargetFault(StrEnum):
     UNEXPECTED_BODY = "unexpected_body"
     TOO_LARGE = "too_large"
     STORE = "store"
+    MISCONFIGURED = "misconfigured"  # what start-up would have refused, had the target been reachable then
+    NOTHING_LISTED = "nothing_listed"  # an empty list of backups proves nothing: it may be the wrong place
+    COMMAND_FAILED = "command_failed"
     IDENTITY_UNUSABLE = "identity_unusable"  # can't be written safely where the target wants it
 
 
@@ -42,6 +45,9 @@ class VerifyStatus(StrEnum):
     GONE = "gone"
     PRESENT = "present"
     IMPOSSIBLE = "impossible"  # this target offers no way to look (E29)
+    RETAINED = "retained"  # looked, and what is left is kept on purpose: locked, or made pseudonymous
+    EXPIRING = "expiring"  # still there, in backups that expire by themselves
+    KEY_PENDING = "key_pending"  # unreadable once the key is destroyed, which is ordered
     FAILED = "failed"
 
 
@@ -58,13 +64,17 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """``count`` is how many things of the person were still found, if the target says."""
+    """``count`` is how many things of the person were still found, if the target says.
+
+    ``until``: when what is retained may be deleted, if that is known.
+    """
 
     status: VerifyStatus
     count: int | None = None
     http_status: int | None = None
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.erasure.outcomes import ENDED, RUNNABLE, VERIFIED, Outcome
+from sidecar.erasure.outcomes import ENDED, RUNNABLE, VERIFIED, WAITING, Outcome
+from sidecar.erasure.plan import Side
 from sidecar.erasure.steps import Pace, Step, TaskState, after_delete, after_verify, next_step
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetFault, VerifyResult, VerifyStatus
 
@@ -75,8 +76,33 @@ def test_E28_no_delete_call_ever_ends_a_task(
 def test_E29_success_is_a_look_that_found_nothing(state: TaskState, status: VerifyStatus, count: int | None) -> None:
     advance = after_verify(state, VerifyResult(status, count), NOW, PACE, 0.5)
     assert (advance.state.outcome in VERIFIED) == (status is VerifyStatus.GONE)
-    assert (advance.verified_at is not None) == (status is VerifyStatus.GONE)
+    assert (advance.verified_at is not None) == (status in {VerifyStatus.GONE, VerifyStatus.RETAINED})
     assert (advance.remaining == 0 and advance.verified_at == NOW) or status is not VerifyStatus.GONE
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (VerifyStatus.EXPIRING, Outcome.AWAITING_EXPIRY),
+        (VerifyStatus.KEY_PENDING, Outcome.KEY_PENDING),
+        (VerifyStatus.RETAINED, Outcome.RETAINED),
+    ],
+)
+@pytest.mark.parametrize(
+    ("until_hours", "due_hours"),
+    [(5, 5), (500, 24), (None, 24), (-5, 1), (0, 1)],
+    ids=["soon", "far", "?", "past", "0"],
+)
+def test_E38_what_waits_for_a_day_is_looked_at_on_it_and_daily(
+    status: VerifyStatus, outcome: Outcome, until_hours: int | None, due_hours: int
+) -> None:
+    until = None if until_hours is None else NOW + timedelta(hours=until_hours)
+    advance = after_verify(TaskState(Outcome.PENDING), VerifyResult(status, 2, until=until), NOW, PACE, 0.5)
+    assert (advance.state.outcome, advance.until, advance.remaining) == (outcome, until, 2)
+    assert advance.due == NOW + timedelta(hours=due_hours)
+    gone = after_verify(advance.state, VerifyResult(VerifyStatus.GONE), NOW, PACE, 0.5)
+    held = status is not VerifyStatus.RETAINED
+    assert gone.state.outcome is (Outcome.VERIFIED_ERASED if held else Outcome.VERIFIED_NO_DATA)
 
 
 def test_counts_add_up_and_verification_waits() -> None:
@@ -93,3 +119,4 @@ def test_next_steps() -> None:
         Outcome.SUBMITTED: Step.VERIFY,
         Outcome.VERIFYING: Step.VERIFY,
     }
+    assert {next_step(outcome, Side.BACKUP) for outcome in RUNNABLE | WAITING} == {Step.VERIFY}
