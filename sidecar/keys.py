@@ -22,6 +22,8 @@ class Purpose(StrEnum):
     """What a derived key is for. Changing a value orphans everything made with it."""
 
     AUDIT_PSEUDONYM = "audit-pseudonym/1"
+    AUDIT_WRAPPING = "audit-wrapping/1"
+    AUDIT_SIGNING = "audit-signing/1"
     PLACEHOLDER = "placeholder/1"
     OPERATOR = "operator/1"
     DETECTION_CACHE = "detection-cache/1"

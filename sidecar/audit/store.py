@@ -1,0 +1,96 @@
+"""The folder of a log: which files are there, and how they are read and replaced. Edge; blocking."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sidecar.audit.leaf import LINE_LIMIT
+from sidecar.audit.walk import Piece
+from sidecar.errors import ConfigError, Problem
+
+CHECKPOINT_NAME = "checkpoint"
+LOCK_NAME = "lock"
+_SEGMENT = re.compile(r"([0-9]{8,})\.(segment|stub)")
+_OLD_FORMAT = b'{"entry":'
+_READ_BYTES = 1 << 20
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}.segment"
+
+
+def key_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}.key"
+
+
+def stub_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}.stub"
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the numbers of all segments, dropped ones included, in order. Raises ConfigError where no log can be."""
+    require_folder(folder)
+    found = (_SEGMENT.fullmatch(entry.name) for entry in os.scandir(folder))
+    return sorted({int(match[1]) for match in found if match})
+
+
+def require_folder(folder: Path) -> None:
+    """Say what to do about a path that is no folder: most likely it is a log of the old format, which was one file."""
+    if folder.is_dir():
+        return
+    if not folder.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(folder))
+    with folder.open("rb") as stream:
+        is_old = stream.read(len(_OLD_FORMAT)) in (_OLD_FORMAT, b"")
+    if is_old:
+        message = "this is a log of the format before version 2, one file; now a log is a folder"
+        remedy = (
+            "Verify it with the release that wrote it, note the head, keep the file, and give a folder for the new log"
+        )
+    else:
+        message, remedy = "this is a file, and no audit log; a log is a folder", "Give the folder of the log"
+    raise ConfigError((Problem(str(folder), message, remedy),))
+
+
+def pieces(folder: Path, start: int = 0) -> Iterator[Piece]:
+    """Yield the segments from a number on. A stub counts only where the segment itself is gone."""
+    for number in numbers(folder):
+        if number < start:
+            continue
+        path = segment_path(folder, number)
+        if path.exists():
+            yield Piece(number, read_lines(path))
+        else:
+            yield Piece(number, (), stub_path(folder, number).read_bytes())
+
+
+def read_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
+    """Yield lines with their newlines from an offset; a longer one than any record comes in pieces."""
+    with path.open("rb", buffering=_READ_BYTES) as stream:
+        stream.seek(offset)
+        while line := stream.readline(LINE_LIMIT + 1):
+            yield line
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in the place of another, or of none: after a crash there is the old one or the new one, whole."""
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names durable that were made or removed in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

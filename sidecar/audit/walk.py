@@ -1,0 +1,190 @@
+"""Walks a log from line to line and knows at each what must come next. Pure.
+
+The one place that says what continues what: ``verify``, start-up, readers and retention all walk with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sidecar.audit.leaf import GENESIS, BrokenLine, Flaw, Place, RecordLine, follow
+from sidecar.audit.merkle import Frontier
+from sidecar.audit.note import Checkpoint, Note, NoteInvalid, Verifier, parse_checkpoint, parse_verifier
+from sidecar.audit.ranges import Misaligned, grown
+from sidecar.audit.segment import KEY_LINE, Header, parse_checkpoint_line, parse_header, parse_stub
+
+_FLUSH = 4096  # leaf hashes kept until they enter the tree
+
+
+class Piece(NamedTuple):
+    """One segment as it lies there: its number, and its lines with their newlines, or the bytes of its stub."""
+
+    number: int
+    lines: Iterable[bytes]
+    stub: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """A public key of the log; what it signed beyond ``until`` records is not believed (A28)."""
+
+    verifier: Verifier
+    until: int | None = None
+
+    def covers(self, size: int) -> bool:
+        return self.until is None or size <= self.until
+
+
+class Walk:
+    """Where a walk stands. Every method raises BrokenLine for what can't come next, and then stays where it was.
+
+    Without keys the first segment's own word is taken for which key signs: that finds damage, not forgery.
+    """
+
+    def __init__(self, keys: Iterable[LogKey] = ()) -> None:
+        self.keys = list(keys)
+        self.are_keys_given = bool(self.keys)
+        self.log: str | None = None
+        self.segment = -1
+        self.first = 0
+        self.size = 0
+        self.hash = GENESIS
+        self.time = ""
+        self.signed: Note | None = None  # the newest checkpoint that was passed
+        self.signed_size = 0
+        self.introductions: list[Note] = []  # checkpoints of this segment that made keys the log's
+        self._tree = Frontier()
+        self._fresh: list[bytes] = []
+
+    @property
+    def tree(self) -> Frontier:
+        """The tree of all records passed."""
+        if self._fresh:
+            self._tree = self._tree.extended(self._fresh)
+            self._fresh.clear()
+        return self._tree
+
+    def believe(self, header: Header) -> None:
+        """Stand where a segment's first line says it begins. The next checkpoint whose root holds proves it right."""
+        self.log, self.segment, self.first = header.log, header.segment - 1, header.first
+        self.size, self.hash, self.time = header.first, header.prev, header.time
+        try:
+            self._tree = Frontier(header.first, header.peaks)
+        except ValueError:
+            raise BrokenLine(Flaw.EDITED, "the segment does not begin at the number that it says") from None
+        self._fresh.clear()
+
+    def enter(self, header: Header) -> None:
+        """Stand behind the line that opens a segment, believing it: to read, not to verify."""
+        self.believe(header)
+        self.segment = header.segment
+
+    def go_on_behind(self, record: RecordLine, place: Place) -> None:
+        """Stand behind a record, believing it: to read, not to verify. The tree is not known from here on."""
+        self.size, self.hash, self.time = place.seq + 1, record.hash, place.time
+
+    def open(self, number: int, line: bytes) -> Header:
+        """Pass the line that opens a segment."""
+        header = parse_header(line)
+        self._belongs(header.log)
+        if header.segment != number:
+            raise BrokenLine(Flaw.REORDERED, f"the file of segment {header.segment} lies under another number")
+        self._comes_next(number, header.first)
+        if (header.prev, header.peaks) != (self.hash, self.tree.peaks) or header.time < self.time:
+            raise BrokenLine(Flaw.EDITED, "the segment does not continue the one before")
+        self._learn(header.key)
+        self.log, self.segment, self.first = header.log, number, header.first
+        self.introductions = []
+        return header
+
+    def record(self, line: bytes) -> tuple[RecordLine, Place]:
+        """Pass a record. ``time`` of the place that is returned is that of the record before."""
+        place = Place(self.log or "", self.segment, self.size, self.time, self.hash)
+        record, self.time = follow(line, place)
+        self.hash = record.hash
+        self.size += 1
+        self._fresh.append(bytes.fromhex(record.hash))
+        if len(self._fresh) >= _FLUSH:
+            self._tree = self.tree
+        return record, place
+
+    def checkpoint(self, line: bytes) -> Checkpoint:
+        """Pass a checkpoint: signed by a key of the log, and true of exactly the records before it."""
+        note = parse_checkpoint_line(line)
+        checkpoint = self.believed(note)
+        if checkpoint.size != self.size:
+            raise BrokenLine(Flaw.REORDERED, f"a checkpoint over {checkpoint.size} records stands behind {self.size}")
+        if checkpoint.root != self.tree.root():
+            raise BrokenLine(Flaw.REWRITTEN, f"the {self.size} records are not those of the checkpoint behind them")
+        self._introduce(note, checkpoint)
+        self.signed, self.signed_size = note, checkpoint.size
+        return checkpoint
+
+    def pass_stub(self, number: int, data: bytes) -> None:
+        """Pass a segment that was dropped, on the word of its signed stub."""
+        stub, note = parse_stub(data)
+        self._belongs(stub.log)
+        self._comes_next(number, stub.first)
+        for one in stub.introductions:
+            self._introduce(one, self.believed(one))
+        self._signed(note, stub.first + stub.count)
+        try:
+            tree = grown(self.tree, stub.nodes)
+        except Misaligned:
+            raise BrokenLine(Flaw.EDITED, "the stub's subtrees do not continue the tree") from None
+        if stub.segment != number or tree.size != stub.first + stub.count:
+            raise BrokenLine(Flaw.EDITED, "the stub does not stand for the segment of its number")
+        self._tree, self.size = tree, tree.size
+        self.log, self.segment, self.first = stub.log, number, stub.first
+        self.hash, self.time = stub.prev, stub.until
+
+    def believed(self, note: Note) -> Checkpoint:
+        """Return the checkpoint in a note, if a key of the log signed it and it is this log's."""
+        try:
+            checkpoint = parse_checkpoint(note.text)
+        except NoteInvalid:
+            raise BrokenLine(Flaw.EDITED, "the note holds no checkpoint") from None
+        self._signed(note, checkpoint.size)
+        if self.log is not None and checkpoint.origin != self.log:
+            raise BrokenLine(Flaw.WRONG_LOG, "the checkpoint belongs to another log")
+        return checkpoint
+
+    def _signed(self, note: Note, size: int) -> None:
+        known: Collection[Verifier] = [one.verifier for one in self.keys if one.covers(size)]
+        try:
+            note.verified(known)
+        except NoteInvalid:
+            raise BrokenLine(Flaw.UNSIGNED, f"no key of the log signed what is said of {size} records") from None
+
+    def _introduce(self, note: Note, checkpoint: Checkpoint) -> None:
+        """Take up the keys that a believed checkpoint names (A28)."""
+        for line in checkpoint.extensions:
+            if line.startswith(KEY_LINE):
+                self.introductions.append(note)
+                self._add(line.removeprefix(KEY_LINE))
+
+    def _learn(self, vkey: str) -> None:
+        if not self.keys:
+            self._add(vkey)
+
+    def _add(self, vkey: str) -> None:
+        try:
+            verifier = parse_verifier(vkey)
+        except NoteInvalid:
+            raise BrokenLine(Flaw.EDITED, "what should be a public key is none") from None
+        if all(one.verifier != verifier for one in self.keys):
+            self.keys.append(LogKey(verifier))
+
+    def _belongs(self, log: str) -> None:
+        if self.log is not None and log != self.log:
+            raise BrokenLine(Flaw.WRONG_LOG, "the segment belongs to another log")
+
+    def _comes_next(self, number: int, first: int) -> None:
+        if number > self.segment + 1:
+            raise BrokenLine(Flaw.DELETED, f"segment {self.segment + 1} is missing")
+        if first > self.size:
+            raise BrokenLine(Flaw.DELETED, f"records {self.size} to {first - 1} are missing")
+        if first < self.size:
+            raise BrokenLine(Flaw.INSERTED, f"the segment begins with record {first}, where {self.size} should stand")
