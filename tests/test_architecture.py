@@ -34,6 +34,7 @@ PURE_MODULES = {
     "sidecar.audit.segment",
     "sidecar.audit.walk",
     "sidecar.audit.query",
+    "sidecar.audit.sinks.sink",
     "sidecar.audit.verify",
     "sidecar.audit.record",
     "sidecar.erasure.backoff",
