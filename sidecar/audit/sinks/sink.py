@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sidecar.audit.chain import canonical
+from sidecar.audit.canonical import canonical
 from sidecar.errors import SidecarError
 
 
