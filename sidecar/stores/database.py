@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from sidecar.errors import ConfigError, Problem, StoreUnavailable
-from sidecar.stores.schema import SCHEMA_VERSION, metadata, schema_version
+from sidecar.stores.migrations import UnknownSchema, bring_up, known_revisions
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ def open_engine(settings: DatabaseSettings) -> Engine:
         _create_private_file(Path(url.database or ""), settings.where)
     engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
     try:
-        _write(engine, lambda connection: _create_schema(connection, settings.where))
+        _write(engine, lambda connection: _bring_up(connection, settings.where))
     except BaseException:
         engine.dispose()
         raise
@@ -256,17 +256,15 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
         ) from None
 
 
-def _create_schema(connection: Connection, where: str) -> None:
-    """Create missing tables, or refuse a database of another version. Serialised across processes and replicas."""
+def _bring_up(connection: Connection, where: str) -> None:
+    """Bring the tables up to this program, or refuse those of a later one. One process at a time, replicas included."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
-    metadata.create_all(connection)
-    held = connection.scalar(select(schema_version.c.version))
-    if held is None:
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-    elif held != SCHEMA_VERSION:
+    try:
+        bring_up(connection)
+    except UnknownSchema as unknown:
         raise _refused(
             where,
-            f"the database holds schema version {held}, this program knows {SCHEMA_VERSION}",
-            "Run the version of the sidecar that wrote it, or migrate it",
-        )
+            f"the database holds schema {unknown.held}, this program knows those up to {known_revisions()[-1]}",
+            "Run the version of the sidecar that changed it, or a later one",
+        ) from None

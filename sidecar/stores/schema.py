@@ -1,4 +1,5 @@
-"""The one schema of durable state. Each store adds its own tables to ``metadata`` in its own module.
+"""The one schema of durable state, as it is now. Each store adds its own tables to ``metadata`` in its own module; what
+changes there gets a step in ``sidecar.stores.migrations``, by which databases follow.
 
 Table names are listed here, so that two stores can't choose the same one. State holds keyed hashes, numbers and sealed
 bytes only: no column of any table ever holds a value that came out of a payload.
@@ -9,9 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import Column, Integer, MetaData, Table
-
-SCHEMA_VERSION: Final = 1
-"""Raised by every migration. A database of a later version is refused, never guessed at."""
 
 PLACEHOLDER_NUMBERS: Final = "placeholder_numbers"
 PLACEHOLDER_KEYS: Final = "placeholder_keys"
@@ -32,4 +30,4 @@ metadata = MetaData(
 )
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
-"""One row: which version of this schema the database holds."""
+"""One row, by which programs from before ``migrations`` know that this database is not for them."""

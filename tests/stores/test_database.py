@@ -41,9 +41,9 @@ async def test_many_that_start_at_once_agree(database_url: str) -> None:
 async def test_a_later_schema_is_refused(database_url: str) -> None:
     database = Database(DatabaseSettings(database_url))
     await database.start()
-    await database.run(lambda connection: connection.execute(text("UPDATE schema_version SET version = 99")))
+    await database.run(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     await database.stop()
-    with pytest.raises(ConfigError, match="schema version 99"):
+    with pytest.raises(ConfigError, match="schema 9999, this program knows"):
         await Database(DatabaseSettings(database_url)).start()
 
 
