@@ -16,11 +16,16 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
 )
 
 from sidecar.stores.schema import (
+    ERASURE_CALLBACKS,
+    ERASURE_HOLDS,
+    ERASURE_INTERIM_RECEIPTS,
+    ERASURE_NOTICES,
     ERASURE_RECEIPTS,
     ERASURE_REQUESTS,
     ERASURE_STEPS,
@@ -66,6 +71,16 @@ requests = Table(
     Column("round", Integer, nullable=False),
     Column("ended_at", Moment),
     Column("forget_at", Moment),
+    Column("origin", String(_WORD), nullable=False, server_default="api"),
+    Column("controller", String(_WORD)),  # who asked, as OpenDSR's answers call them
+    Column("from_receipt_at", Moment),  # the legal deadline if nothing stopped the clock
+    Column("clock", String(_WORD), nullable=False, server_default="run"),  # what it does while nobody is identified
+    Column("extended_at", Moment),
+    Column("extension_ground", String(_WORD)),
+    Column("unextended_at", Moment),  # what the legal deadline was before
+    Column("cancelled_at", Moment),
+    Column("alerted_percent", Integer, nullable=False, server_default="0"),
+    Column("second_look_at", Moment),  # when everything is, or was, looked at once more (E27)
     Index(None, "ended_at"),
 )
 
@@ -95,8 +110,12 @@ tasks = Table(
     Column("leased_by", String(_WORD)),
     Column("submitted_at", Moment),
     Column("verified_at", Moment),
+    Column("until_at", Moment),  # retained, awaiting_expiry, key_pending: until when
+    Column("ground", String(_WORD)),  # retained: why that is lawful
+    Column("reference", LargeBinary),  # a job's name at the target, sealed
     UniqueConstraint("request_id", "target", "identities"),
     Index(None, "target", "outcome", "due_at"),
+    Index(None, "outcome"),
 )
 
 steps = Table(
@@ -111,6 +130,8 @@ steps = Table(
     Column("count", Integer),
     Column("round", Integer, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("detail", String(_WORD)),
+    Column("parts", Text),
     Index(None, "task_id"),
 )
 """Evidence: one row for each attempt, only ever added to."""
@@ -121,6 +142,55 @@ receipts = Table(
     Column("request_id", String(36), ForeignKey(requests.c.id), primary_key=True),
     Column("round", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+interim_receipts = Table(
+    ERASURE_INTERIM_RECEIPTS,
+    metadata,
+    Column("request_id", String(36), ForeignKey(requests.c.id), primary_key=True),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""What is signed once live systems are done while something still waits; the receipt of the round supersedes it."""
+
+holds = Table(
+    ERASURE_HOLDS,
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("request_id", String(36), ForeignKey(requests.c.id), nullable=False),
+    Column("target", String(_WORD)),  # null: whatever the target
+    Column("identity", Integer),  # an index into the sealed list; null: whatever the identity
+    Column("ground", String(_WORD), nullable=False),
+    Column("until_at", Moment),
+    Column("placed_at", Moment, nullable=False),
+    Column("released_at", Moment),
+    Index(None, "request_id"),
+)
+
+notices = Table(
+    ERASURE_NOTICES,
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("request_id", String(36), ForeignKey(requests.c.id), nullable=False),
+    Column("kind", String(_WORD), nullable=False),
+    Column("receiver", LargeBinary, nullable=False),  # a configured name, or a URL sealed under the request's key
+    Column("payload", LargeBinary, nullable=False),  # exactly what is sent; sealed where the receiver is
+    Column("written_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("delivered_at", Moment),
+    Column("abandoned_at", Moment),
+    Index(None, "due_at"),
+)
+"""What is still to be told to somebody, in the transaction in which it became true."""
+
+callbacks = Table(
+    ERASURE_CALLBACKS,
+    metadata,
+    Column("request_id", String(36), ForeignKey(requests.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sealed_url", LargeBinary, nullable=False),
 )
 
 

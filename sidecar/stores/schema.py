@@ -19,6 +19,10 @@ ERASURE_TASKS: Final = "erasure_tasks"
 ERASURE_UNUSED_TYPES: Final = "erasure_unused_types"
 ERASURE_STEPS: Final = "erasure_steps"
 ERASURE_RECEIPTS: Final = "erasure_receipts"
+ERASURE_INTERIM_RECEIPTS: Final = "erasure_interim_receipts"
+ERASURE_HOLDS: Final = "erasure_holds"
+ERASURE_NOTICES: Final = "erasure_notices"
+ERASURE_CALLBACKS: Final = "erasure_callbacks"
 
 metadata = MetaData(
     naming_convention={
