@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1/test")
+MARIADB_URL = os.environ.get("TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1/mysql")
 REQUIRE_SERVICES = bool(os.environ.get("REQUIRE_SERVICES"))
 
 
@@ -35,6 +36,22 @@ def fresh_postgresql() -> Iterator[str]:
         yield make_url(POSTGRESQL_URL).set(database=name).render_as_string(hide_password=False)
     finally:
         _execute(admin, f'DROP DATABASE "{name}" WITH (FORCE)')
+        admin.dispose()
+
+
+@contextmanager
+def fresh_mariadb() -> Iterator[str]:
+    """Give the URL of a new, empty MariaDB (or MySQL) database; drop it afterwards."""
+    admin = create_engine(MARIADB_URL, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    name = f"sidecar_test_{secrets.token_hex(6)}"
+    try:
+        _execute(admin, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    except OperationalError as error:
+        missing("MariaDB", f"{MARIADB_URL}: {type(error.orig).__name__}")
+    try:
+        yield make_url(MARIADB_URL).set(database=name).render_as_string(hide_password=False)
+    finally:
+        _execute(admin, f"DROP DATABASE `{name}`")
         admin.dispose()
 
 

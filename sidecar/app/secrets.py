@@ -7,10 +7,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.config.erasure import SecretConfig
 from sidecar.config.model import KeysConfig
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MASTER_BYTES, MasterKey, Purpose
+from sidecar.targets.form import SecretSource
 
 
 def read_master_key(config: KeysConfig) -> MasterKey:
@@ -34,8 +34,8 @@ def receipt_key(master: MasterKey) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(master.derive(Purpose.RECEIPT_SIGNING))
 
 
-def read_secret(config: SecretConfig, where: str) -> str:
-    """Return a header's value, prefix included."""
+def read_secret(config: SecretSource, where: str) -> str:
+    """Return a secret, prefix included."""
     text = _read_file(config.file, where) if config.file is not None else _read_env(config.env or "", where)
     return config.prefix + text
 

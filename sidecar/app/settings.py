@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from sidecar.access import Identity, KnownCaller
 from sidecar.app.detecting import check_detection
-from sidecar.app.secrets import read_master_key, read_secret
+from sidecar.app.secrets import read_master_key
+from sidecar.app.targets import target_of
+from sidecar.app.tls import client_tls_of
 from sidecar.config.detection import PolicyConfig
-from sidecar.config.erasure import ErasureTargetConfig
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
-from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, UpstreamTlsConfig, WebsocketConfig
+from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, WebsocketConfig
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MasterKey
 from sidecar.payloads.field_map import FieldMap
@@ -33,9 +34,8 @@ from sidecar.proxy.routes import (
 )
 from sidecar.proxy.upstream import Plaintext, UpstreamSettings
 from sidecar.redaction.policy import Policy, TypePolicy
-from sidecar.targets.http import HttpTarget
-from sidecar.targets.http_settings import parse_http_target
-from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
+from sidecar.targets.target import Target
+from sidecar.tls.contexts import ServerTls, client_context, server_context
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Settings:
     callers: tuple[KnownCaller, ...]
     routes: RouteTable
     upstreams: tuple[UpstreamSettings, ...]
-    targets: tuple[HttpTarget, ...] = field(repr=False)
+    targets: tuple[Target, ...] = field(repr=False)
     data_tls: ServerTls
     admin_tls: ServerTls | None
     horizon: timedelta
@@ -176,25 +176,9 @@ def upstream_of(name: str, config: UpstreamConfig) -> UpstreamSettings:
     )
 
 
-def target_of(config: ErasureTargetConfig, index: int) -> HttpTarget:
-    """Return one system to erase from."""
-    where = f"erasure.targets[{index}]"
-    headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
-    mapping = config.model_dump(
-        include={"delete", "verify", "concurrency", "per_second", "max_completion_days"}, exclude_none=True
-    )
-    settings = parse_http_target(config.name, mapping, headers, where)
-    return HttpTarget(settings, client_context(client_tls_of(config.tls)))
-
-
 def server_tls_of(config: ServerTlsConfig) -> ServerTls:
     """Return what a listener shows and trusts."""
     return ServerTls(config.certificate, config.private_key, config.client_auth, config.client_ca)
-
-
-def client_tls_of(config: UpstreamTlsConfig) -> ClientTls:
-    """Return whom we trust as a server, and what we show."""
-    return ClientTls(config.ca, config.certificate, config.private_key)
 
 
 def _checked(tls: ServerTls) -> ServerTls:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from sidecar.config.checks import CHECKS, check_presence
 from sidecar.config.model import Config
-from sidecar.config.problems import problems_of
+from sidecar.config.problems import problems_of, without_tags
 from sidecar.config.source import read_yaml
 from sidecar.errors import ConfigError, Problem
 
@@ -56,7 +56,7 @@ def _without(raw: dict[str, Any], errors: Iterable[ErrorDetails]) -> dict[str, A
     for details in errors:
         location = details["loc"]
         if details["type"] == "extra_forbidden":
-            _delete(rest, location)
+            _delete(rest, without_tags(location, Config))
         elif len(location) > 1 and isinstance(location[0], str) and isinstance(location[1], int):
             faulty_items.add((location[0], location[1]))
     for section, index in sorted(faulty_items, reverse=True):

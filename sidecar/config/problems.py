@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,7 +19,9 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem
 
 
 def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
-    path = dotted(details["loc"])
+    path = dotted(without_tags(details["loc"], model))
+    if details["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return Problem(f"{path}.type", "is missing or not known", f"Known are {_tags(details)}.")
     if details["type"] == "extra_forbidden":
         return Problem(path, "is not a known key", _spelling_remedy(details["loc"], model))
     if details["type"] == "missing":
@@ -42,11 +44,35 @@ def _spelling_remedy(location: tuple[str | int, ...], model: type[BaseModel]) ->
     return f"Did you mean {close[0]}?" if close else f"Remove it; known here: {', '.join(sorted(known))}."
 
 
+def _tags(details: ErrorDetails) -> str:
+    return str(details.get("ctx", {}).get("expected_tags", "those in config.example.yaml")).replace("'", "")
+
+
+def without_tags(location: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
+    """Return the location without the words by which pydantic says which form of several was meant."""
+    here: Any = model
+    kept: list[str | int] = []
+    for part in location:
+        tagged = _tagged(here, part)
+        if tagged is None:
+            kept.append(part)
+        here = tagged or _step(here, part)
+    return tuple(kept)
+
+
+def _tagged(annotation: Any, part: str | int) -> type[BaseModel] | None:
+    """Return the form that a tag chooses, where an annotation offers several."""
+    forms = [one for one in _options(annotation) if isinstance(one, type) and issubclass(one, BaseModel)]
+    if len(forms) < 2:
+        return None
+    return next((one for one in forms if part in get_args(one.model_fields["type"].annotation)), None)
+
+
 def _keys_at(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """Follow ``location`` through the models' annotations to the one that holds the unknown key."""
     here: Any = model
     for part in location:
-        here = _step(here, part)
+        here = _tagged(here, part) or _step(here, part)
     found = _model_in(here)
     return list(found.model_fields) if found else []
 
@@ -60,6 +86,8 @@ def _step(annotation: Any, part: str | int) -> Any:
 
 
 def _options(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
         return get_args(annotation)
     return (annotation,)

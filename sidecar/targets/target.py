@@ -27,6 +27,11 @@ class TargetFault(StrEnum):
     MISCONFIGURED = "misconfigured"  # what start-up would have refused, had the target been reachable then
     NOTHING_LISTED = "nothing_listed"  # an empty list of backups proves nothing: it may be the wrong place
     COMMAND_FAILED = "command_failed"
+    BUSY = "busy"  # locked, or changed while we were at it
+    CONSTRAINT = "constraint"  # other data depends on what was to go; nothing was changed
+    NOT_PERMITTED = "not_permitted"
+    TOO_MANY = "too_many"  # more than can be one person's
+    TARGET_ERROR = "target_error"  # an error of the target's own that says no more
     IDENTITY_UNUSABLE = "identity_unusable"  # can't be written safely where the target wants it
 
 
@@ -53,13 +58,17 @@ class VerifyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """``count`` is how many things the target says it deleted, if it says."""
+    """``count`` is how many things the target says it deleted, if it says.
+
+    ``detail`` names what stood in the way, by a word of the operator's own schema (a constraint), never a value.
+    """
 
     status: DeleteStatus
     count: int | None = None
     http_status: int | None = None
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,3 +138,16 @@ def test_a_websocket_needs_a_route_for_GET(raw: dict[str, Any]) -> None:
     route = {**raw["routes"][0], "websocket": {}}
     parse_config(put(raw, "routes/0", route))
     assert "opened by get" in problems(put(raw, "routes/0", {**route, "methods": ["POST"]}))["routes[0]"].lower()
+
+
+def test_a_target_of_a_kind_that_is_not_known_is_told_by_its_place(raw: dict[str, Any]) -> None:
+    raw["erasure"] = {"targets": [{"name": "x", "type": "sqll"}]}
+    found = problems(raw)
+    assert "http" in found["erasure.targets[0].type"]
+    assert "sqll" not in str(found)
+
+
+def test_a_mistake_in_a_target_is_told_by_its_place_whatever_its_kind(raw: dict[str, Any]) -> None:
+    table = {"table": "t", "match": [{"column": "a", "value": "{email}", "compares": "exact"}]}
+    raw["erasure"] = {"targets": [{"name": "x", "type": "sql", "url": {"env": "X"}, "tables": [table]}]}
+    assert problems(raw) == {"erasure.targets[0].tables[0].match[0].compares": "Did you mean compare?"}

@@ -1,0 +1,52 @@
+"""From configuration to systems to erase from. A kind's packages are imported only where one of it is configured."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sidecar.app.secrets import read_secret
+from sidecar.app.tls import client_tls_of
+from sidecar.config.erasure import HttpTargetConfig, TargetConfig
+from sidecar.errors import ConfigError, Problem
+from sidecar.targets.form import TlsFiles
+from sidecar.targets.http import HttpTarget
+from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.sql import SqlTarget
+from sidecar.targets.target import Target
+from sidecar.tls.contexts import ClientTls, client_context
+
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Which extra of the package a kind of target needs."""
+
+
+def target_of(config: TargetConfig, index: int) -> Target:
+    """Return one system to erase from. Raises ``ConfigError``."""
+    where = f"erasure.targets[{index}]"
+    try:
+        return _made(config, where)
+    except ModuleNotFoundError:
+        remedy = f"Run: pip install 'privacy-sidecar[{_EXTRAS[config.type]}]'"
+        problem = Problem(f"{where}.type", f"{config.type} needs packages that are not installed", remedy)
+        raise ConfigError((problem,)) from None
+
+
+def _made(config: TargetConfig, where: str) -> Target:
+    if isinstance(config, HttpTargetConfig):
+        return _http(config, where)
+    return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
+
+
+def _tls(files: TlsFiles) -> ssl.SSLContext:
+    return client_context(ClientTls(files.ca, files.certificate, files.private_key))
+
+
+def _http(config: HttpTargetConfig, where: str) -> HttpTarget:
+    headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
+    mapping = config.model_dump(
+        include={"delete", "verify", "concurrency", "per_second", "max_completion_days"}, exclude_none=True
+    )
+    settings = parse_http_target(config.name, mapping, headers, where)
+    return HttpTarget(settings, client_context(client_tls_of(config.tls)))

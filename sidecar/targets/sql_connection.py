@@ -1,0 +1,125 @@
+"""Opens a foreign database: TLS verified unless it is on this machine, every wait bounded, no values in errors."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from sidecar.errors import ConfigError, Problem
+from sidecar.targets.form import TlsFiles, is_loopback
+from sidecar.targets.sql_settings import SqlSettings
+
+_DRIVERS: Final[Mapping[str, str]] = {
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mysql+pymysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+    "mariadb+pymysql": "mysql+pymysql",
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+}
+_EXTRAS: Final[Mapping[str, str]] = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
+_URL_REMEDY: Final = "Use postgresql+psycopg://user:password@host/name, mysql+pymysql://… or sqlite:////path"
+
+
+def open_target_engine(settings: SqlSettings, url: str, tls: ssl.SSLContext, where: str) -> Engine:
+    """Return an engine that connects anew for each call. Connects to nothing. Raises ``ConfigError``.
+
+    ``tls`` is the verifying context for MariaDB and MySQL; libpq and SQLite have none of ours.
+    """
+    parsed = _parsed(url, where)
+    try:
+        if parsed.drivername == "sqlite":
+            return _sqlite_engine(parsed, settings, where)
+        leaves = _leaves_the_machine(parsed)
+        if parsed.drivername == "postgresql+psycopg":
+            arguments = _postgresql(settings, leaves)
+        else:
+            arguments = _mysql(settings, tls if leaves else None)
+        return create_engine(parsed, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
+    except ModuleNotFoundError:
+        extra = _EXTRAS.get(parsed.drivername, "")
+        remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
+        raise ConfigError((Problem(f"{where}.url", "needs a driver that is not installed", remedy),)) from None
+
+
+def _parsed(url: str, where: str) -> URL:
+    try:
+        parsed = make_url(url)
+        port_is_fine = parsed.port is None or 0 < parsed.port < 65536
+    except (ArgumentError, ValueError):
+        raise ConfigError((Problem(f"{where}.url", "is not a database URL", _URL_REMEDY),)) from None
+    if parsed.drivername not in _DRIVERS or not parsed.database or not port_is_fine:
+        problem = Problem(f"{where}.url", "names no database of a kind that is known", _URL_REMEDY)
+        raise ConfigError((problem,))
+    return parsed.set(drivername=_DRIVERS[parsed.drivername])
+
+
+def _leaves_the_machine(url: URL) -> bool:
+    """Tell whether the connection does, so that it must be verified TLS. A path is a Unix socket."""
+    hosts: list[str] = [url.host] if url.host else []
+    named = url.query.get("host", ())
+    hosts.extend([named] if isinstance(named, str) else named)
+    single = [host for several in hosts for host in several.split(",")]
+    return any(not host.startswith("/") and not is_loopback(host) for host in single)
+
+
+def _postgresql(settings: SqlSettings, leaves: bool) -> dict[str, Any]:
+    wait_ms = int(settings.statement_timeout_seconds * 1000)
+    arguments: dict[str, Any] = {
+        "connect_timeout": 10,
+        "options": f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}",
+        "application_name": "privacy-sidecar",
+    }
+    if leaves:
+        arguments |= {"sslmode": "verify-full", "sslrootcert": str(settings.tls.ca or "system")}
+        arguments |= _pair(settings.tls, ("sslcert", "sslkey"))
+    return arguments
+
+
+def _mysql(settings: SqlSettings, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    wait_s = max(1, int(settings.statement_timeout_seconds))
+    arguments: dict[str, Any] = {
+        "connect_timeout": 10,
+        "read_timeout": wait_s + 5,
+        "write_timeout": wait_s + 5,
+        "init_command": f"SET SESSION innodb_lock_wait_timeout={wait_s}",
+    }
+    if tls is not None:
+        arguments["ssl"] = tls
+    return arguments
+
+
+def _pair(tls: TlsFiles, names: Sequence[str]) -> dict[str, str]:
+    if tls.certificate is None or tls.private_key is None:
+        return {}
+    return dict(zip(names, (str(tls.certificate), str(tls.private_key)), strict=True))
+
+
+def _sqlite_engine(url: URL, settings: SqlSettings, where: str) -> Engine:
+    path = Path(url.database or "")
+    if not path.is_absolute():
+        problem = Problem(f"{where}.url", "names no absolute path", "Use sqlite:////var/lib/app/data.db")
+        raise ConfigError((problem,))
+    # mode=rw: a path that is wrong must not become a new, empty database from which everybody is erased already.
+    existing = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+    engine = create_engine(
+        existing,
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={"timeout": settings.statement_timeout_seconds},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        for pragma in ("foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine

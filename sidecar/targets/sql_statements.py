@@ -1,0 +1,135 @@
+"""Which statements delete a person from one table, and which count what is left of them.
+
+Values are bound, never written into a statement, and first turned into the column's own type: MySQL takes the text
+``'C-1'`` for the number 0 and would match every row that holds 0.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Integer,
+    Select,
+    String,
+    Table,
+    Update,
+    Uuid,
+    and_,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from sidecar.targets.sql_settings import Compare, Match, Mode, SqlTable
+from sidecar.targets.template import Values, ValueUnusable
+
+PSEUDONYM_PREFIX: Final = "erased-"
+PSEUDONYM_CHARACTERS: Final = len(PSEUDONYM_PREFIX) + 16
+
+Statement = Delete | Update | Select[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTable:
+    """A configured table with what the database says of it. ``others``: tables matched through, by their name."""
+
+    form: SqlTable
+    table: Table
+    others: dict[str, Table]
+
+    @property
+    def mode(self) -> Mode:
+        return self.form.mode
+
+    def change(self, values: Values, pseudonym: str) -> Delete | Update:
+        """Return the statement that erases; run again, it finds nothing. Raises ``ValueUnusable``."""
+        wanted = self._wanted(values)
+        if self.mode is Mode.DELETE:
+            return delete(self.table).where(wanted)
+        replacement = None if self.mode is Mode.NULL else pseudonym
+        return update(self.table).where(wanted).values(dict.fromkeys(self.form.columns, replacement))
+
+    def left(self, values: Values) -> Select[Any]:
+        """Return the query that counts the person's rows which still hold anything of them."""
+        return select(func.count()).select_from(self.table).where(self._wanted(values))
+
+    def rehearsals(self) -> list[Statement]:
+        """Return statements that change and read nothing, and which fail as the real ones would without the rights."""
+        rehearsed: list[Statement] = [
+            select(*self._read_columns()).where(false()),
+            delete(self.table).where(false())
+            if self.mode is Mode.DELETE
+            else update(self.table).where(false()).values({name: self.table.c[name] for name in self.form.columns}),
+        ]
+        for other in self.others.values():
+            rehearsed.append(select(*other.c).where(false()))
+        return rehearsed
+
+    def _read_columns(self) -> list[ColumnElement[Any]]:
+        names = {*(one.column for one in self.form.match), *self.form.columns}
+        return [self.table.c[name] for name in sorted(names)]
+
+    def _wanted(self, values: Values) -> ColumnElement[bool]:
+        matching = self._all_of(self.table, self.form.match, values)
+        if self.mode is Mode.DELETE:
+            return matching
+        columns = [self.table.c[name] for name in self.form.columns]
+        if self.mode is Mode.NULL:
+            return and_(matching, or_(*(column.is_not(None) for column in columns)))
+        return and_(matching, or_(*(and_(one.is_not(None), not_(one.startswith(PSEUDONYM_PREFIX))) for one in columns)))
+
+    def _all_of(self, table: Table, match: Sequence[Match], values: Values) -> ColumnElement[bool]:
+        return and_(*(self._one(table, one, values) for one in match))
+
+    def _one(self, table: Table, match: Match, values: Values) -> ColumnElement[bool]:
+        column = table.c[match.column]
+        if match.through is not None:
+            other = self.others[match.through.table]
+            inner = self._all_of(other, match.through.match, values)
+            return column.in_(select(other.c[match.through.column]).where(inner))
+        assert match.value is not None  # noqa: S101 - the form allows nothing else
+        return _compared(column, match, match.value.fill(values))
+
+
+def _compared(column: ColumnElement[Any], match: Match, text: str) -> ColumnElement[bool]:
+    if match.compare is Compare.CONTAINS:
+        return column.contains(text, autoescape=True)
+    if match.compare is Compare.IGNORE_CASE:
+        return func.lower(column) == func.lower(text)
+    return column == typed(column, text)
+
+
+def typed(column: ColumnElement[Any], text: str) -> object:
+    """Return a value as the column's type. Raises ``ValueUnusable`` for what such a column can't hold."""
+    if isinstance(column.type, Integer):
+        if text.isascii() and text.isdecimal() and len(text) < 19 and str(int(text)) == text:
+            return int(text)
+        raise ValueUnusable("the column holds whole numbers, and the identity is none")
+    if isinstance(column.type, Uuid):
+        try:
+            return UUID(text)
+        except ValueError:
+            raise ValueUnusable("the column holds UUIDs, and the identity is none") from None
+    return text
+
+
+def is_comparable(column: ColumnElement[Any], compare: Compare) -> bool:
+    """Tell whether identities can be compared with a column's type without guessing."""
+    kinds = (String, Integer, Uuid) if compare is Compare.EXACT else (String,)
+    return isinstance(column.type, kinds)
+
+
+def new_pseudonym() -> str:
+    """Return a random name that nothing is derived from. The rows of one run share it, so that they stay linked."""
+    return PSEUDONYM_PREFIX + secrets.token_hex(8)
