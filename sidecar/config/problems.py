@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -15,7 +15,15 @@ from sidecar.errors import Problem
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
     """Return one problem for each error pydantic found, in the order of the file."""
-    return tuple(_problem(details, model) for details in error.errors(include_url=False, include_input=False))
+    found = error.errors(include_url=False, include_input=False)
+    return tuple(_problem(details, model) for details in found if not _follows(details, found))
+
+
+def _follows(details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list is only called too short because the items in it are faulty, which is told already."""
+    here = details["loc"]
+    inside = (one["loc"] for one in found if len(one["loc"]) > len(here))
+    return details["type"] == "too_short" and any(location[: len(here)] == here for location in inside)
 
 
 def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:

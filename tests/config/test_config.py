@@ -150,4 +150,5 @@ def test_a_target_of_a_kind_that_is_not_known_is_told_by_its_place(raw: dict[str
 def test_a_mistake_in_a_target_is_told_by_its_place_whatever_its_kind(raw: dict[str, Any]) -> None:
     table = {"table": "t", "match": [{"column": "a", "value": "{email}", "compares": "exact"}]}
     raw["erasure"] = {"targets": [{"name": "x", "type": "sql", "url": {"env": "X"}, "tables": [table]}]}
-    assert problems(raw) == {"erasure.targets[0].tables[0].match[0].compares": "Did you mean compare?"}
+    told = {"erasure.targets[0].tables[0].match[0].compares": "is not a known key Did you mean compare?"}
+    assert problems(raw) == told
