@@ -103,8 +103,6 @@ def after_verify(state: TaskState, result: VerifyResult, now: datetime, pace: Pa
         return Advance(_moved(state, Outcome.UNVERIFIED), now)
     if result.status in _WAITS:
         return _waiting(state, result, now, pace)
-    if result.status is VerifyStatus.RETAINED:
-        return Advance(_moved(state, Outcome.RETAINED), result.until or now, remaining=result.count)
     outcome = state.outcome
     if result.status is VerifyStatus.PRESENT and not _still_at_work(state, now, pace):
         outcome = Outcome.RETRYABLE_FAILURE
