@@ -28,6 +28,7 @@ from sidecar.errors import (
     UpstreamFault,
 )
 from sidecar.proxy.headers import validate_response
+from sidecar.proxy.upstream_calls import LONGEST_BODY, Patience, Reply, UpstreamCalls
 from sidecar.proxy.upstream_socket import UpstreamSocket, UpstreamSockets
 
 _OURS_TO_SET = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
@@ -91,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 class Answer:
     """An upstream's response: a validated head, and a body that is read once. Close it in every case."""
 
-    def __init__(self, response: aiohttp.ClientResponse, read_seconds: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse | Reply, read_seconds: float) -> None:
         self._response = response
         self._read_seconds = read_seconds
         self.status = response.status
@@ -103,8 +104,7 @@ class Answer:
     @property
     def announced(self) -> int:
         """The Content-Length, -1 without one."""
-        length = self._response.content_length
-        return -1 if length is None else length
+        return int(self._response.headers.get("Content-Length", "-1"))
 
     @property
     def ended(self) -> bool:
@@ -151,6 +151,7 @@ class Upstream:
         self.host = parts.netloc
         self._scheme, self._hostname, self._port = parts.scheme, parts.hostname or "", parts.port
         self._session: aiohttp.ClientSession | None = None
+        self._calls: UpstreamCalls | None = None
         self._sockets = UpstreamSockets(settings.tls, settings.connect_seconds, settings.max_connections)
 
     async def start(self) -> None:
@@ -174,12 +175,14 @@ class Upstream:
                 sock_read=settings.read_seconds,
             ),
         )
+        patience = Patience(settings.connect_seconds, settings.read_seconds)
+        self._calls = UpstreamCalls(connector, self._session, self._url("/"), patience)
 
     async def stop(self) -> None:
         await self._sockets.stop()
         if self._session is not None:
             await self._session.close()
-            self._session = None
+            self._session = self._calls = None
 
     async def send(
         self, method: str, target: str, fields: CIMultiDict[str], body: bytes | AsyncIterable[bytes] | None
@@ -189,19 +192,22 @@ class Upstream:
         ``target`` goes out byte for byte (P21). Only a request without a body that may be repeated is sent again, once,
         when a kept connection turns out to be closed (P46).
         """
-        if self._session is None:
+        if self._session is None or self._calls is None:
             raise UpstreamFailed(UpstreamFault.UNREACHABLE)
-        url = self._url(target)
+        response: aiohttp.ClientResponse | Reply
         try:
-            response = await self._session.request(
-                method,
-                url,
-                headers=fields,
-                data=body,
-                allow_redirects=False,
-                middlewares=() if body is None else (_send_once,),
-            )
-        except (aiohttp.ClientError, OSError) as error:
+            if body is None or (isinstance(body, bytes) and len(body) <= LONGEST_BODY):
+                response = await self._calls.call(method, target, fields, body)
+            else:
+                response = await self._session.request(
+                    method,
+                    self._url(target),
+                    headers=fields,
+                    data=body,
+                    allow_redirects=False,
+                    middlewares=(_send_once,),
+                )
+        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
             raise UpstreamFailed(_fault_of(error)) from None
         try:
             validate_response(response.status, response.reason, response.headers)
