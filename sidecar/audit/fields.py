@@ -11,7 +11,7 @@ so that they can be erased one day without touching the rest or any proof (A24).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import lru_cache
@@ -32,7 +32,6 @@ ITEM_LIMIT = 100_000
 
 _PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
 _NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Intent, Outcome, Event)}
-_FIELDS = {kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()}
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -63,9 +62,10 @@ _GRAMMARS: Mapping[str, re.Pattern[str]] = {
     "entities": re.compile(r"(?!.*[0-9]{3})[A-Z][A-Z0-9_]{0,39}"),
 }
 
-# Fields whose few values come again in record after record; the others are as many as there are records or people.
+# Fields whose few values come again in record after record, and are checked together, once: words of ours and of the
+# operator. The others are as many as there are records or people.
 _RECURRING = frozenset({
-    "actor", "detector", "peer_certificate_sha256", "policy", "proof", "reason", "route", "tls",
+    "action", "actor", "decision", "detector", "peer_certificate_sha256", "policy", "proof", "reason", "route", "tls",
 })  # fmt: skip
 
 
@@ -84,24 +84,46 @@ class Parts:
     links: Members = field(repr=False)
 
 
+class _Shape:
+    """The fields of one kind of entry, and what reads them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.recurring = tuple(name for name in names if name in _RECURRING)
+        self.others = tuple(name for name in names if name not in _RECURRING)
+        self.recurring_of = attrgetter(*self.recurring)
+        self.others_of = attrgetter(*self.others)
+
+
+_SHAPES: dict[type, _Shape] = {kind: _Shape(names) for kind, names in _NAMES.items()}
+
+
 def parts_of(entry: Entry) -> Parts:
     """Return the members of an entry, absent ones left out (None and absent are one, A18), or raise RecordRejected."""
-    phase = _PHASES.get(type(entry))
-    if phase is None:  # a subclass could carry fields that nobody allow-listed
+    kind: type = type(entry)
+    shape = _SHAPES.get(kind)
+    if shape is None:  # a subclass could carry fields that nobody allow-listed
         raise RecordRejected("entry")
-    facts: dict[str, Value] = {"phase": phase.value}
+    facts = _recurring_facts(kind, *shape.recurring_of(entry)).copy()
     links: dict[str, Value] = {}
-    names, values_of = _FIELDS[type(entry)]
-    for name, value in zip(names, values_of(entry), strict=True):
+    for name, value in zip(shape.others, shape.others_of(entry), strict=True):
         if value is not None and (checked := _checked(name, value)) is not None:
             (links if name in LINK_FIELDS else facts)[name] = checked
     return Parts(facts, links)
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _recurring_facts(kind: type, *values: object) -> dict[str, Value]:
+    facts: dict[str, Value] = {"phase": _PHASES[kind].value}
+    for name, value in zip(_SHAPES[kind].recurring, values, strict=True):
+        if value is not None and (checked := _checked(name, value)) is not None:
+            facts[name] = checked
+    return facts
+
+
 def _checked(name: str, value: object) -> Value | None:
     kind = type(value)
     if kind is str:
-        return _known_text(name, value) if name in _RECURRING else _checked_text(name, value)
+        return _checked_text(name, value)
     if kind is int:
         return _checked_count(name, value)
     if isinstance(value, Enum):
@@ -131,9 +153,6 @@ def _checked_text(name: str, value: object) -> str:
     if grammar is None or not grammar.fullmatch(value) or not _is_encodable(value):
         raise RecordRejected(name)
     return value
-
-
-_known_text = lru_cache(maxsize=1024)(_checked_text)
 
 
 def _checked_count(name: str, value: object) -> int:
