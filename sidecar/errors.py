@@ -84,6 +84,7 @@ class RequestFault(StrEnum):
     SLOW = "slow"
     OVERLOADED = "overloaded"
     PERSONAL_DATA = "personal_data"
+    QUARANTINED = "quarantined"  # the upstream went back in time; who was erased since is erased again first (E39)
 
 
 class RequestRefused(SidecarError):

@@ -136,6 +136,19 @@ class Metrics:
         self.backup_failures = Counter(
             "sidecar_erasure_backup_list_failures", "Backup sets that could not be listed.", ["target"], registry=one
         )
+        self.quarantined = Gauge(
+            "sidecar_erasure_quarantined", "1 while a system that went back in time is closed off.", ["target"],
+            registry=one,
+        )  # fmt: skip
+        self.restores = Counter(
+            "sidecar_erasure_restores",
+            "Marks of epochs that were not the ones expected, by what they say.",
+            ["target", "reading"],
+            registry=one,
+        )
+        self.canary_failures = Counter(
+            "sidecar_erasure_canary_failures", "Marks that could not be read or written.", ["target"], registry=one
+        )
 
     def _watch_process(self, one: CollectorRegistry) -> None:
         self.loop_lag_seconds = Gauge("sidecar_event_loop_lag_seconds", "Latest lag of the event loop.", registry=one)

@@ -29,6 +29,7 @@ class Action(StrEnum):
     ERASURE_SUBMIT = "erasure_submit"
     ERASURE_STEP = "erasure_step"
     ERASURE_READ = "erasure_read"
+    QUARANTINE = "quarantine"  # a system that went back in time is closed off, or opened again (E39)
     AUDIT_READ = "audit_read"
     AUDIT_SEARCH = "audit_search"
     AUDIT_EXPORT = "audit_export"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import random
 from time import monotonic_ns
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent
@@ -49,6 +49,20 @@ def nowhere(_place: str) -> None:
     """The checkpoint of production: nothing happens."""
 
 
+class EpochWriter(Protocol):
+    """Raises the epoch of a system after deletions in it, so that an older copy of it shows (E39)."""
+
+    async def advance(self, target: str) -> TargetFault | None:
+        """Return why it could not be raised; None: it was, or the system has none. Raises ``StoreUnavailable``."""
+
+
+class NoEpochs:
+    """For a sidecar whose systems have no marks."""
+
+    async def advance(self, target: str) -> TargetFault | None:  # noqa: ARG002
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptSettings:
     """``actor`` is how the audit log calls the worker; ``call_limit`` must be well below the lease."""
@@ -67,6 +81,7 @@ class Attempts:
         audit: AuditWriter,
         metrics: Metrics,
         settings: AttemptSettings,
+        epochs: EpochWriter,
         clock: Clock = utc_now,
         chance: Callable[[], float] = random,
         checkpoint: Checkpoint = nowhere,
@@ -75,6 +90,7 @@ class Attempts:
         self._audit = audit
         self._metrics = metrics
         self._settings = settings
+        self._epochs = epochs
         self._clock = clock
         self._chance = chance
         self._checkpoint = checkpoint
@@ -119,13 +135,26 @@ class Attempts:
     async def _call(self, target: Target, leased: Leased, step: Step) -> tuple[Advance, Evidence]:
         if step is Step.DELETE:
             deleted = await self._delete(target, leased)
-            now = self._clock()
-            advance = after_delete(leased.state, deleted, now, self._settings.pace, self._chance())
+            failed = deleted.status is DeleteStatus.FAILED
+            fault = None if failed else await self._epochs.advance(target.name)
+            now, chance = self._clock(), self._chance()
+            advance = after_delete(leased.state, deleted, now, self._settings.pace, chance)
+            if fault is not None:  # deleted, and an older copy put back would not show: so it is done once more
+                deleted = replace(deleted, status=DeleteStatus.FAILED, fault=fault)
+                state = replace(advance.state, failures=leased.state.failures)
+                advance = after_delete(state, deleted, now, self._settings.pace, chance)
             return advance, _evidence(step, deleted, now)
         verified = await self._verify(target, leased)
+        if verified.status is VerifyStatus.GONE and leased.state.submitted_at is not None:
+            verified = await self._look_again(target, leased)
         now = self._clock()
         advance = after_verify(leased.state, verified, now, self._settings.pace, self._chance())
         return advance, _evidence(step, verified, now)
+
+    async def _look_again(self, target: Target, leased: Leased) -> VerifyResult:
+        """A system that works by itself deleted at a time unknown, so the epoch is raised now; then look once more."""
+        fault = await self._epochs.advance(target.name)
+        return VerifyResult(VerifyStatus.FAILED, fault=fault) if fault else await self._verify(target, leased)
 
     async def _delete(self, target: Target, leased: Leased) -> DeleteResult:
         try:

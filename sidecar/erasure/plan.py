@@ -14,6 +14,8 @@ from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import SidecarError
 
 MAX_TASKS_PER_TARGET: Final = 200
+OWN_NAME: Final = "sidecar"
+"""How the sidecar itself is called as a target. No configured target may be."""
 
 
 class Side(StrEnum):

@@ -20,7 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.allowance import Allowance
-from sidecar.erasure.attempt import Attempts, AttemptSettings, Checkpoint, Clock, nowhere, utc_now
+from sidecar.erasure.attempt import (
+    Attempts,
+    AttemptSettings,
+    Checkpoint,
+    Clock,
+    EpochWriter,
+    NoEpochs,
+    nowhere,
+    utc_now,
+)
 from sidecar.erasure.outcomes import ended_state
 from sidecar.erasure.receipt import ReceiptFacts, TaskFacts, receipt_digest, sign_receipt
 from sidecar.erasure.steps import Pace
@@ -77,6 +86,7 @@ class ErasureWorker:
         clock: Clock = utc_now,
         chance: Callable[[], float] = random,
         checkpoint: Checkpoint = nowhere,
+        epochs: EpochWriter | None = None,
     ) -> None:
         self._stores = stores
         self._targets = tuple(targets)
@@ -88,7 +98,9 @@ class ErasureWorker:
         self._checkpoint = checkpoint
         self._allowances = {target.name: Allowance(target.limits) for target in self._targets}
         attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace)
-        self._attempts = Attempts(stores.tasks, audit, metrics, attempt_settings, clock, chance, checkpoint)
+        self._attempts = Attempts(
+            stores.tasks, audit, metrics, attempt_settings, epochs or NoEpochs(), clock, chance, checkpoint
+        )
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import web
 
@@ -20,8 +20,15 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 class Admission:
     """Default deny: an identity, then a route, then a role, then a head that can be served."""
 
-    def __init__(self, routes: RouteTable, callers: Sequence[KnownCaller]) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        callers: Sequence[KnownCaller],
+        closed_upstreams: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        """``closed_upstreams``: names of those that must not be asked now. Called for every request."""
         self._routes = routes
+        self._closed_upstreams = closed_upstreams
         self._callers = callers
         self._policy_versions = {route.name: route.policy.version for route in routes.routes}
 
@@ -37,6 +44,7 @@ class Admission:
         route = self._routes.match(request.method, path)
         account.route, account.policy_version = route, self._policy_versions[route.name]
         require_role(account.caller, route.roles)
+        self._check_open(route)
         if "Upgrade" in request.headers:
             check_handshake(request, route.websocket)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
@@ -47,7 +55,12 @@ class Admission:
         """Return the route by which a caller reads a target. Raises ``RequestRefused`` or ``AccessDenied``."""
         route = self._routes.match("GET", target.partition("?")[0])
         require_role(caller, route.roles)
+        self._check_open(route)
         return route
+
+    def _check_open(self, route: Route) -> None:
+        if route.upstream in self._closed_upstreams():
+            raise RequestRefused(RequestFault.QUARANTINED)
 
     def _target(self, request: web.BaseRequest) -> tuple[str, str]:
         if request.method not in METHODS:

@@ -19,6 +19,7 @@ from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_due import due_tasks, live_erasure
+from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
 from sidecar.stores.erasures import RequestView, find_request
 from sidecar.stores.seal import Seal, Sealed
@@ -250,33 +251,14 @@ def _end(connection: Connection, view: RequestView, now: datetime, receipt: byte
 
 
 def _replay(connection: Connection, now: datetime) -> int:
-    query = select(requests.c.id, requests.c.round, requests.c.received_at, requests.c.legal_at).where(
+    query = select(requests.c.id).where(
         requests.c.ended_at.is_not(None),
         requests.c.sealed.is_not(None),
         or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    rows = connection.execute(query).all()
-    for row in rows:
-        period = row.legal_at - row.received_at
-        connection.execute(
-            update(requests)
-            .where(requests.c.id == row.id)
-            .values(round=row.round + 1, ended_at=None, overdue_at=now + period)
-        )
-        connection.execute(
-            update(tasks)
-            .where(tasks.c.request_id == row.id, tasks.c.outcome != Outcome.RETAINED.value)
-            .values(
-                outcome=Outcome.PENDING.value,
-                claimed=False,
-                deleted=None,
-                remaining=None,
-                failures=0,
-                due_at=now,
-                fence=tasks.c.fence + 1,
-                leased_by=None,
-                submitted_at=None,
-                verified_at=None,
-            )
-        )
-    return len(rows)
+    ids = connection.scalars(query).all()
+    for request_id in ids:
+        reopen(connection, request_id, now)
+        kept = tasks.c.outcome == Outcome.RETAINED.value
+        connection.execute(update(tasks).where(tasks.c.request_id == request_id, ~kept).values(**fresh(now)))
+    return len(ids)

@@ -23,6 +23,8 @@ ERASURE_INTERIM_RECEIPTS: Final = "erasure_interim_receipts"
 ERASURE_HOLDS: Final = "erasure_holds"
 ERASURE_NOTICES: Final = "erasure_notices"
 ERASURE_CALLBACKS: Final = "erasure_callbacks"
+ERASURE_EPOCHS: Final = "erasure_epochs"
+ERASURE_REDONE: Final = "erasure_redone"
 
 metadata = MetaData(
     naming_convention={

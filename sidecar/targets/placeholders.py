@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
-from sidecar.erasure.plan import Side
+from sidecar.erasure.plan import OWN_NAME, Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -51,7 +51,7 @@ class PlaceholderTarget:
         store: ForgettingStore,
         placeholder_keys: Pseudonymizer,
         labels: Sequence[str] = ALL_TYPES,
-        name: str = "sidecar",
+        name: str = OWN_NAME,
     ) -> None:
         self._store = store
         self._keys = placeholder_keys

@@ -32,6 +32,7 @@ class TargetFault(StrEnum):
     NOT_PERMITTED = "not_permitted"
     TOO_MANY = "too_many"  # more than can be one person's
     TARGET_ERROR = "target_error"  # an error of the target's own that says no more
+    WENT_BACK = "went_back"  # an older copy was put back; what was erased since is erased again first
     IDENTITY_UNUSABLE = "identity_unusable"  # can't be written safely where the target wants it
 
 

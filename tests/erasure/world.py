@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,19 +16,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sidecar.audit.record import Event, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Accepted, Intake
 from sidecar.erasure.outcomes import request_state
 from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
+from sidecar.erasure.restores import RestoreWatch, WatchSettings
 from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.erasures import ErasureRequests, RequestView
 from sidecar.stores.seal import Seal
+from sidecar.targets.canary import Canary
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.target import Target
@@ -38,6 +43,7 @@ ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OTHER_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 START = datetime(2025, 3, 1, 12, tzinfo=UTC)
 MASTER = MasterKey(bytes(range(32)))
+EPOCH_KEY = Ed25519PrivateKey.from_private_bytes(MASTER.derive(Purpose.EPOCH_SIGNING))
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(MASTER.derive(Purpose.RECEIPT_SIGNING))
 
 
@@ -99,6 +105,9 @@ class World:
     stores: ErasureStores
     intake: Intake
     worker: ErasureWorker
+    epochs: Epochs
+    epoch_store: ErasureEpochs
+    watch: RestoreWatch
     clock: Clock
     ledger: Ledger
     metrics: Metrics
@@ -140,6 +149,7 @@ async def world(
     clock: Clock | None = None,
     settings: WorkerSettings | None = None,
     checkpoint: Checkpoint = nowhere,
+    canaries: Mapping[str, Canary] | None = None,
 ) -> AsyncIterator[World]:
     """Open a world on a database file or URL; the targets are started with it."""
     clock = clock or Clock()
@@ -147,7 +157,7 @@ async def world(
     await database.start()
     for target in targets:
         await target.start()
-    made = wire(database, targets, clock, settings or WorkerSettings(), checkpoint)
+    made = wire(database, targets, clock, settings or WorkerSettings(), checkpoint, canaries or {})
     try:
         yield made
     finally:
@@ -158,18 +168,32 @@ async def world(
 
 
 def wire(
-    database: Database, targets: Sequence[Target], clock: Clock, settings: WorkerSettings, checkpoint: Checkpoint
+    database: Database,
+    targets: Sequence[Target],
+    clock: Clock,
+    settings: WorkerSettings,
+    checkpoint: Checkpoint,
+    canaries: Mapping[str, Canary] = MappingProxyType({}),
 ) -> World:
     seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
     stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
     pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
     metrics, ledger = Metrics(), Ledger()
+    store = ErasureEpochs(database)
+    epochs = Epochs(store, canaries, EPOCH_KEY, metrics, clock)
+    worker = ErasureWorker(
+        stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint, epochs
+    )
+    upstreams = {name: frozenset({f"{name}-upstream"}) for name in canaries}
     return World(
         database=database,
         targets=targets,
         stores=stores,
         intake=Intake(stores.requests, targets, pseudonyms, DeadlinePolicy(), clock),
-        worker=ErasureWorker(stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint),
+        worker=worker,
+        epochs=epochs,
+        epoch_store=store,
+        watch=RestoreWatch(epochs, store, ledger, metrics, WatchSettings(upstreams, "watch"), clock),
         clock=clock,
         ledger=ledger,
         metrics=metrics,

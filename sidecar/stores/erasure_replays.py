@@ -1,0 +1,95 @@
+"""Orders erasures to be done once more: in one system that went back in time, with what hangs on it (E39)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+
+from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
+from sidecar.erasure.plan import OWN_NAME
+from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 500
+_UNDER_WAY: Final = sorted((RUNNABLE | WAITING) - {Outcome.PENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was ordered again, and how many erasures of that time can't be, their identities being destroyed."""
+
+    requests: int
+    task_ids: tuple[int, ...]
+    beyond_horizon: int
+
+
+def replay_target(connection: Connection, target: str, since: datetime | None, now: datetime) -> Replayed:
+    """Order every erasure of ``target`` to be done once more that ended at ``since`` or later (None: ever).
+
+    What is under way there is begun again, and a lease on it is lost: its look may have been before the restore.
+    """
+    mine = select(tasks.c.id, tasks.c.request_id).join(requests, requests.c.id == tasks.c.request_id)
+    mine = mine.where(tasks.c.target == target)
+    ended: ColumnElement[bool] = tasks.c.outcome.in_(sorted(ENDED - {Outcome.RETAINED}))
+    if since is not None:
+        ended &= _last_seen() >= since
+    lost = connection.execute(mine.where(requests.c.sealed.is_(None), ended)).all()
+    known = requests.c.sealed.is_not(None) & requests.c.verified_at.is_not(None)
+    rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
+    request_ids = sorted({row.request_id for row in rows})
+    for some in _parts([row.id for row in rows]):
+        _begin_again(connection, tasks.c.id.in_(some), now)
+    for some in _parts(request_ids):
+        hangs_on_it = (tasks.c.target == OWN_NAME) | tasks.c.target.startswith(f"{target}/", autoescape=True)
+        _begin_again(connection, tasks.c.request_id.in_(some) & hangs_on_it, now)
+        for request_id in some:
+            reopen(connection, request_id, now)
+    return Replayed(len(request_ids), tuple(row.id for row in rows), len({row.request_id for row in lost}))
+
+
+def _last_seen() -> ColumnElement[datetime]:
+    """When a task was last looked at; a manual one was confirmed without a step."""
+    looked = select(func.max(steps.c.at)).where(steps.c.task_id == tasks.c.id).scalar_subquery()
+    return func.coalesce(looked, tasks.c.verified_at, tasks.c.due_at, type_=Moment)
+
+
+def reopen(connection: Connection, request_id: str, now: datetime) -> None:
+    """Begin another round of a request that has ended, with a new deadline. One that is open stays as it is."""
+    mine = requests.c.id == request_id
+    row = connection.execute(select(requests).where(mine)).one()
+    if row.ended_at is not None:
+        overdue_at = now + (row.legal_at - row.received_at)
+        connection.execute(
+            update(requests).where(mine).values(round=row.round + 1, ended_at=None, overdue_at=overdue_at)
+        )
+
+
+def _begin_again(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    connection.execute(update(tasks).where(which).values(**fresh(now)))
+
+
+def fresh(now: datetime) -> dict[str, Any]:
+    """Return the columns of a task that is to be done once more. Whoever has it leased loses it."""
+    return {
+        "outcome": Outcome.PENDING.value,
+        "claimed": False,
+        "deleted": None,
+        "remaining": None,
+        "failures": 0,
+        "due_at": now,
+        "fence": tasks.c.fence + 1,
+        "leased_by": None,
+        "submitted_at": None,
+        "verified_at": None,
+    }
+
+
+def _parts(ids: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield parts that fit into one statement of any database."""
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]
