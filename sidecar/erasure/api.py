@@ -202,6 +202,7 @@ def _status_body(view: RequestView, state: str) -> dict[str, object]:
                 "claimed_deleted_count": task.deleted,
                 "remaining_count": task.remaining,
                 "verified_time": timestamp(task.verified_at) if task.verified_at else None,
+                "until_time": timestamp(task.until_at) if task.until_at else None,
             }
             for task in view.tasks
         ],

@@ -43,7 +43,12 @@ def replay_target(connection: Connection, target: str, since: datetime | None, n
     rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
     request_ids = sorted({row.request_id for row in rows})
     for some in _parts([row.id for row in rows]):
-        _begin_again(connection, tasks.c.id.in_(some), now)
+        _begin_again(connection, tasks.c.id.in_(some) & ended, now)
+        # What such a one claimed to have deleted in this round, it did delete.
+        interrupted = {name: value for name, value in fresh(now).items() if name not in ("claimed", "deleted")}
+        connection.execute(
+            update(tasks).where(tasks.c.id.in_(some), tasks.c.outcome.in_(_UNDER_WAY)).values(interrupted)
+        )
     for some in _parts(request_ids):
         hangs_on_it = (tasks.c.target == OWN_NAME) | tasks.c.target.startswith(f"{target}/", autoescape=True)
         _begin_again(connection, tasks.c.request_id.in_(some) & hangs_on_it, now)
@@ -86,6 +91,7 @@ def fresh(now: datetime) -> dict[str, Any]:
         "leased_by": None,
         "submitted_at": None,
         "verified_at": None,
+        "until_at": None,
     }
 
 

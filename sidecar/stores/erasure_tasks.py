@@ -208,6 +208,7 @@ def _record(connection: Connection, leased: Leased, advance: Advance, evidence: 
             leased_by=None,
             submitted_at=state.submitted_at,
             verified_at=advance.verified_at,
+            until_at=advance.until,
         )
     )
     if written.rowcount != 1:

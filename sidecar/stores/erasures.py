@@ -51,6 +51,7 @@ class TaskView:
     remaining: int | None
     due_at: datetime
     verified_at: datetime | None
+    until_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,7 @@ def _task_view(row: Row[Any]) -> TaskView:
         remaining=row.remaining,
         due_at=row.due_at,
         verified_at=row.verified_at,
+        until_at=row.until_at,
     )
 
 

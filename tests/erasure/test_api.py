@@ -255,6 +255,7 @@ async def test_E50_status_shows_aggregates_and_is_audited_with_the_pseudonym(tmp
                 "claimed_deleted_count": None,
                 "remaining_count": None,
                 "verified_time": None,
+                "until_time": None,
             }
         ]
         assert CANARY.encode() not in answer.data

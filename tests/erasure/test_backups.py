@@ -78,7 +78,7 @@ async def test_E38_live_erased_with_a_date_until_the_last_snapshot_is_gone(tmp_p
         assert await w.outcomes() == {SET: "awaiting_expiry", "crm": "verified_erased"}
         assert await w.state() == "live_erased"
         (task,) = [task for task in (await w.view()).tasks if task.target == SET]
-        assert task.remaining == 1
+        assert (task.remaining, task.until_at) == (1, START - timedelta(hours=10) + RETENTION.kept)
         assert await w.stores.requests.receipt(ID) is None
         backups.nights(13)  # the dump of that night is still there
         await w.settle()
