@@ -47,6 +47,10 @@ PURE_MODULES = {
     "sidecar.errors",
     "sidecar.targets.snapshots",
     "sidecar.keys",
+    "sidecar.targets.form",
+    "sidecar.targets.glob",
+    "sidecar.targets.redis_settings",
+    "sidecar.targets.sql_settings",
     "sidecar.tls.peer",
 }
 EDGES_AMONG_PURE = {

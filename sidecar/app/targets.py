@@ -14,11 +14,12 @@ from sidecar.errors import ConfigError, Problem
 from sidecar.targets.form import TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ClientTls, client_context
 
-_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({})
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis"})
 """Which extra of the package a kind of target needs."""
 
 
@@ -36,7 +37,16 @@ def target_of(config: TargetConfig, index: int) -> Target:
 def _made(config: TargetConfig, where: str) -> Target:
     if isinstance(config, HttpTargetConfig):
         return _http(config, where)
+    if isinstance(config, RedisSettings):
+        return _redis(config, where)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
+
+
+def _redis(config: RedisSettings, where: str) -> Target:
+    from sidecar.targets.redis import RedisTarget
+
+    _tls(config.tls)  # for what can be wrong with its files
+    return RedisTarget(config, read_secret(config.url, f"{where}.url"), where)
 
 
 def _tls(files: TlsFiles) -> ssl.SSLContext:

@@ -78,7 +78,9 @@ def _template(value: object) -> Text:
         raise ValueError(str(invalid)) from None
 
 
-def _personal(text: Text) -> Text:
+def person_template(value: object) -> Text:
+    """Parse a template that must name an identity, or raise ``ValueError``."""
+    text = _template(value)
     if not text.fields:
         raise ValueError("names no identity, so it would be the same for everybody; put in e.g. {customer_id}")
     return text
@@ -87,7 +89,7 @@ def _personal(text: Text) -> Text:
 Template = Annotated[Text, PlainValidator(_template)]
 """Text in which ``{email}`` and the like stand for a person's identities."""
 
-PersonTemplate = Annotated[Text, PlainValidator(lambda value: _personal(_template(value)))]
+PersonTemplate = Annotated[Text, PlainValidator(person_template)]
 """A template that names at least one identity."""
 
 

@@ -7,7 +7,7 @@ another host; in a body it must not end its JSON string. ``{{`` and ``}}`` stand
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final, TypeAlias
@@ -45,9 +45,13 @@ class Text:
         """Return the text with the values as they are."""
         return "".join(literal + (values[kind] if kind else "") for literal, kind in self.parts)
 
+    def escaped(self, values: Values, escape: Callable[[str], str]) -> str:
+        """Return the text with each value escaped for the place where it goes."""
+        return "".join(literal + (escape(values[kind]) if kind else "") for literal, kind in self.parts)
+
     def quoted(self, values: Values) -> str:
         """Return the text with the values percent-encoded whole (RFC 3986 2.1)."""
-        return "".join(literal + (quote(values[kind], safe="") if kind else "") for literal, kind in self.parts)
+        return self.escaped(values, lambda value: quote(value, safe=""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
+from tests.targets.redis_rig import redis_rig
 from tests.targets.rig import ANNA, BERT, HOSTILE, MakeRig, Person, Rig
 from tests.targets.sql_rig import sql_rig
 
 KINDS: dict[str, MakeRig] = {
+    "redis": redis_rig("single"),
+    "redis-cluster": redis_rig("cluster"),
     "sql-postgresql": sql_rig("postgresql"),
     "sql-mariadb": sql_rig("mariadb"),
     "sql-sqlite": sql_rig("sqlite"),
