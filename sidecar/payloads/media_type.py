@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sidecar.errors import PayloadFault, PayloadRefused
 
@@ -22,6 +23,7 @@ class MediaType:
     boundary: str | None = None
 
 
+@lru_cache(maxsize=256)
 def media_type_of(declared: str) -> MediaType:
     """Parse a Content-Type, or raise ``PayloadRefused`` for one that is ambiguous."""
     declared = declared.strip()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from multidict import CIMultiDict
 
@@ -29,6 +29,11 @@ class OwnUrls:
     theirs: frozenset[str] = field(repr=False)
     ours: str = field(repr=False)
     policy: UrlPolicy = UrlPolicy.REWRITE
+    decisive: str = field(init=False, repr=False)
+    """All that decides what becomes of a payload's URLs, as one text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decisive", f"{self.policy.value} {self.ours} {' '.join(sorted(self.theirs))}")
 
     def rewritten(self, value: str) -> str:
         """Return a string that is a URL of the upstream as one of ours; any other string as it is.
@@ -41,8 +46,7 @@ class OwnUrls:
     def clean_fields(self, out: CIMultiDict[str]) -> None:
         """The same for the URLs of header fields, anywhere within them."""
         for name in _FIELDS:
-            values = out.popall(name, ())
-            for value in values:
+            for value in out.popall(name, ()) if name in out else ():
                 out.add(name.title(), _WITHIN.sub(self._authority, value) or "/")
 
     def _authority(self, found: re.Match[str]) -> str:
@@ -55,7 +59,8 @@ class OwnUrls:
         return own
 
 
-def own_urls(policy: UrlPolicy, host: str | None, authorities: Iterable[str]) -> OwnUrls:
+@lru_cache(maxsize=64)
+def own_urls(policy: UrlPolicy, host: str | None, authorities: tuple[str, ...]) -> OwnUrls:
     """Return what rewrites URLs with one of ``authorities``, or with ``host`` itself under a scheme in clear."""
     ours = host or ""
     theirs = frozenset(_plain(one) for one in (*authorities, ours) if one)

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from uuid import uuid4
+from functools import partial
+from secrets import token_hex
 
 from sidecar.access import ANONYMOUS, Identity, Proof
 from sidecar.audit.record import Action, Decision, Intent, Outcome
@@ -25,7 +26,7 @@ class Account:
     """The running account of one exchange. Holds no payload text; names are the operator's."""
 
     method: str
-    exchange_id: str = field(default_factory=lambda: uuid4().hex)
+    exchange_id: str = field(default_factory=partial(token_hex, 16))
     began: float = field(default_factory=time.perf_counter)
     caller: Identity = ANONYMOUS
     shown: Proof = Proof.NONE
@@ -60,9 +61,11 @@ class Account:
         return self.route.name if self.route else UNROUTED
 
     def add(self, rewritten: Rewritten) -> None:
-        self.entities.update(rewritten.entities)
+        for label, count in rewritten.entities.items():
+            self.entities[label] += count
         self.residuals += rewritten.residuals
-        self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
+        if rewritten.conversations:
+            self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
 
     def end(self, refusal: Refusal) -> None:
         self.decision, self.reason = refusal.decision, refusal.reason

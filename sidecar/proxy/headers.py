@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -38,7 +39,7 @@ _NEVER_FORWARDED = frozenset({
     "x-exchange-id", "x-http-method", "x-http-method-override", "x-method-override", "x-original-uri",
     "x-original-url", "x-real-ip", "x-rewrite-url", "x-ssl-client-cert",
 })  # fmt: skip
-_FORWARDED_PREFIX = "x-forwarded-"
+_DROPPED_PREFIXES = ("x-forwarded-", _HOP_BY_HOP_PREFIX)
 # What a client would ask of a representation that it never sees (P25, P26).
 _OF_THE_ORIGINAL = frozenset({"accept-encoding", "if-range", "range"})
 _CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-unmodified-since"})
@@ -71,6 +72,20 @@ class BodyFate(StrEnum):
     REWRITTEN = "rewritten"  # other bytes, in UTF-8, without coding
 
 
+@lru_cache(maxsize=1024)
+def _plain(name: str) -> str:
+    """Return a request field's name as CGI and WSGI see it, who can't tell these apart."""
+    return name.lower().replace("_", "-")
+
+
+@lru_cache(maxsize=1024)
+def _lower(name: str) -> str:
+    """Return a response field's name in lower case. Raises ``UpstreamFailed`` for one that is none."""
+    if not _TOKEN.fullmatch(name):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+    return name.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """The two sides of one exchange: who asks, under which name, and whom we ask."""
@@ -90,8 +105,8 @@ def request_fields(
         dropped |= {"authorization"}
     out: CIMultiDict[str] = CIMultiDict()
     for name, value in fields.items():
-        plain = name.lower().replace("_", "-")  # CGI and WSGI can't tell them apart
-        if plain in dropped or plain.startswith((_FORWARDED_PREFIX, _HOP_BY_HOP_PREFIX)):
+        plain = _plain(name)
+        if plain in dropped or plain.startswith(_DROPPED_PREFIXES):
             continue
         if _NOT_A_VALUE.search(value):
             raise RequestRefused(RequestFault.HEADER, "a value that is no text")
@@ -158,7 +173,7 @@ def response_fields(fields: CIMultiDictProxy[str], body: BodyFate) -> CIMultiDic
         dropped |= _OF_THE_REPRESENTATION
     out: CIMultiDict[str] = CIMultiDict()
     for name, value in fields.items():
-        lower = name.lower()
+        lower = _lower(name)
         if lower not in dropped and not lower.startswith(_HOP_BY_HOP_PREFIX):
             out.add(name, value)
     if body is BodyFate.REWRITTEN:
@@ -187,9 +202,9 @@ def validate_fields(fields: CIMultiDictProxy[str]) -> None:
     """Raise ``UpstreamFailed`` for fields that are malformed, or given twice where there can be one."""
     seen: set[str] = set()
     for name, value in fields.items():
-        if _NOT_A_VALUE.search(value) or not _TOKEN.fullmatch(name):
+        if _NOT_A_VALUE.search(value):
             raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
-        lower = name.lower()
+        lower = _lower(name)
         if lower in _SINGLE:
             if lower in seen:
                 raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)

@@ -19,6 +19,7 @@ class Meter:
         self._request_seconds = cache(metrics.request_seconds.labels)
         self._upstream_seconds = cache(metrics.upstream_seconds.labels)
         self._rewrite_seconds = cache(metrics.rewrite_seconds.labels)
+        self._entities = cache(metrics.entities.labels)
         self._received = metrics.bytes.labels(Direction.REQUEST.value)
         self._sent = metrics.bytes.labels(Direction.RESPONSE.value)
 
@@ -44,11 +45,13 @@ class Meter:
             name, method_label(account.method), code_class(account.status or 0), account.decision.value
         ).inc()
         self._request_seconds(name).observe(time.perf_counter() - account.began)
-        self._received.inc(account.received)
-        self._sent.inc(account.sent)
+        if account.received:
+            self._received.inc(account.received)
+        if account.sent:
+            self._sent.inc(account.sent)
         if account.reason is not None:
             self._metrics.refusals.labels(account.reason).inc()
         for label, count in account.entities.items():
-            self._metrics.entities.labels(label).inc(count)
+            self._entities(label).inc(count)
         if account.residuals:
             self._metrics.residuals.inc(account.residuals)

@@ -36,13 +36,34 @@ class RecallingRewriter(Rewriter):
         if fields.annotations and passage.sources is not None:  # then texts of other payloads decide, too
             return await super().rewrite(text, payload_format, fields, policy, fallback_scope, passage)
         memory = self._memory
-        urls = passage.urls
-        ours = ("", "", "") if urls is None else (urls.policy.value, urls.ours, " ".join(sorted(urls.theirs)))
-        decisive = (payload_format, fields, policy, fallback_scope, passage.direction.value, *ours)
+        decisive = _decisive(payload_format, fields, policy, fallback_scope, passage)
         is_long = len(text) > _ON_THE_LOOP
         place = await asyncio.to_thread(memory.place, text, *decisive) if is_long else memory.place(text, *decisive)
         known = memory.recall(place)
         if known is None:
+            memory.miss()
             known = await super().rewrite(text, payload_format, fields, policy, fallback_scope, passage)
             memory.keep(place, known)
         return known
+
+    def remembered(
+        self,
+        text: str,
+        payload_format: PayloadFormat,
+        fields: FieldMap,
+        policy: Policy,
+        fallback_scope: str,
+        passage: Passage = PLAIN,
+    ) -> Rewritten | None:
+        """As ``Rewriter.remembered``: of payloads that are not too long to be looked up on the event loop."""
+        if len(text) > _ON_THE_LOOP or (fields.annotations and passage.sources is not None):
+            return None
+        memory = self._memory
+        return memory.recall(memory.place(text, *_decisive(payload_format, fields, policy, fallback_scope, passage)))
+
+
+def _decisive(
+    payload_format: PayloadFormat, fields: FieldMap, policy: Policy, fallback_scope: str, passage: Passage
+) -> tuple[object, ...]:
+    urls = "" if passage.urls is None else passage.urls.decisive
+    return payload_format, fields, policy, fallback_scope, passage.direction.value, urls

@@ -106,6 +106,18 @@ class Rewriter:
             scope_of(fields.namespace, next(iter(ids))) if len(ids) == 1 else None,
         )
 
+    def remembered(
+        self,
+        text: str,  # noqa: ARG002 - the signature of ``rewrite``
+        payload_format: PayloadFormat,  # noqa: ARG002
+        fields: FieldMap,  # noqa: ARG002
+        policy: Policy,  # noqa: ARG002
+        fallback_scope: str,  # noqa: ARG002
+        passage: Passage = PLAIN,  # noqa: ARG002
+    ) -> Rewritten | None:
+        """Return what ``rewrite`` would, where that is known at once and without waiting; None where it is not."""
+        return None
+
     async def translate(self, text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> bytes:
         """Return the payload as it is, but for its annotations: for what a route passes unscanned (X6)."""
         document = payload_format.parse(text)

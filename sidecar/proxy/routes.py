@@ -147,6 +147,11 @@ class RouteTable:
         if problems:
             raise ConfigError(problems)
         self.routes = tuple(sorted(routes, key=lambda route: -len(_stem(route.path_prefix))))
+        self._by_stem: dict[str, list[Route]] = {}
+        for route in self.routes:
+            self._by_stem.setdefault(_stem(route.path_prefix), []).append(route)
+        self._stems = tuple((stem, f"{stem}/") for stem in self._by_stem)
+        self._folded_stems = tuple(stem.casefold() for stem in self._by_stem)
 
     def match(self, method: str, raw_path: str) -> Route:
         """Return the route of an origin-form path without its query, or raise ``RequestRefused``.
@@ -155,29 +160,28 @@ class RouteTable:
         """
         prefix = self._prefix(raw_path)
         readings = tuple(_readings(raw_path)) if _READ_DIFFERENTLY.search(raw_path) else ()
-        exact = {self._prefix(reading) for reading in readings}
-        if exact - {prefix} or any(self._may_be_another(reading, prefix) for reading in (raw_path, *readings)):
+        if any(self._prefix(reading) != prefix for reading in readings) or any(
+            self._may_be_another(reading, prefix) for reading in (raw_path, *readings)
+        ):
             raise RequestRefused(RequestFault.TARGET, "the path can be read as another route's")
         if prefix is None:
             raise RequestRefused(RequestFault.NO_ROUTE)
-        candidates = [route for route in self.routes if _stem(route.path_prefix) == prefix]
+        candidates = self._by_stem[prefix]
         for route in candidates:
             if method in route.methods:
                 return route
         raise RequestRefused(RequestFault.METHOD, allowed=frozenset().union(*(route.methods for route in candidates)))
 
     def _prefix(self, path: str) -> str | None:
-        for route in self.routes:
-            stem = _stem(route.path_prefix)
-            if path == stem or path.startswith(stem + "/"):
+        for stem, folder in self._stems:
+            if path == stem or path.startswith(folder):
                 return stem
         return None
 
     def _may_be_another(self, path: str, prefix: str | None) -> bool:
         """Whether a server that ignores case, endings (``.json``) and trailing blanks may see another prefix there."""
         folded = path.casefold()
-        for route in self.routes:
-            stem = _stem(route.path_prefix).casefold()
+        for stem in self._folded_stems:
             if folded.startswith(stem) and folded[len(stem) : len(stem) + 1] in _AFTER_A_STEM:
                 return prefix is None or stem != prefix.casefold()
         return False

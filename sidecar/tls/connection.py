@@ -6,8 +6,9 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from weakref import WeakKeyDictionary
 
 from sidecar.access import Credentials
 from sidecar.tls.peer import bearer_token, credentials
@@ -25,17 +26,27 @@ class Peer:
 def peer_of(transport: asyncio.BaseTransport | None, authorization: Sequence[str]) -> Peer:
     """Return the peer of one request. Two Authorization headers are none: nobody chooses between them.
 
-    Looked at anew for each request: were the handshake ever to let a client pass without a certificate, the request
-    would still carry no identity (trap 1 in the tests of ``reload``).
+    Taken from the connection itself: were the handshake ever to let a client pass without a certificate, its requests
+    would still carry no identity (trap 1 in the tests of ``reload``). Looked at once: there is no renegotiation, and no
+    certificate after the handshake, so what a connection says of its peer never changes.
     """
     header = authorization[0] if len(authorization) == 1 else None
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     if not isinstance(connection, ssl.SSLObject | ssl.SSLSocket):
         return Peer(credentials(None, header))
-    shown = _shown(connection)
-    cipher = connection.cipher()
+    known = _connections.get(connection)
+    if known is None:
+        known = _connections[connection] = _peer(connection)
+    token = bearer_token(header)
+    return (
+        known if token is None else replace(known, credentials=Credentials(known.credentials.certificate_names, token))
+    )
+
+
+def _peer(connection: ssl.SSLObject | ssl.SSLSocket) -> Peer:
+    shown, cipher = _shown(connection), connection.cipher()
     return Peer(
-        credentials=Credentials(shown.names, bearer_token(header)),
+        credentials=Credentials(shown.names),
         certificate_sha256=shown.sha256,
         tls=f"{connection.version()} {cipher[0]}" if cipher else None,
     )
@@ -51,6 +62,7 @@ class _Shown:
 
 _NOTHING = _Shown()
 _MOST_CERTIFICATES = 1024
+_connections: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, Peer] = WeakKeyDictionary()
 _read_before: OrderedDict[bytes, _Shown] = OrderedDict()
 """By the whole certificate: OpenSSL takes longer to spell one out than all else that identifies a caller."""
 

@@ -233,7 +233,7 @@ async def test_memory_holds_no_text_and_opens_only_for_who_brings_the_payload(wo
     held = pickle.dumps([world.memory._entries, repr(world.memory.place(BODY, FORMAT))])
     for text in (CANARY, "parcel", "write to", "[EMAIL_1]", "EMAIL", ":c1"):
         assert text.encode() not in held
-    place = world.memory.place(BODY, FORMAT, FIELDS, world.policy, "here", "response", "", "", "")
+    place = world.memory.place(BODY, FORMAT, FIELDS, world.policy, "here", "response", "")
     assert world.memory.recall(place) is not None
     with pytest.raises(Exception, match=r"^$") as caught:
         world.memory.recall(replace(place, secret=bytes(32)))
