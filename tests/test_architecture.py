@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "audit": set(),
     "cli": {"app", "audit", "config", "demo", "detection", "erasure", "redaction", "stores", "tls", "training"},
-    "config": {"detection", "redaction", "proxy", "targets", "tls"},
+    "config": {"detection", "erasure", "redaction", "proxy", "targets", "tls"},
     "demo": {"tls"},
     "detection": set(),
     "erasure": {"admin", "audit", "stores", "targets"},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
 from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
+from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.deadlines import DeadlinePolicy
@@ -52,7 +55,9 @@ def erasing_of(
     stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
     signing_key = receipt_key(settings.master)
     worker = ErasureWorker(stores, targets, audit, signing_key, metrics, WorkerSettings(horizon=settings.horizon))
-    intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), DeadlinePolicy())
+    intake = Intake(
+        stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)
+    )
     parts = ErasureParts(
         intake=intake,
         requests=stores.requests,
@@ -62,3 +67,13 @@ def erasing_of(
         wake=worker.wake,
     )
     return Erasing(targets, worker, erasure_routes(parts))
+
+
+def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:
+    """Return how deadlines are counted."""
+    return DeadlinePolicy(
+        zone=ZoneInfo(config.zone),
+        lead=timedelta(days=config.lead_days),
+        holidays=frozenset(config.holidays),
+        unverified=config.clock_while_unverified,
+    )

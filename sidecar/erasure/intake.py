@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy, deadlines
@@ -13,16 +14,18 @@ from sidecar.erasure.receipt import receipt_salt, subject_commitment
 from sidecar.erasure.request import ErasureRequest, body_digest, subject_pseudonym
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import Pseudonymizer
-from sidecar.stores.erasures import ErasureRequests, NewRequest, RequestView
+from sidecar.stores.erasure_views import RequestView
+from sidecar.stores.erasures import ErasureRequests, NewRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A request as kept, whether it is new, and the salt that is the person's alone."""
+    """A request as kept, whether it is new, the person's own salt, and by when we meant to be done at first."""
 
     view: RequestView
     new: bool
     salt: str
+    internal: datetime
 
 
 class Intake:
@@ -58,12 +61,19 @@ class Intake:
                 received_at=received,
                 internal_at=dates.internal,
                 legal_at=dates.legal,
+                from_receipt_at=dates.legal,
+                clock=self._deadline_policy.clock(request.regulation),
                 accepted_state=state.value,
                 plan=plan(self._targets, request.identities),
                 unused_types=unused_types(self._targets, request.identities),
             )
         )
-        return Accepted(view, new, salt)
+        first = deadlines(request.regulation, view.received_at, request.submitted, self._deadline_policy)
+        return Accepted(view, new, salt, first.internal)
+
+    async def confirm(self, request_id: str, verified_by: str) -> RequestView | None:
+        """Note how the person was identified. None for an unknown id."""
+        return await self._requests.confirm(request_id, verified_by, self._clock(), self._deadline_policy)
 
     def subject(self, request: ErasureRequest) -> str:
         """Return the pseudonym of the person, as records call them."""

@@ -52,11 +52,14 @@ class RequestState(StrEnum):
     NEEDS_ATTENTION = "needs_attention"  # only steps that a person must take are left
     LIVE_ERASED = "live_erased"  # no live system has anything; backups that hold it expire on a known day (E38)
     OVERDUE = "overdue"
+    CONFIRMING = "confirming"  # nothing is left anywhere; everything is looked at once more before that is said (E27)
+    CANCELLED = "cancelled"  # taken back before anything was done
     COMPLETED = "completed"  # every task verified, every identity asked about
     ENDED_WITH_EXCEPTIONS = "ended_with_exceptions"  # every task ended; something was kept, not verifiable or not asked
 
 
 ENDED_STATES: Final = frozenset({RequestState.COMPLETED, RequestState.ENDED_WITH_EXCEPTIONS})
+"""What a final receipt can say."""
 
 
 def ended_state(outcomes: Collection[Outcome], unused_types: Collection[str]) -> RequestState | None:
@@ -80,16 +83,25 @@ def request_state(
     unused_types: Collection[str],
     *,
     subject_verified: datetime | None,
-    legal: datetime,
+    legal: datetime | None,
     now: datetime,
+    cancelled: datetime | None = None,
+    second_look: datetime | None = None,
 ) -> RequestState:
-    """Return the state of a request. Past the legal deadline whatever live systems still have is overdue (E15)."""
+    """Return the state of a request. Past the legal deadline whatever live systems still have is overdue (E15).
+
+    ``legal`` is None while the clock stands still; ``second_look`` is when everything is, or was, looked at once more.
+    """
+    if cancelled is not None:
+        return RequestState.CANCELLED
+    if second_look is not None and (ENDED | WAITING | {Outcome.VERIFYING}).issuperset(outcomes):
+        return RequestState.CONFIRMING if WAITING.isdisjoint(outcomes) else RequestState.LIVE_ERASED
     ended = ended_state(outcomes, unused_types)
     if ended is not None:
         return ended
     if is_live_erased(outcomes):
         return RequestState.LIVE_ERASED
-    if now > legal:
+    if legal is not None and now > legal:
         return RequestState.OVERDUE
     if subject_verified is None:
         return RequestState.AWAITING_VERIFICATION

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import rfc8785
 
-from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.deadlines import ExtensionGround, Regulation
 from sidecar.errors import Problem, SidecarError
 from sidecar.keys import Pseudonymizer
 
@@ -38,6 +38,7 @@ class IdentityType(StrEnum):
     ACCOUNT_ID = "account_id"
     NAME = "name"
     USERNAME = "username"
+    CONVERSATION_ID = "conversation_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,30 @@ class SubjectIdentity:
     value: str = field(repr=False)
 
 
+class Origin(StrEnum):
+    """By which way a request came."""
+
+    API = "api"
+    OPENDSR = "opendsr"
+    CHATBOT = "chatbot"  # its own webhook
+    CHAT = "chat"  # recognised in what somebody wrote
+
+
 @dataclass(frozen=True, slots=True)
 class ErasureRequest:
-    """What was asked. ``verified_by`` is the word for *how* the person was identified; None: not yet (E7)."""
+    """What was asked. ``verified_by`` is the word for *how* the person was identified; None: not yet (E7).
+
+    ``callbacks``: URLs that OpenDSR's controller wants to be told at. ``controller``: which caller it is.
+    """
 
     id: str
     regulation: Regulation
     identities: tuple[SubjectIdentity, ...] = field(repr=False)
     submitted: datetime | None = None
     verified_by: str | None = None
+    callbacks: tuple[str, ...] = field(default=(), repr=False)
+    origin: Origin = Origin.API
+    controller: str | None = None
 
 
 class RequestInvalid(SidecarError):
@@ -105,6 +121,18 @@ def parse_verification(body: bytes) -> str:
     return word
 
 
+def parse_extension(body: bytes) -> ExtensionGround:
+    """Return why a deadline is to be prolonged: a closed word, for free text could name a person."""
+    problems = _Problems()
+    fields = _mapping(_parse_json(body), "body", ("ground",), problems)
+    ground = next((known for known in ExtensionGround if fields.get("ground") == known.value), None)
+    if ground is None:
+        problems.add("ground", "is not known", f"Known are {', '.join(ExtensionGround)}")
+    if problems.found or ground is None:
+        raise RequestInvalid(tuple(problems.found))
+    return ground
+
+
 def body_digest(request: ErasureRequest, pseudonyms: Pseudonymizer) -> bytes:
     """Return the keyed hash by which the same body is known again (E2): of what was said, not of how it was spaced."""
     said: dict[str, object] = {
@@ -114,6 +142,8 @@ def body_digest(request: ErasureRequest, pseudonyms: Pseudonymizer) -> bytes:
         "submitted_time": request.submitted.isoformat() if request.submitted else None,
         "verified_by": request.verified_by,
     }
+    if request.callbacks:
+        said["callbacks"] = list(request.callbacks)
     return pseudonyms.digest("body", canonical_json(said).decode())
 
 

@@ -37,7 +37,8 @@ from sidecar.errors import AuditUnavailable, ConfigError, KeyMaterialError, Prob
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
-from sidecar.stores.erasures import ErasureRequests, RequestView
+from sidecar.stores.erasure_views import RequestView
+from sidecar.stores.erasures import ErasureRequests
 from sidecar.targets.target import Target
 
 _ENDED_AT_ONCE: Final = 100

@@ -70,7 +70,9 @@ def reopen(connection: Connection, request_id: str, now: datetime) -> None:
     if row.ended_at is not None:
         overdue_at = now + (row.legal_at - row.received_at)
         connection.execute(
-            update(requests).where(mine).values(round=row.round + 1, ended_at=None, overdue_at=overdue_at)
+            update(requests)
+            .where(mine)
+            .values(round=row.round + 1, ended_at=None, overdue_at=overdue_at, second_look_at=None)
         )
 
 

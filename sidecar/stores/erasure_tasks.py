@@ -21,7 +21,7 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_due import due_tasks, live_erasure
 from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
-from sidecar.stores.erasures import RequestView, find_request
+from sidecar.stores.erasure_views import RequestView, find_request
 from sidecar.stores.seal import Seal, Sealed
 
 
@@ -254,6 +254,7 @@ def _end(connection: Connection, view: RequestView, now: datetime, receipt: byte
 def _replay(connection: Connection, now: datetime) -> int:
     query = select(requests.c.id).where(
         requests.c.ended_at.is_not(None),
+        requests.c.cancelled_at.is_(None),
         requests.c.sealed.is_not(None),
         or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select
 
+from sidecar.erasure.deadlines import ClockPolicy, DeadlinePolicy, ExtensionGround
 from sidecar.erasure.outcomes import ENDED, WAITING, Outcome
 from sidecar.erasure.plan import PlannedTask
 from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Conflict, Database
-from sidecar.stores.erasure_tables import join_indices, receipts, requests, tasks, unused_types
+from sidecar.stores.erasure_changes import cancel, confirm, extend
+from sidecar.stores.erasure_tables import callbacks, join_indices, requests, tasks, unused_types
+from sidecar.stores.erasure_views import RequestView, find_request, latest_receipt
 from sidecar.stores.seal import Seal
 
 _TRIES = 5
@@ -35,53 +37,11 @@ class NewRequest:
     received_at: datetime
     internal_at: datetime
     legal_at: datetime
+    from_receipt_at: datetime
+    clock: ClockPolicy
     accepted_state: str
     plan: tuple[PlannedTask, ...]
     unused_types: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """One task as it may be shown: no identity, no index of one."""
-
-    target: str
-    outcome: Outcome
-    attempts: int
-    deleted: int | None
-    remaining: int | None
-    due_at: datetime
-    verified_at: datetime | None
-    until_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RequestView:
-    """One request as it may be shown. ``sealed``: its identities can still be opened by the worker.
-
-    ``unused_types``: types of its identities that no upstream system is asked about.
-    """
-
-    id: str
-    regulation: str
-    subject: str
-    commitment: str
-    received_at: datetime
-    internal_at: datetime
-    legal_at: datetime
-    overdue_at: datetime
-    verified_by: str | None
-    verified_at: datetime | None
-    accepted_state: str
-    round: int
-    ended_at: datetime | None
-    forget_at: datetime | None
-    sealed: bool
-    tasks: tuple[TaskView, ...]
-    unused_types: tuple[str, ...]
-
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        return tuple(task.outcome for task in self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +71,20 @@ class ErasureRequests:
                 continue
         return await self._database.run(lambda connection: self._accept(connection, new))
 
-    async def confirm(self, request_id: str, verified_by: str, now: datetime) -> RequestView | None:
+    async def confirm(
+        self, request_id: str, verified_by: str, now: datetime, policy: DeadlinePolicy | None = None
+    ) -> RequestView | None:
         """Note that the person was identified, unless it was noted before; None for an unknown id (E7)."""
-        return await self._database.run(lambda connection: _confirm(connection, request_id, verified_by, now))
+        chosen = policy or DeadlinePolicy()
+        return await self._database.run(lambda connection: confirm(connection, request_id, verified_by, now, chosen))
+
+    async def cancel(self, request_id: str, now: datetime) -> RequestView | None:
+        """Take a request back before anything was done for it; None for an unknown id. Raises ``NotPending`` (E10)."""
+        return await self._database.run(lambda connection: cancel(connection, request_id, now))
+
+    async def extend(self, request_id: str, ground: ExtensionGround, now: datetime) -> RequestView | None:
+        """Prolong the legal deadline once; None for an unknown id. Raises ``NotExtendable`` (E34)."""
+        return await self._database.run(lambda connection: extend(connection, request_id, ground, now))
 
     async def find(self, request_id: str) -> RequestView | None:
         return await self._database.read(lambda connection: find_request(connection, request_id))
@@ -155,10 +126,20 @@ class ErasureRequests:
             "wrapped_key": sealed.wrapped_key,
             "sealed": sealed.identities,
             "round": 1,
+            "origin": request.origin.value,
+            "controller": request.controller,
+            "from_receipt_at": new.from_receipt_at,
+            "clock": new.clock.value,
         }
         connection.execute(insert(requests).values(row))
         insert_tasks(connection, request.id, new.plan, new.received_at)
         note_unused_types(connection, request.id, new.unused_types)
+        urls = [
+            {"request_id": request.id, "number": number, "sealed_url": sealed_text}
+            for number, sealed_text in enumerate(self._seal.close_texts(request.id, sealed, request.callbacks))
+        ]
+        if urls:
+            connection.execute(insert(callbacks), urls)
 
 
 def insert_tasks(connection: Connection, request_id: str, plan: Sequence[PlannedTask], due: datetime) -> None:
@@ -188,71 +169,12 @@ def note_unused_types(connection: Connection, request_id: str, types: Sequence[s
         connection.execute(insert(unused_types), [{"request_id": request_id, "type": str(one)} for one in types])
 
 
-def find_request(connection: Connection, request_id: str) -> RequestView | None:
-    """Return a request with its tasks, in the order of the plan."""
-    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
-    if row is None:
-        return None
-    found = connection.execute(select(tasks).where(tasks.c.request_id == request_id).order_by(tasks.c.id))
-    unused = connection.scalars(
-        select(unused_types.c.type).where(unused_types.c.request_id == request_id).order_by(unused_types.c.type)
-    )
-    return _request_view(row, tuple(_task_view(task) for task in found), tuple(unused))
-
-
-def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
-    query = select(receipts.c.data).where(receipts.c.request_id == request_id).order_by(receipts.c.round.desc())
-    return connection.scalar(query.limit(1))
-
-
-def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str, ...]) -> RequestView:
-    return RequestView(
-        id=row.id,
-        regulation=row.regulation,
-        subject=row.subject,
-        commitment=row.commitment,
-        received_at=row.received_at,
-        internal_at=row.internal_at,
-        legal_at=row.legal_at,
-        overdue_at=row.overdue_at,
-        verified_by=row.verified_by,
-        verified_at=row.verified_at,
-        accepted_state=row.accepted_state,
-        round=row.round,
-        ended_at=row.ended_at,
-        forget_at=row.forget_at,
-        sealed=row.wrapped_key is not None,
-        tasks=views,
-        unused_types=unused,
-    )
-
-
-def _task_view(row: Row[Any]) -> TaskView:
-    return TaskView(
-        target=row.target,
-        outcome=Outcome(row.outcome),
-        attempts=row.attempts,
-        deleted=row.deleted,
-        remaining=row.remaining,
-        due_at=row.due_at,
-        verified_at=row.verified_at,
-        until_at=row.until_at,
-    )
-
-
-def _confirm(connection: Connection, request_id: str, verified_by: str, now: datetime) -> RequestView | None:
-    connection.execute(
-        update(requests)
-        .where(requests.c.id == request_id, requests.c.verified_at.is_(None))
-        .values(verified_by=verified_by, verified_at=now)
-    )
-    return find_request(connection, request_id)
-
-
 def _counts(connection: Connection, now: datetime) -> Counts:
     unended = select(func.count()).select_from(requests).where(requests.c.ended_at.is_(None))
-    at_work = tasks.c.outcome.not_in(sorted(ENDED | WAITING))
-    live = exists().where(tasks.c.request_id == requests.c.id, at_work)
+    confirming = (tasks.c.outcome == Outcome.VERIFYING.value) & requests.c.second_look_at.is_not(None)
+    at_work = tasks.c.outcome.not_in(sorted(ENDED | WAITING)) & ~confirming
+    running = or_(requests.c.clock == ClockPolicy.RUN.value, requests.c.verified_at.is_not(None))
+    live = running & exists().where(tasks.c.request_id == requests.c.id, at_work)
     return Counts(
         open=connection.scalar(unended) or 0,
         overdue=connection.scalar(unended.where(requests.c.overdue_at < now, live)) or 0,

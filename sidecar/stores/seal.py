@@ -1,8 +1,8 @@
 """Seals what a request says about a person, so that destroying one small key destroys it for good.
 
-Each request has its own key (AES-256-GCM, NIST SP 800-38D; 96-bit random nonces, two messages for each key at most),
-wrapped by a key derived from the master key. The request id is bound in, so that sealed bytes can't be moved from one
-request to another.
+Each request has its own key (AES-256-GCM, NIST SP 800-38D; 96-bit random nonces, some hundred messages for each key at
+most), wrapped by a key derived from the master key. The request id is bound in, so that sealed bytes can't be moved
+from one request to another.
 """
 
 from __future__ import annotations
@@ -49,6 +49,18 @@ class Seal:
         key = _decrypt(self.wrapping_key, sealed.wrapped_key, f"erasure-key/1 {request_id}")
         rows = json.loads(_decrypt(key, sealed.identities, f"erasure-identities/1 {request_id}"))
         return identities_from_rows(rows)
+
+    def close_texts(self, request_id: str, sealed: Sealed, texts: Sequence[str]) -> list[bytes]:
+        """Seal more of a request under its own key: what goes with the identities when that key is destroyed."""
+        if not texts:
+            return []
+        key = _decrypt(self.wrapping_key, sealed.wrapped_key, f"erasure-key/1 {request_id}")
+        return [_encrypt(key, text.encode(), f"erasure-text/1 {request_id}") for text in texts]
+
+    def open_text(self, request_id: str, wrapped_key: bytes, data: bytes) -> str:
+        """Return a text that ``close_texts`` sealed. Raises ``KeyMaterialError`` as ``open`` does."""
+        key = _decrypt(self.wrapping_key, wrapped_key, f"erasure-key/1 {request_id}")
+        return _decrypt(key, data, f"erasure-text/1 {request_id}").decode()
 
 
 def _encrypt(key: bytes, data: bytes, bound: str) -> bytes:

@@ -128,6 +128,7 @@ async def test_E1_accepted_is_durable_and_located(tmp_path: Path) -> None:
             "received_time": "2025-03-01T12:00:00Z",
             "legal_deadline": "2025-04-01T23:59:59Z",
             "internal_deadline": "2025-03-25T23:59:59Z",
+            "clock": "run",
             "unused_identity_types": [],
             "receipt_salt": "",
         }
@@ -249,6 +250,7 @@ async def test_E50_status_shows_aggregates_and_is_audited_with_the_pseudonym(tmp
         assert answer.json["state"] == "in_progress"
         assert answer.json["targets"] == [
             {
+                "task": 1,
                 "target": "crm",
                 "outcome": "retryable_failure",
                 "attempts": 1,
@@ -256,6 +258,7 @@ async def test_E50_status_shows_aggregates_and_is_audited_with_the_pseudonym(tmp
                 "remaining_count": None,
                 "verified_time": None,
                 "until_time": None,
+                "ground": None,
             }
         ]
         assert CANARY.encode() not in answer.data

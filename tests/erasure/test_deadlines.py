@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.erasure.deadlines import PERIODS, DeadlinePolicy, Regulation, deadlines
+from sidecar.erasure.deadlines import PERIODS, ClockPolicy, DeadlinePolicy, Regulation, deadlines, extended
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AUCKLAND = ZoneInfo("Pacific/Auckland")
@@ -73,3 +73,36 @@ def test_E33_internal_never_after_legal_and_both_after_receipt(
 def test_every_regulation_has_a_period_with_a_source() -> None:
     assert set(PERIODS) == set(Regulation)
     assert all(period.source for period in PERIODS.values())
+
+
+@pytest.mark.parametrize(
+    ("received", "internal"),
+    [
+        ("2025-03-01T12:00:00Z", "2025-03-25"),  # a Tuesday
+        ("2025-03-06T12:00:00Z", "2025-03-28"),  # 30 March is a Sunday: the Friday before
+        ("2025-12-03T12:00:00Z", "2025-12-24"),  # 27 December is a Saturday after two holidays
+    ],
+)
+def test_E33_our_own_target_is_on_a_working_day(received: str, internal: str) -> None:
+    policy = DeadlinePolicy(holidays=frozenset({date(2025, 12, 25), date(2025, 12, 26)}))
+    found = deadlines(Regulation.GDPR, datetime.fromisoformat(received), None, policy)
+    assert found.internal.date().isoformat() == internal
+
+
+@pytest.mark.parametrize(
+    ("regulation", "legal", "prolonged"),
+    [
+        ("gdpr", "2025-02-28T23:59:59Z", "2025-04-28T23:59:59Z"),
+        ("gdpr", "2024-12-31T23:59:59Z", "2025-02-28T23:59:59Z"),
+        ("uk_gdpr", "2025-06-30T23:59:59Z", "2025-08-30T23:59:59Z"),
+        ("ccpa", "2025-02-15T23:59:59Z", "2025-04-01T23:59:59Z"),
+    ],
+)
+def test_E34_extended_dates(regulation: str, legal: str, prolonged: str) -> None:
+    found = extended(Regulation(regulation), datetime.fromisoformat(legal), DeadlinePolicy())
+    assert found == datetime.fromisoformat(prolonged)
+
+
+def test_E7_only_laws_that_let_the_clock_stand_still_do() -> None:
+    policy = DeadlinePolicy(unverified=ClockPolicy.PAUSE)
+    assert [one.value for one in Regulation if policy.clock(one) is ClockPolicy.PAUSE] == ["gdpr", "uk_gdpr"]

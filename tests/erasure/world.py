@@ -18,7 +18,6 @@ from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Accepted, Intake
-from sidecar.erasure.outcomes import request_state
 from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
 from sidecar.erasure.restores import RestoreWatch, WatchSettings
@@ -30,7 +29,8 @@ from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
-from sidecar.stores.erasures import ErasureRequests, RequestView
+from sidecar.stores.erasure_views import RequestView
+from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
 from sidecar.targets.http import HttpTarget
@@ -121,15 +121,7 @@ class World:
         return found
 
     async def state(self, request_id: str = ID) -> str:
-        view = await self.view(request_id)
-        state = request_state(
-            view.outcomes,
-            view.unused_types,
-            subject_verified=view.verified_at,
-            legal=view.overdue_at,
-            now=self.clock(),
-        )
-        return state.value
+        return (await self.view(request_id)).state_at(self.clock()).value
 
     async def outcomes(self, request_id: str = ID) -> dict[str, str]:
         return {task.target: task.outcome.value for task in (await self.view(request_id)).tasks}

@@ -1,0 +1,157 @@
+"""Requests and their tasks as they may be shown: closed words, counts and dates, no identity and no hash of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from sidecar.erasure.deadlines import ClockPolicy
+from sidecar.erasure.outcomes import ENDED_STATES, Outcome, RequestState, request_state
+from sidecar.stores.erasure_tables import interim_receipts, receipts, requests, tasks, unused_types
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task as it may be shown: no identity, no index of one."""
+
+    id: int
+    target: str
+    outcome: Outcome
+    attempts: int
+    deleted: int | None
+    remaining: int | None
+    due_at: datetime
+    verified_at: datetime | None
+    until_at: datetime | None
+    ground: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """One request as it may be shown. ``sealed``: its identities can still be opened by the worker.
+
+    ``unused_types``: types of its identities that no upstream system is asked about.
+    """
+
+    id: str
+    regulation: str
+    subject: str
+    commitment: str
+    received_at: datetime
+    internal_at: datetime
+    legal_at: datetime
+    overdue_at: datetime
+    verified_by: str | None
+    verified_at: datetime | None
+    accepted_state: str
+    round: int
+    ended_at: datetime | None
+    forget_at: datetime | None
+    sealed: bool
+    tasks: tuple[TaskView, ...]
+    unused_types: tuple[str, ...]
+    origin: str
+    controller: str | None
+    clock: ClockPolicy
+    from_receipt_at: datetime
+    extended_at: datetime | None
+    extension_ground: str | None
+    unextended_at: datetime | None
+    cancelled_at: datetime | None
+    second_look_at: datetime | None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the clock stands still, because nobody has been identified yet (E7)."""
+        return self.clock is ClockPolicy.PAUSE and self.verified_at is None
+
+    def state_at(self, now: datetime) -> RequestState:
+        """Return where the request stands. What has not been signed has not ended."""
+        state = request_state(
+            self.outcomes,
+            self.unused_types,
+            subject_verified=self.verified_at,
+            legal=None if self.paused else self.overdue_at,
+            now=now,
+            cancelled=self.cancelled_at,
+            second_look=None if self.ended_at else self.second_look_at,
+        )
+        if state in ENDED_STATES and self.ended_at is None:
+            return RequestState.IN_PROGRESS  # whoever reads "completed" can fetch the receipt
+        return state
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(task.outcome for task in self.tasks)
+
+
+def find_request(connection: Connection, request_id: str) -> RequestView | None:
+    """Return a request with its tasks, in the order of the plan."""
+    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+    if row is None:
+        return None
+    found = connection.execute(select(tasks).where(tasks.c.request_id == request_id).order_by(tasks.c.id))
+    unused = connection.scalars(
+        select(unused_types.c.type).where(unused_types.c.request_id == request_id).order_by(unused_types.c.type)
+    )
+    return _request_view(row, tuple(_task_view(task) for task in found), tuple(unused))
+
+
+def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
+    """Return the newest receipt file there is: that of the last round that ended, or an interim one after it."""
+    newest: tuple[int, int, bytes] | None = None
+    for rank, table in enumerate((interim_receipts, receipts)):
+        query = select(table.c.round, table.c.data).where(table.c.request_id == request_id)
+        row = connection.execute(query.order_by(table.c.round.desc()).limit(1)).one_or_none()
+        if row is not None and (newest is None or (row.round, rank) > newest[:2]):
+            newest = (row.round, rank, row.data)
+    return newest[2] if newest else None
+
+
+def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str, ...]) -> RequestView:
+    return RequestView(
+        id=row.id,
+        regulation=row.regulation,
+        subject=row.subject,
+        commitment=row.commitment,
+        received_at=row.received_at,
+        internal_at=row.internal_at,
+        legal_at=row.legal_at,
+        overdue_at=row.overdue_at,
+        verified_by=row.verified_by,
+        verified_at=row.verified_at,
+        accepted_state=row.accepted_state,
+        round=row.round,
+        ended_at=row.ended_at,
+        forget_at=row.forget_at,
+        sealed=row.wrapped_key is not None,
+        tasks=views,
+        unused_types=unused,
+        origin=row.origin,
+        controller=row.controller,
+        clock=ClockPolicy(row.clock),
+        from_receipt_at=row.from_receipt_at or row.legal_at,
+        extended_at=row.extended_at,
+        extension_ground=row.extension_ground,
+        unextended_at=row.unextended_at,
+        cancelled_at=row.cancelled_at,
+        second_look_at=row.second_look_at,
+    )
+
+
+def _task_view(row: Row[Any]) -> TaskView:
+    return TaskView(
+        id=row.id,
+        target=row.target,
+        outcome=Outcome(row.outcome),
+        attempts=row.attempts,
+        deleted=row.deleted,
+        remaining=row.remaining,
+        due_at=row.due_at,
+        verified_at=row.verified_at,
+        until_at=row.until_at,
+        ground=row.ground,
+    )
