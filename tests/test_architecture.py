@@ -47,6 +47,8 @@ PURE_MODULES = {
     "sidecar.errors",
     "sidecar.targets.snapshots",
     "sidecar.keys",
+    "sidecar.targets.byte_search",
+    "sidecar.targets.files_settings",
     "sidecar.targets.form",
     "sidecar.targets.glob",
     "sidecar.targets.redis_settings",

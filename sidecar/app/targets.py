@@ -11,6 +11,8 @@ from sidecar.app.secrets import read_secret
 from sidecar.app.tls import client_tls_of
 from sidecar.config.erasure import HttpTargetConfig, TargetConfig
 from sidecar.errors import ConfigError, Problem
+from sidecar.targets.files import FilesTarget
+from sidecar.targets.files_settings import FilesSettings, Format
 from sidecar.targets.form import TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
@@ -19,7 +21,7 @@ from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ClientTls, client_context
 
-_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis"})
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis", "files": "parquet"})
 """Which extra of the package a kind of target needs."""
 
 
@@ -39,6 +41,8 @@ def _made(config: TargetConfig, where: str) -> Target:
         return _http(config, where)
     if isinstance(config, RedisSettings):
         return _redis(config, where)
+    if isinstance(config, FilesSettings):
+        return _files(config, where)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 
@@ -47,6 +51,14 @@ def _redis(config: RedisSettings, where: str) -> Target:
 
     _tls(config.tls)  # for what can be wrong with its files
     return RedisTarget(config, read_secret(config.url, f"{where}.url"), where)
+
+
+def _files(config: FilesSettings, where: str) -> Target:
+    if not any(one.format is Format.PARQUET for one in config.datasets):
+        return FilesTarget(config, None, where)
+    from sidecar.targets import parquet_sets
+
+    return FilesTarget(config, parquet_sets, where)
 
 
 def _tls(files: TlsFiles) -> ssl.SSLContext:

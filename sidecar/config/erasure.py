@@ -9,6 +9,7 @@ from pydantic import Field
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.config.scalars import Name, Section
 from sidecar.config.traffic import UpstreamTlsConfig
+from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
@@ -31,7 +32,7 @@ class HttpTargetConfig(Section):
     max_completion_days: Annotated[float, Field(gt=0, le=3650)] = 1.0
 
 
-TargetConfig = Annotated[HttpTargetConfig | SqlSettings | RedisSettings, Field(discriminator="type")]
+TargetConfig = Annotated[HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings, Field(discriminator="type")]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""
 
 

@@ -7,6 +7,7 @@ is made in two ways: escaped for a server to match, and as a regular expression 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -19,6 +20,7 @@ from sidecar.targets.template import Text, Values
 _SPECIAL: Final = re.compile(r"([*?\[\]\\^])")
 _WILD: Final = re.compile(r"(?<!\\)[*?\[]")
 _PIECE: Final = re.compile(r"\\(?P<plain>.)|(?P<set>\[(?:\\.|[^\]\\])+\])|(?P<one>.)", re.DOTALL)
+_PATH_PIECE: Final = re.compile(r"\\(?P<plain>.)|(?P<set>\[(?:\\.|[^\]\\])+\])|\*\*/|\*\*|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,27 @@ def _expression(literal: str) -> str:
             out += piece["set"]
         else:
             out += {"*": ".*", "?": "."}.get(piece["one"], re.escape(piece["one"]))
+    return out
+
+
+def path_expression(parts: Iterable[tuple[str, str]]) -> re.Pattern[str]:
+    """Return what matches relative paths: of patterns, each with the text that follows it and stands for itself.
+
+    ``*`` and ``?`` stay within one folder, ``**`` goes through any number of them.
+    """
+    return re.compile("".join(_path_expression(literal) + re.escape(text) for literal, text in parts), re.DOTALL)
+
+
+def _path_expression(literal: str) -> str:
+    out = ""
+    for piece in _PATH_PIECE.finditer(literal):
+        found = piece[0]
+        if piece["plain"] is not None:
+            out += re.escape(piece["plain"])
+        elif piece["set"] is not None:
+            out += found
+        else:
+            out += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(found, re.escape(found))
     return out
 
 

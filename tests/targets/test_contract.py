@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
+from tests.targets.files_rig import files_rig
 from tests.targets.redis_rig import redis_rig
 from tests.targets.rig import ANNA, BERT, HOSTILE, MakeRig, Person, Rig
 from tests.targets.sql_rig import sql_rig
 
 KINDS: dict[str, MakeRig] = {
+    "files": files_rig,
     "redis": redis_rig("single"),
     "redis-cluster": redis_rig("cluster"),
     "sql-postgresql": sql_rig("postgresql"),
