@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 
+from sidecar.app import event_loop
 from sidecar.app.running import serve
 
 
@@ -17,5 +17,5 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, then drain."""
-    asyncio.run(serve(args.config))
+    event_loop.run(serve(args.config))
     return 0

@@ -116,7 +116,7 @@ async def _send(request: web.BaseRequest, response: web.StreamResponse) -> None:
 
 def _nothing_buffered(request: web.BaseRequest) -> bool:
     transport = request.transport
-    return isinstance(transport, asyncio.WriteTransport) and transport.get_write_buffer_size() == 0
+    return transport is not None and transport.get_write_buffer_size() == 0
 
 
 class ResponseStream:
