@@ -15,6 +15,7 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.intake import Intake
+from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
@@ -66,7 +67,13 @@ def erasing_of(
         metrics=metrics,
         wake=worker.wake,
     )
-    return Erasing(targets, worker, erasure_routes(parts))
+    routes = erasure_routes(parts)
+    if settings.processor is not None and settings.config.erasure.opendsr is not None:
+        trusted = settings.config.erasure.opendsr.verified_by
+        routes += opendsr_routes(
+            OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
+        )
+    return Erasing(targets, worker, routes)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
@@ -15,9 +15,11 @@ from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
 from sidecar.app.tls import client_tls_of
 from sidecar.config.detection import PolicyConfig
+from sidecar.config.erasure_life import OpenDsrConfig
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
 from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, WebsocketConfig
+from sidecar.erasure.processor import Processor, parse_processor
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MasterKey
 from sidecar.payloads.field_map import FieldMap
@@ -53,6 +55,7 @@ class Settings:
     data_tls: ServerTls
     admin_tls: ServerTls | None
     horizon: timedelta
+    processor: Processor | None = field(default=None, repr=False)
 
 
 class _Problems:
@@ -79,6 +82,7 @@ def settings_of(config: Config) -> Settings:
     upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
     targets = [problems.of(partial(target_of, one, index)) for index, one in enumerate(config.erasure.targets)]
     problems.of(lambda: check_detection(config.detection))
+    processor = problems.of(lambda: processor_of(config.erasure.opendsr))
     listeners = config.listeners
     data_tls = problems.of(lambda: _checked(server_tls_of(listeners.data.tls)))
     shown = listeners.admin.tls
@@ -95,7 +99,17 @@ def settings_of(config: Config) -> Settings:
         data_tls=data_tls,
         admin_tls=admin_tls,
         horizon=timedelta(days=config.erasure.horizon_days),
+        processor=processor,
     )
+
+
+def processor_of(config: OpenDsrConfig | None) -> Processor | None:
+    """Return who we are to controllers that speak OpenDSR."""
+    if config is None or not (config.certificate.is_file() and config.private_key.is_file()):
+        return None  # a missing file is a problem that is reported with all the others
+    certificate, key = config.certificate.read_bytes(), config.private_key.read_bytes()
+    where = "erasure.opendsr"
+    return parse_processor(config.processor_domain, config.certificate_url, certificate, key, datetime.now(UTC), where)
 
 
 def caller_of(config: IdentityConfig) -> KnownCaller:

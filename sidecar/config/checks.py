@@ -65,6 +65,9 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
             path = getattr(upstream.tls, key)
             if path is not None:
                 yield f"upstreams.{name}.tls.{key}", path
+    if config.erasure.opendsr is not None:
+        yield "erasure.opendsr.certificate", config.erasure.opendsr.certificate
+        yield "erasure.opendsr.private_key", config.erasure.opendsr.private_key
     if config.keys.master_file is not None:
         yield "keys.master_file", config.keys.master_file
     if config.detection.catalogue is not None:

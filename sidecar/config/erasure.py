@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sidecar.config.erasure_life import DeadlinesConfig
+from sidecar.config.erasure_life import DeadlinesConfig, OpenDsrConfig
 from sidecar.config.scalars import Name, Section
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
@@ -45,3 +45,4 @@ class ErasureConfig(Section):
     targets: tuple[TargetConfig, ...] = ()
     horizon_days: Annotated[float, Field(ge=0, le=3650)] = 35.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
+    opendsr: OpenDsrConfig | None = None

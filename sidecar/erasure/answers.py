@@ -15,7 +15,8 @@ from aiohttp import web
 from sidecar.access import Identity
 from sidecar.admin.route import Handler
 from sidecar.erasure.plan import PlanTooLarge
-from sidecar.erasure.request import MAX_BODY_BYTES, RequestInvalid
+from sidecar.erasure.reading import RequestInvalid
+from sidecar.erasure.request import MAX_BODY_BYTES
 from sidecar.errors import Problem, StoreUnavailable
 from sidecar.stores.erasure_changes import NotExtendable, NotPending
 from sidecar.stores.erasures import IdTaken

@@ -9,9 +9,9 @@ from datetime import datetime
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy, deadlines
 from sidecar.erasure.outcomes import RequestState
-from sidecar.erasure.plan import Plannable, plan, unused_types
+from sidecar.erasure.plan import Plannable, Side, plan, unused_types
 from sidecar.erasure.receipt import receipt_salt, subject_commitment
-from sidecar.erasure.request import ErasureRequest, body_digest, subject_pseudonym
+from sidecar.erasure.request import ErasureRequest, IdentityType, body_digest, subject_pseudonym
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import Pseudonymizer
 from sidecar.stores.erasure_views import RequestView
@@ -70,6 +70,12 @@ class Intake:
         )
         first = deadlines(request.regulation, view.received_at, request.submitted, self._deadline_policy)
         return Accepted(view, new, salt, first.internal)
+
+    @property
+    def asked_types(self) -> frozenset[IdentityType]:
+        """The types of identities that some upstream system is asked about."""
+        upstream = [target.required for target in self._targets if target.side is Side.UPSTREAM]
+        return frozenset().union(*(required or frozenset(IdentityType) for required in upstream))
 
     async def confirm(self, request_id: str, verified_by: str) -> RequestView | None:
         """Note how the person was identified. None for an unknown id."""

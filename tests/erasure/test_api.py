@@ -21,6 +21,7 @@ from prometheus_client import generate_latest
 from sidecar.access import Identity, KnownCaller, Role
 from sidecar.admin.guard import Guard
 from sidecar.admin.listener import AdminListener, AdminSettings
+from sidecar.admin.route import AdminRoute
 from sidecar.audit.record import Action, Outcome
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.receipt import is_about, verify_receipt
@@ -99,7 +100,7 @@ def parts_of(w: World) -> ErasureParts:
 
 
 @asynccontextmanager
-async def listening(w: World) -> AsyncIterator[Caller]:
+async def listening(w: World, more: tuple[AdminRoute, ...] = ()) -> AsyncIterator[Caller]:
     callers = [
         KnownCaller(
             Identity(role.value, frozenset({role})), token_sha256=sha256(f"token-{role.value}".encode()).digest()
@@ -108,7 +109,7 @@ async def listening(w: World) -> AsyncIterator[Caller]:
     ]
     pseudonyms = MASTER.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     guard = Guard(callers, w.ledger, pseudonyms, w.metrics, 1024 * 1024)
-    listener = AdminListener(AdminSettings("127.0.0.1", 0, None), erasure_routes(parts_of(w)), guard)
+    listener = AdminListener(AdminSettings("127.0.0.1", 0, None), (*erasure_routes(parts_of(w)), *more), guard)
     await listener.start()
     try:
         async with aiohttp.ClientSession() as session:

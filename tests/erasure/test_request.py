@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.erasure.reading import RequestInvalid
 from sidecar.erasure.request import (
     IdentityType,
-    RequestInvalid,
     SubjectIdentity,
     body_digest,
     parse_request,
