@@ -30,6 +30,11 @@ _ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s<>\";,@]+(?=[/?#\s<
 _DELIMITER = re.compile(r"([/?&=;,<>\"#])")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}\*?")
 _JOINT = re.compile(r"[_.+-]+")
+_STAMP = re.compile(
+    r"(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9][-T_ ][0-2][0-9][-:_][0-5][0-9](?:[-:_][0-5][0-9])?Z?"
+    r"(?:-(?=[0-9]*[a-f])[0-9a-f]{8})?(?![0-9A-Za-z])"
+)
+"""When a file was made, and a digest, as in ``project-1-at-2026-11-24-01-49-24df7355.json``: no number of a person."""
 _DEEPEST = 3  # URLs within parameters of URLs
 
 # Random by definition, and the login fails without them (RFC 6749, RFC 7636, OpenID Connect Core, SAML bindings).
@@ -85,9 +90,15 @@ def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[
         for text in pieces_of(value):
             if _is_machinery(text):
                 continue
-            yield name, text
-            if lower == "content-disposition" and (words := _JOINT.sub(" ", text)) != text:
-                yield name, words  # jane_roe-contract.pdf is no text that a model would know
+            yield from ((name, one) for one in (_readings(text) if lower == "content-disposition" else (text,)))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A file's name without its stamp, also as words: jane_roe-contract.pdf is no text that a model would know."""
+    plain = _STAMP.sub("", text)
+    yield plain
+    if (words := _JOINT.sub(" ", plain)) != plain:
+        yield words
 
 
 def _is_structure(name: str, value: str) -> bool:

@@ -62,6 +62,11 @@ _UTF8_ALWAYS = frozenset({"application/json", "application/x-www-form-urlencoded
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,15}")
+_FILE_KIND = re.compile(
+    r"\.(?:csv|docx?|gz|html?|jpe?g|jsonl?|log|md|mp3|ndjson|odt|parquet|pdf|png|pptx?|tsv|txt|wav|xlsx?|xml|yaml|zip)"
+    r"(?=\"?[ \t]*(?:;|\Z))",
+    re.IGNORECASE,
+)
 
 
 class BodyFate(StrEnum):
@@ -228,13 +233,15 @@ def connection_options(fields: CIMultiDictProxy[str]) -> frozenset[str]:
 def drop_fields_with_hits(out: CIMultiDict[str], hits: frozenset[str]) -> None:
     """Take away the fields named in ``hits``. Raise ``PayloadRefused`` where the client can't do without (P20).
 
-    A Content-Disposition loses its parameters, among them the file name.
+    A Content-Disposition loses its parameters; of the file's name what kind of file it is stays.
     """
     for name in hits:
         if name.lower() == "location":
             raise PayloadRefused(PayloadFault.HEADER)
         if name.lower() == "content-disposition":
-            out[name] = "inline" if out[name].lower().startswith("inline") else "attachment"
+            kind = _FILE_KIND.search(out[name])
+            plain = "inline" if out[name].lower().startswith("inline") else "attachment"
+            out[name] = f'{plain}; filename="redacted{kind[0].lower()}"' if kind else plain
         else:
             out.popall(name, None)
 

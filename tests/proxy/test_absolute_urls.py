@@ -133,8 +133,9 @@ async def test_personal_data_in_targets_is_refused_where_the_route_says_so(
     ("value", "left"),
     [
         ("attachment; filename=chat.csv", "attachment; filename=chat.csv"),
-        ('attachment; filename="jane.roe%40canary.example.csv"', "attachment"),
-        ("attachment; filename*=UTF-8''Chat%20jane.roe%40canary.example.csv", "attachment"),
+        ('attachment; filename="jane.roe%40canary.example.csv"', 'attachment; filename="redacted.csv"'),
+        ("attachment; filename*=UTF-8''Chat%20jane.roe%40canary.example.csv", 'attachment; filename="redacted.csv"'),
+        ('inline; filename="jane.roe@canary.example"', "inline"),
     ],
 )
 async def test_X8_upload_names_and_unquoted_validators(value: str, left: str, contexts: Contexts) -> None:

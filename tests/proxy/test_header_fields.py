@@ -170,8 +170,8 @@ async def test_P20_fields_that_hold_personal_data_are_dropped(
 @pytest.mark.parametrize(
     ("value", "left"),
     [
-        (f'attachment; filename="{CANARY}.pdf"', "attachment"),
-        ("inline; filename*=UTF-8''jane.roe%40canary.example.pdf", "inline"),
+        (f'attachment; filename="{CANARY}.pdf"', 'attachment; filename="redacted.pdf"'),
+        ("inline; filename*=UTF-8''jane.roe%40canary.example.pdf", 'inline; filename="redacted.pdf"'),
         ('attachment; filename="export.json"', 'attachment; filename="export.json"'),
     ],
 )

@@ -33,6 +33,16 @@ def texts(name: str, value: str, target: str = "/") -> list[str]:
             ["UTF-8''Jane Roe.pdf", "UTF 8''Jane Roe pdf"],
         ),
         ("Content-Disposition", 'attachment; filename="jane_roe.pdf"', ["jane_roe.pdf", "jane roe pdf"]),
+        (
+            "Content-Disposition",
+            'attachment; filename="project-1-at-2026-11-24-01-49-24df7355.json"',
+            ["project-1-at-.json", "project 1 at json"],
+        ),
+        (
+            "Content-Disposition",
+            'attachment; filename="2026-11-24-01-49-60155501.json"',
+            ["-60155501.json", " 60155501 json"],
+        ),
         ("X-Customer", "Jane Roe", ["Jane Roe"]),
         ("X-Phone", "+49 30 901820", ["+49 30 901820", "49 30 901820"]),
         ("X-Card", "4111111111111111", ["4111111111111111"]),
