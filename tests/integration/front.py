@@ -23,7 +23,7 @@ from sidecar.tls.certificate_files import utc_now
 from sidecar.tls.dev_certs import DevCertificates, client_san, make_dev_certificates
 
 START_S = 60.0
-EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+DOCS = Path(__file__).parents[2] / "docs" / "payloads.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,25 @@ class Front:
         return "".join(path.read_bytes().decode("latin-1") for path in sorted(self.folder.rglob("*")) if path.is_file())
 
 
+def documented_routes(tool: str) -> list[dict[str, Any]]:
+    """Return the routes that the documentation gives for a tool."""
+    block = DOCS.read_text(encoding="utf-8").split(f"\n{tool}")[1].split("```yaml\n")[1].split("```")[0]
+    routes: list[dict[str, Any]] = yaml.safe_load(block)
+    return routes
+
+
 @contextmanager
-def fronted(folder: Path, upstream_url: str, routes: Sequence[Mapping[str, Any]]) -> Iterator[Front]:
-    """Yield a sidecar that is ready; it is stopped afterwards, and must have ended well."""
+def fronted(folder: Path, upstream_url: str, tool: str) -> Iterator[Front]:
+    """Yield a sidecar that is ready, with the documented routes; it is stopped afterwards, and must have ended well."""
     folder.mkdir()
     front = Front(folder, make_dev_certificates(folder / "certs", utc_now()), free_port(0))
     (folder / "master.key").write_text(secrets.token_hex(32))
     (folder / "master.key").chmod(0o600)
     admin_port = free_port(0)
     config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump(_config(front, admin_port, upstream_url, routes), sort_keys=False))
+    config.write_text(
+        yaml.safe_dump(_config(front, admin_port, upstream_url, documented_routes(tool)), sort_keys=False)
+    )
     log = folder / "sidecar.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "sidecar", "run", "--config", str(config)]
@@ -114,13 +123,12 @@ def _config(front: Front, admin_port: int, upstream_url: str, routes: Sequence[M
     tls = {"certificate": str(certificate), "private_key": str(key), "client_ca": str(front.certificates.ca)}
     data = {"host": "127.0.0.1", "port": front.port, "drain_delay_seconds": 0, "drain_seconds": 2, "tls": tls}
     san = {"san": client_san(Role.TRAINER)}
-    common = {"upstream": "tool", "roles": ["trainer"], "methods": EVERY_METHOD}
     return {
         "listeners": {"data": data, "admin": {"host": "127.0.0.1", "port": admin_port, "tls": tls}},
         "keys": {"master_file": str(front.folder / "master.key")},
         "state": {"url": f"sqlite:///{front.folder}/state.db"},
         "audit": {"file": str(front.folder / "audit.jsonl")},
         "identities": [{"name": "trainer", "roles": ["trainer"], "certificate": san}],
-        "upstreams": {"tool": {"url": upstream_url}},
-        "routes": [{**common, **route} for route in routes],
+        "upstreams": {route["upstream"]: {"url": upstream_url} for route in routes},
+        "routes": list(routes),
     }

@@ -21,17 +21,6 @@ from tests.integration.software import executable, serving
 APP = Path(__file__).parent / "apps" / "shop_chatbot.py"
 SAID = "hi, my phone is +48 601 555 014"
 TRACES = ("marta", "kowal", "czyk", "example.net", "ple.net", "601 555 014")
-ROUTES: list[dict[str, Any]] = [
-    {"name": "pages", "path_prefix": "/", "body": "auto", "preset": "chainlit"},
-    {"name": "assets", "path_prefix": "/assets", "body": "opaque"},
-    {
-        "name": "live",
-        "path_prefix": "/ws/socket.io",
-        "body": "socketio",
-        "preset": "chainlit-socketio",
-        "websocket": {"messages": "socketio"},
-    },
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     address = ["--host", "127.0.0.1", "--port", str(port)]
     command = [executable("chainlit", "chainlit"), "run", str(APP), "--headless", *address]
     variables = {"SHOP_CHATBOT_HEARD": str(heard), "CHAINLIT_APP_ROOT": str(folder)}
-    with serving(command, folder, url, variables), fronted(folder / "front", url, ROUTES) as front:
+    with serving(command, folder, url, variables), fronted(folder / "front", url, "chainlit") as front:
         yield Shop(front, heard)
         left = front.written().lower()
         assert [trace for trace in TRACES if trace in left] == [], "P60"

@@ -31,15 +31,6 @@ DIALOGUE = [
 ]
 PARAGRAPHS = """<View><ParagraphLabels name="label" toName="chat"><Label value="Problem"/></ParagraphLabels>
 <Paragraphs name="chat" value="$dialogue" nameKey="author" textKey="text"/></View>"""
-# As docs/payloads.md says: the page that passwords are sent to is not read, nor are the tool's own scripts and styles.
-ROUTES: list[dict[str, Any]] = [
-    {"name": "pages", "path_prefix": "/", "body": "auto", "preset": "label-studio", "forward_authorization": True},
-    {"name": "login", "path_prefix": "/user/login", "body": "auto", "request": "pass"},
-    *(
-        {"name": path.strip("/").replace(".", "-"), "path_prefix": path, "methods": ["GET", "HEAD"], "body": "opaque"}
-        for path in ("/static", "/react-app", "/sw.js")
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     place = ["--data-dir", str(folder / "data"), "--internal-host", "127.0.0.1", "--port", str(port)]
     command = [executable("label-studio", "label-studio"), "start", "--no-browser", *user, *place]
     quiet = {"COLLECT_ANALYTICS": "False", "LATEST_VERSION_CHECK": "False", "SENTRY_DSN": "", "NO_PROXY": "*"}
-    with serving(command, folder, f"{url}/health", quiet), fronted(folder / "front", url, ROUTES) as front:
+    with serving(command, folder, f"{url}/health", quiet), fronted(folder / "front", url, "Label Studio") as front:
         project, task = new_project(url, "Texts", LABELS, {"text": TEXT, "title": f"Chat of {NAME}"})
         chats, chat = new_project(url, "Chats", PARAGRAPHS, {"dialogue": DIALOGUE, "customer": {"name": NAME}})
         yield Studio(front, url, project, task, chats, chat)

@@ -96,10 +96,10 @@ def front(model_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     command = [executable("litellm", "litellm"), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
     variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
     url = f"http://127.0.0.1:{port}"
-    chat = {"name": "chat", "path_prefix": "/v1/chat/completions", "body": "sse", "preset": "openai-chat"}
-    models = {"name": "models", "path_prefix": "/v1/models", "fields": {"terms": ["$.data[].id", "$.data[].owned_by"]}}
-    routes = [{**route, "forward_authorization": True} for route in (chat, models)]
-    with serving(command, folder, f"{url}/health/liveliness", variables), fronted(folder / "front", url, routes) as one:
+    with (
+        serving(command, folder, f"{url}/health/liveliness", variables),
+        fronted(folder / "front", url, "LiteLLM") as one,
+    ):
         yield one
         left = one.written().lower()
         assert [trace for trace in TRACES if trace in left] == [], "P60"
