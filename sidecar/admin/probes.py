@@ -21,14 +21,21 @@ class ReadinessCheck:
     ready: Callable[[], bool]
 
 
-def probe_routes(checks: Sequence[ReadinessCheck], registry: CollectorRegistry) -> tuple[AdminRoute, ...]:
-    """Return ``/healthz`` and ``/readyz``, open to all, and ``/metrics``."""
+def probe_routes(
+    checks: Sequence[ReadinessCheck], registry: CollectorRegistry, quarantined: Callable[[], Sequence[str]] = tuple
+) -> tuple[AdminRoute, ...]:
+    """Return ``/healthz`` and ``/readyz``, open to all, and ``/metrics``.
+
+    ``quarantined``: systems that are closed off. Their routes refuse; the sidecar is ready all the same, or a pod would
+    take the chatbot away from customers because trainers must not read it.
+    """
 
     async def ready(_request: web.Request, _identity: Identity) -> web.StreamResponse:
         waiting_for = [check.part for check in checks if not check.ready()]
         if waiting_for:
             return web.json_response({"ready": False, "waiting_for": waiting_for}, status=503)
-        return web.json_response({"ready": True})
+        closed = list(quarantined())
+        return web.json_response({"ready": True, **({"quarantined": closed} if closed else {})})
 
     async def metrics(request: web.Request, _identity: Identity) -> web.StreamResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -7,32 +7,43 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
-from sidecar.app.secrets import receipt_key
+from sidecar.app.secrets import epoch_key, receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
+from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
+from sidecar.erasure.quarantine_api import quarantine_routes
+from sidecar.erasure.restores import RestoreWatch, WatchSettings
 from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
+from sidecar.targets.canary import Canary
 from sidecar.targets.placeholders import PlaceholderTarget
 from sidecar.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Erasing:
-    """Everything of erasure that is started and served. ``targets`` are started before the worker."""
+    """Everything of erasure that is started and served. ``targets`` are started before the worker.
 
+    ``canaries`` and then ``watch`` are started before traffic is served.
+    """
+
+    canaries: tuple[Canary, ...]
+    watch: RestoreWatch
     targets: tuple[Target, ...]
     worker: ErasureWorker
     routes: tuple[AdminRoute, ...]
@@ -50,15 +61,27 @@ def erasing_of(
     keys = settings.master.pseudonymizer
     targets: tuple[Target, ...] = (
         *settings.targets,
+        *(backup for one in settings.restorables for backup in one.backup_targets(metrics)),
         PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES),
     )
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
     signing_key = receipt_key(settings.master)
-    worker = ErasureWorker(stores, targets, audit, signing_key, metrics, WorkerSettings(horizon=settings.horizon))
     intake = Intake(
         stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)
     )
+    canaries = {one.target: one.canary for one in settings.restorables if one.canary is not None}
+    epoch_store = ErasureEpochs(database)
+    epochs = Epochs(epoch_store, canaries, epoch_key(settings.master), metrics, utc_now)
+    worker_settings = WorkerSettings(horizon=settings.horizon)
+    worker = ErasureWorker(stores, targets, audit, signing_key, metrics, worker_settings, epochs=epochs)
+    watch_settings = WatchSettings(
+        upstreams={one.target: one.upstreams for one in settings.restorables},
+        actor=worker_settings.name,
+        every=timedelta(seconds=settings.config.erasure.canary_seconds),
+        wake=worker.wake,
+    )
+    watch = RestoreWatch(epochs, epoch_store, audit, metrics, watch_settings)
     parts = ErasureParts(
         intake=intake,
         requests=stores.requests,
@@ -67,13 +90,13 @@ def erasing_of(
         metrics=metrics,
         wake=worker.wake,
     )
-    routes = erasure_routes(parts)
+    routes = (*erasure_routes(parts), *quarantine_routes(epoch_store, watch))
     if settings.processor is not None and settings.config.erasure.opendsr is not None:
         trusted = settings.config.erasure.opendsr.verified_by
         routes += opendsr_routes(
             OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
         )
-    return Erasing(targets, worker, routes)
+    return Erasing(tuple(canaries.values()), watch, targets, worker, routes)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

@@ -11,7 +11,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -116,16 +116,19 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         erasing = erasing_of(settings, database, placeholders, audit, metrics)
         redactor = redactor_of(settings, detection, placeholders)
         memory = rewrite_memory_of(settings, lambda: (detection.version, placeholders.forgettings), metrics)
-        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics))
+        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, _closed_by(erasing)))
         data = await _data_listener(stack, settings, exchange, metrics)
         await _started(stack, Pulse(metrics))
         routes = (
-            *probe_routes((*_checks(data, audit, erasing), detects), metrics.registry),
+            *probe_routes((*_checks(data, audit, erasing), detects), metrics.registry, _quarantined_by(erasing)),
             *(erasing.routes if erasing else ()),
         )
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
         stack.push_async_callback(exchange.settle)
         await audit.note(Event(Action.START, config_sha256=config_sha256, detector=detection.version))
+        watching: tuple[Startable, ...] = (*erasing.canaries, erasing.watch) if erasing else ()
+        for part in watching:  # before traffic: what was restored while nobody looked must not be shown
+            await _started(stack, part)
         await _started(stack, data)
         parts: tuple[Startable, ...] = (*erasing.targets, erasing.worker) if erasing else ()
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
@@ -137,6 +140,15 @@ async def _started(stack: AsyncExitStack, part: T) -> T:
     await part.start()
     stack.push_async_callback(part.stop)
     return part
+
+
+def _closed_by(erasing: Erasing | None) -> Callable[[], Collection[str]]:
+    """Return what answers which upstreams must not be asked now."""
+    return frozenset if erasing is None else lambda: erasing.watch.closed_upstreams
+
+
+def _quarantined_by(erasing: Erasing | None) -> Callable[[], Sequence[str]]:
+    return tuple if erasing is None else lambda: erasing.watch.quarantined
 
 
 def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
@@ -177,11 +189,12 @@ def _parts_of(
     memory: RewriteMemory,
     audit: AuditLog,
     metrics: Metrics,
+    closed_upstreams: Callable[[], Collection[str]],
 ) -> Parts:
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     meter = Meter(metrics)
     return Parts(
-        admission=Admission(settings.routes, settings.callers),
+        admission=Admission(settings.routes, settings.callers, closed_upstreams),
         upstreams=upstreams,
         scanner=Scanner(RecallingRewriter(redactor, pseudonyms, memory), meter),
         audit=audit,
@@ -224,5 +237,5 @@ def _checks(data: DataListener, audit: AuditLog, erasing: Erasing | None) -> tup
     return (
         ReadinessCheck("data_listener", lambda: data.ready),
         ReadinessCheck("audit", lambda: audit.healthy),
-        ReadinessCheck("erasure", lambda: erasing is None or erasing.worker.healthy),
+        ReadinessCheck("erasure", lambda: erasing is None or (erasing.worker.healthy and erasing.watch.healthy)),
     )

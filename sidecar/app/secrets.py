@@ -34,6 +34,11 @@ def receipt_key(master: MasterKey) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(master.derive(Purpose.RECEIPT_SIGNING))
 
 
+def epoch_key(master: MasterKey) -> Ed25519PrivateKey:
+    """Return the key that signs the marks of epochs in other systems."""
+    return Ed25519PrivateKey.from_private_bytes(master.derive(Purpose.EPOCH_SIGNING))
+
+
 def read_secret(config: SecretSource, where: str) -> str:
     """Return a secret, prefix included."""
     text = _read_file(config.file, where) if config.file is not None else _read_env(config.env or "", where)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sidecar.access import Identity, KnownCaller
 from sidecar.app.detecting import check_detection
+from sidecar.app.restoring import Restorable, restorable_of
 from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
 from sidecar.app.tls import client_tls_of
@@ -52,6 +53,7 @@ class Settings:
     routes: RouteTable
     upstreams: tuple[UpstreamSettings, ...]
     targets: tuple[Target, ...] = field(repr=False)
+    restorables: tuple[Restorable, ...] = field(repr=False)
     data_tls: ServerTls
     admin_tls: ServerTls | None
     horizon: timedelta
@@ -81,6 +83,7 @@ def settings_of(config: Config) -> Settings:
     table = problems.of(lambda: RouteTable([route for route in routes if route is not None]))
     upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
     targets = [problems.of(partial(target_of, one, index)) for index, one in enumerate(config.erasure.targets)]
+    restorables = [problems.of(partial(restorable_of, one, i)) for i, one in enumerate(config.erasure.targets)]
     problems.of(lambda: check_detection(config.detection))
     processor = problems.of(lambda: processor_of(config.erasure.opendsr))
     listeners = config.listeners
@@ -96,6 +99,7 @@ def settings_of(config: Config) -> Settings:
         routes=table,
         upstreams=tuple(one for one in upstreams if one is not None),
         targets=tuple(one for one in targets if one is not None),
+        restorables=tuple(one for one in restorables if one is not None),
         data_tls=data_tls,
         admin_tls=admin_tls,
         horizon=timedelta(days=config.erasure.horizon_days),

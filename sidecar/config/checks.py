@@ -26,6 +26,18 @@ def check_references(config: Config) -> Iterator[Problem]:
             yield Problem(f"{where}.policy", f"no policy is called {route.policy}", f"Defined are: {known}.")
 
 
+def check_shown_systems(config: Config) -> Iterator[Problem]:
+    """Upstreams that show a system's data are there to be closed."""
+    for index, target in enumerate(config.erasure.targets):
+        for name in sorted(target.upstreams - config.upstreams.keys()):
+            known = ", ".join(sorted(config.upstreams)) or "none"
+            where = f"erasure.targets[{index}].upstreams"
+            yield Problem(where, f"no upstream is called {name}", f"Defined are: {known}.")
+        if target.upstreams and target.canary is None:
+            where = f"erasure.targets[{index}].canary"
+            yield Problem(where, "is missing, so that nothing would ever close the upstreams", "Add one.")
+
+
 def check_duplicates(config: Config) -> Iterator[Problem]:
     """Names that end up in records and metrics stand for one thing; a prefix and method lead to one route."""
     yield from _twice("identities", (one.name for one in config.identities))
@@ -89,4 +101,4 @@ def check_presence(config: Config) -> Iterator[Problem]:
         yield Problem("identities", "names no caller", "Add one; everybody else is denied.")
 
 
-CHECKS: tuple[Check, ...] = (check_references, check_duplicates, check_files)
+CHECKS: tuple[Check, ...] = (check_references, check_shown_systems, check_duplicates, check_files)

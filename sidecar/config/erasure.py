@@ -7,29 +7,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sidecar.config.erasure_life import DeadlinesConfig, OpenDsrConfig
-from sidecar.config.scalars import Name, Section
+from sidecar.config.scalars import Section
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
-from sidecar.targets.form import SecretSource
+from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
 
 
-class HttpTargetConfig(Section):
+class HttpTargetConfig(TargetForm):
     """A system with an HTTP API to erase from, and how one sees that it is gone. See docs/erasure.md.
 
     ``delete`` and ``verify`` are read by the target's own parser, which knows their keys.
     """
 
-    name: Name
     type: Literal["http"]
     headers: dict[str, SecretSource] = Field(default_factory=dict)
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
     delete: dict[str, Any]
     verify: dict[str, Any] | None = None
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
-    per_second: Annotated[float, Field(gt=0)] | None = None
-    max_completion_days: Annotated[float, Field(gt=0, le=3650)] = 1.0
 
 
 TargetConfig = Annotated[HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings, Field(discriminator="type")]
@@ -40,9 +36,11 @@ class ErasureConfig(Section):
     """Erasure requests and the systems they are driven through. Without targets no request is taken.
 
     ``horizon_days``: how long after its end a request's identities stay sealed, for deleting again after a restore.
+    ``canary_seconds``: how often each system is looked at for one.
     """
 
     targets: tuple[TargetConfig, ...] = ()
     horizon_days: Annotated[float, Field(ge=0, le=3650)] = 35.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
+    canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
@@ -21,7 +21,7 @@ from sidecar.erasure.epoch import WENT_BACK, KnownEpoch, Reading
 from sidecar.erasure.epochs import Epochs, Look
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
-from sidecar.stores.erasure_epochs import ErasureEpochs, Quarantine, WentBack
+from sidecar.stores.erasure_epochs import ErasureEpochs, WentBack
 from sidecar.targets.target import TargetFault
 
 _log = logging.getLogger("sidecar.erasure")
@@ -188,19 +188,3 @@ class RestoreWatch:
             await self._audit.conclude(Outcome(intent.exchange_id, intent.action, decision, reason))
         except AuditUnavailable:
             _log.warning("what became of a quarantine was not recorded: its intent stands alone")
-
-
-def quarantine_rows(
-    quarantines: Collection[Quarantine], timestamp: Callable[[datetime], str]
-) -> list[dict[str, object]]:
-    """Return quarantines as they are shown."""
-    return [
-        {
-            "target": one.target,
-            "since": timestamp(one.since),
-            "reason": one.reason,
-            "waiting_count": one.waiting,
-            "beyond_horizon_count": one.beyond_horizon,
-        }
-        for one in quarantines
-    ]

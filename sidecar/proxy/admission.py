@@ -44,7 +44,7 @@ class Admission:
         route = self._routes.match(request.method, path)
         account.route, account.policy_version = route, self._policy_versions[route.name]
         require_role(account.caller, route.roles)
-        self._check_open(route)
+        self.check_open(route)
         if "Upgrade" in request.headers:
             check_handshake(request, route.websocket)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
@@ -55,10 +55,11 @@ class Admission:
         """Return the route by which a caller reads a target. Raises ``RequestRefused`` or ``AccessDenied``."""
         route = self._routes.match("GET", target.partition("?")[0])
         require_role(caller, route.roles)
-        self._check_open(route)
+        self.check_open(route)
         return route
 
-    def _check_open(self, route: Route) -> None:
+    def check_open(self, route: Route) -> None:
+        """Raise ``RequestRefused`` where the upstream of a route must not be asked now, nor its answers shown (E39)."""
         if route.upstream in self._closed_upstreams():
             raise RequestRefused(RequestFault.QUARANTINED)
 

@@ -64,7 +64,7 @@ class Exchange:
         self._scanner = parts.scanner
         self._text_source = TextSourceParts(parts.admission, parts.upstreams, parts.scanner)
         self._meter = parts.meter
-        self._websockets = Websockets(parts.upstreams, parts.scanner)
+        self._websockets = Websockets(parts.upstreams, parts.scanner, parts.admission.check_open)
         self._inflight = 0
         self._draining = False
         self._conclusions = Conclusions(parts.audit, parts.detector_version)
@@ -126,6 +126,7 @@ class Exchange:
                 answer = await self._ask(request, target, content, fate, account)
                 upstream_host = self._parts.upstreams[account.admitted_route.upstream].host
                 taken = await take_answer(scanner, request, answer, account, scope, source, upstream_host)
+            self._parts.admission.check_open(account.admitted_route)  # it may have been closed meanwhile
             return await self._relay(request, taken, body, account)
         except TimeoutError:
             raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None

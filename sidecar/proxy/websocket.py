@@ -8,7 +8,7 @@ beyond its limit (P30).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -17,7 +17,7 @@ from sidecar.errors import RequestFault, RequestRefused, UpstreamFailed, Upstrea
 from sidecar.proxy.account import Account
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.refusals import refusal_for
-from sidecar.proxy.routes import TargetPolicy, WebsocketRules
+from sidecar.proxy.routes import Route, TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, HEARTBEAT_SECONDS, UpstreamSocket
@@ -32,9 +32,12 @@ _OUR_OWN = "sec-websocket-"  # fields of a handshake, which is another on either
 class Websockets:
     """Serves upgraded requests, any number at a time, until it is told to end them."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], scanner: Scanner) -> None:
+    def __init__(
+        self, upstreams: Mapping[str, Upstream], scanner: Scanner, check_open: Callable[[Route], None]
+    ) -> None:
         self._upstreams = upstreams
         self._scanner = scanner
+        self._check_open = check_open
         self._stopping = asyncio.Event()
         self._open: set[asyncio.Future[None]] = set()
 
@@ -99,7 +102,7 @@ class Websockets:
         return client
 
     async def _relay(self, ends: Ends, account: Account, scope: str) -> None:
-        messages = ScannedMessages(self._scanner, rules_of(account), account, scope)
+        messages = ScannedMessages(self._scanner, rules_of(account), account, scope, self._check_open)
         relay = MessageRelay(ends, messages, account.admitted_route.limits.client_stall_seconds)
         try:
             ending = await relay.run(self._stopping)

@@ -26,7 +26,7 @@ from sidecar.proxy.account import Account
 from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.passage import Passage
 from sidecar.proxy.rewriter import Rewritten
-from sidecar.proxy.routes import MessageKind, RequestPolicy, WebsocketRules
+from sidecar.proxy.routes import MessageKind, RequestPolicy, Route, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.streaming import stream_limits
 
@@ -65,7 +65,15 @@ class ScannedMessages:
     connection; before any was, to the connection's path.
     """
 
-    def __init__(self, scanner: Scanner, rules: WebsocketRules, account: Account, scope: str) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        rules: WebsocketRules,
+        account: Account,
+        scope: str,
+        check_open: Callable[[Route], None],
+    ) -> None:
+        self._check_open = check_open
         self._scanner = scanner
         self._rules = rules
         self._format = MessageFormat(rules)
@@ -78,6 +86,7 @@ class ScannedMessages:
         account.messages = 0
 
     async def text(self, text: str, direction: Direction) -> Sequence[str]:
+        self._check_open(self._route)
         self._count(direction, len(text.encode()))
         stream = self._streams.get(direction)
         if self._passes(direction) or stream is None:
@@ -89,6 +98,7 @@ class ScannedMessages:
         return [] if stream is None else self._sent(direction, await self._within_time(stream.finish()))
 
     async def binary(self, data: bytes, direction: Direction) -> bytes:
+        self._check_open(self._route)
         self._count(direction, len(data))
         if self._rules.binary is Binary.REFUSE:
             raise PayloadRefused(PayloadFault.MEDIA_TYPE, "a binary message")

@@ -37,7 +37,10 @@ _PAYLOAD_CODES = {
     PayloadFault.TOO_LARGE: WSCloseCode.MESSAGE_TOO_BIG,
     PayloadFault.MEDIA_TYPE: WSCloseCode.UNSUPPORTED_DATA,
 }
-_REQUEST_CODES = {RequestFault.FRAMING: WSCloseCode.PROTOCOL_ERROR}
+_REQUEST_CODES = {
+    RequestFault.FRAMING: WSCloseCode.PROTOCOL_ERROR,
+    RequestFault.QUARANTINED: WSCloseCode.TRY_AGAIN_LATER,
+}
 
 
 class Messages(Protocol):

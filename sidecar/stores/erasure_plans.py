@@ -87,7 +87,7 @@ class _Reconciler:
             possible = (row.target, row.identities) in feasible
             if outcome is Outcome.CAPABILITY_UNRESOLVED and possible:
                 self._set(connection, row.id, Outcome.PENDING)
-            elif outcome in RUNNABLE and not possible:
+            elif outcome in RUNNABLE | WAITING and not possible:
                 self._set(connection, row.id, Outcome.CAPABILITY_UNRESOLVED)
             elif outcome is Outcome.CAPABILITY_UNRESOLVED and not row.identities and row.target in targets_met:
                 _drop_stand_in(connection, row.id)

@@ -7,56 +7,45 @@ from __future__ import annotations
 
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
+from sidecar.targets.backup_settings import BackupForm
+from sidecar.targets.canary_settings import CanaryForm
+from sidecar.targets.plain_form import Form, SecretSource, TlsFiles
 from sidecar.targets.target import TargetLimits
 from sidecar.targets.template import TemplateInvalid, Text, parse_text
 
+LONGEST_NAME: Final = 64
+"""Of a target in stored state, a backup set's with its system's in front."""
 
-class Form(BaseModel):
-    """Frozen; a key that is not known is an error; no value shows in an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class SecretSource(Form):
-    """Where a secret comes from; ``prefix`` goes before it, e.g. ``"Bearer "``."""
-
-    env: str | None = None
-    file: Path | None = None
-    prefix: str = ""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SecretSource:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("give exactly one of env and file")
-        return self
-
-
-class TlsFiles(Form):
-    """Whom we trust as a server (default: the system's authorities), and who we are to it, if it asks."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    private_key: Path | None = None
-
-    @model_validator(mode="after")
-    def _whole_pair(self) -> TlsFiles:
-        if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("certificate and private_key go together")
-        return self
+__all__ = ["Form", "PersonTemplate", "SecretSource", "TargetForm", "Template", "TlsFiles", "is_loopback"]
 
 
 class TargetForm(Form):
-    """What every target has. ``per_second``: calls started in a second; None: as they come."""
+    """What every target has. ``per_second``: calls started in a second; None: as they come.
+
+    ``backups``: sets of snapshots of this system. ``canary``: where in it the mark of its epoch stands; ``upstreams``:
+    those of the proxy that show its data, and are closed when it went back in time.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$")]
     concurrency: Annotated[int, Field(ge=1, le=256)] = 4
     per_second: Annotated[float, Field(gt=0)] | None = None
     max_completion_days: Annotated[float, Field(gt=0, le=3650)] = 1.0
+    backups: tuple[BackupForm, ...] = ()
+    canary: CanaryForm | None = None
+    upstreams: frozenset[str] = frozenset()
+
+    @model_validator(mode="after")
+    def _own_names(self) -> TargetForm:
+        sets = [one.name for one in self.backups]
+        if len(set(sets)) < len(sets):
+            raise ValueError("two backup sets have the same name")
+        if any(len(self.name) + 1 + len(one) > LONGEST_NAME for one in sets):
+            raise ValueError(f"the name and that of a backup set have more than {LONGEST_NAME - 1} characters together")
+        return self
 
     @property
     def limits(self) -> TargetLimits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError
 
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.form import TlsFiles, is_loopback
-from sidecar.targets.sql_settings import SqlSettings
 
 _DRIVERS: Final[Mapping[str, str]] = {
     "postgresql": "postgresql+psycopg",
@@ -29,7 +28,17 @@ _EXTRAS: Final[Mapping[str, str]] = {"postgresql+psycopg": "postgresql", "mysql+
 _URL_REMEDY: Final = "Use postgresql+psycopg://user:password@host/name, mysql+pymysql://… or sqlite:////path"
 
 
-def open_target_engine(settings: SqlSettings, url: str, tls: ssl.SSLContext, where: str) -> Engine:
+class SqlAccess(Protocol):
+    """What a connection needs to know beside the URL."""
+
+    @property
+    def tls(self) -> TlsFiles: ...
+
+    @property
+    def statement_timeout_seconds(self) -> float: ...
+
+
+def open_target_engine(settings: SqlAccess, url: str, tls: ssl.SSLContext, where: str) -> Engine:
     """Return an engine that connects anew for each call. Connects to nothing. Raises ``ConfigError``.
 
     ``tls`` is the verifying context for MariaDB and MySQL; libpq and SQLite have none of ours.
@@ -71,7 +80,7 @@ def _leaves_the_machine(url: URL) -> bool:
     return any(not host.startswith("/") and not is_loopback(host) for host in single)
 
 
-def _postgresql(settings: SqlSettings, leaves: bool) -> dict[str, Any]:
+def _postgresql(settings: SqlAccess, leaves: bool) -> dict[str, Any]:
     wait_ms = int(settings.statement_timeout_seconds * 1000)
     arguments: dict[str, Any] = {
         "connect_timeout": 10,
@@ -84,7 +93,7 @@ def _postgresql(settings: SqlSettings, leaves: bool) -> dict[str, Any]:
     return arguments
 
 
-def _mysql(settings: SqlSettings, tls: ssl.SSLContext | None) -> dict[str, Any]:
+def _mysql(settings: SqlAccess, tls: ssl.SSLContext | None) -> dict[str, Any]:
     wait_s = max(1, int(settings.statement_timeout_seconds))
     arguments: dict[str, Any] = {
         "connect_timeout": 10,
@@ -103,7 +112,7 @@ def _pair(tls: TlsFiles, names: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, (str(tls.certificate), str(tls.private_key)), strict=True))
 
 
-def _sqlite_engine(url: URL, settings: SqlSettings, where: str) -> Engine:
+def _sqlite_engine(url: URL, settings: SqlAccess, where: str) -> Engine:
     path = Path(url.database or "")
     if not path.is_absolute():
         problem = Problem(f"{where}.url", "names no absolute path", "Use sqlite:////var/lib/app/data.db")

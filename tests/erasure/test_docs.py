@@ -10,14 +10,16 @@ import yaml
 
 from sidecar.erasure.api import erasure_routes
 from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.epoch import WENT_BACK
 from sidecar.erasure.outcomes import Outcome, RequestState
+from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.request import IdentityType, parse_request
 from sidecar.targets.http_settings import parse_http_target
 from tests.erasure.test_api import parts_of
 from tests.erasure.world import one_target
 
 DOCS = (Path(__file__).parents[2] / "docs" / "erasure.md").read_text(encoding="utf-8")
-WORDS = sorted({one.value for kind in (Outcome, RequestState, Regulation, IdentityType) for one in kind})
+WORDS = sorted({one.value for kind in (Outcome, RequestState, Regulation, IdentityType, WENT_BACK) for one in kind})
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -27,7 +29,7 @@ def test_the_documentation_names_it(word: str) -> None:
 
 async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: Path) -> None:
     async with one_target(tmp_path) as (w, _):
-        for route in erasure_routes(parts_of(w)):
+        for route in (*erasure_routes(parts_of(w)), *quarantine_routes(w.epoch_store, w.watch)):
             assert f"{route.method} {route.path}`" in DOCS
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -319,10 +319,12 @@ async def running(
     upstream_changes: Mapping[str, Any] = MappingProxyType({}),
     max_inflight: int = 512,
     real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
+    closed_upstreams: Collection[str] = frozenset(),
 ) -> AsyncIterator[Rig]:
     """Start everything, and stop it without leaving a task or an unconcluded exchange behind.
 
-    ``real`` makes the audit log and the rewriter to use instead of the fakes.
+    ``real`` makes the audit log and the rewriter to use instead of the fakes. What is in ``closed_upstreams`` at any
+    moment is not asked.
     """
     server, trust = contexts
     raw_upstream = RawUpstream(handler)
@@ -339,7 +341,7 @@ async def running(
     used_audit, used_rewriter = real(metrics) if real else (audit, cast(Rewriter, rewriter))
     exchange = Exchange(
         Parts(
-            admission=Admission(RouteTable(routes), (token, auditor, *callers)),
+            admission=Admission(RouteTable(routes), (token, auditor, *callers), lambda: closed_upstreams),
             upstreams={"chatbot": upstream},
             scanner=Scanner(used_rewriter, meter),
             audit=used_audit,

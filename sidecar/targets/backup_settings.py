@@ -1,0 +1,65 @@
+"""What is configured of a backup set: where it is listed, and what its operator declares of it. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sidecar.targets.plain_form import Form, SecretSource
+from sidecar.targets.snapshots import Retention
+
+_SetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
+_Word = Annotated[str, Field(pattern=r"^[^-\x00-\x1f][^\x00-\x1f]{0,500}$")]
+"""An argument of a program that can't be read as an option of it."""
+
+
+class BackupSet(Form):
+    """What every backup set has. ``longest_run_hours``: how long it takes at most to make a snapshot."""
+
+    name: _SetName
+    kept_days: Annotated[float, Field(gt=0, le=3650)]
+    longest_run_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(timedelta(days=self.kept_days), timedelta(hours=self.longest_run_hours))
+
+
+class DumpFolder(BackupSet):
+    """Dumps in a folder. ``time_format``: how a dump's whole name gives its time, in UTC (as of strptime).
+
+    Without it the time of the last modification counts, which a careless copy makes younger than the data are.
+    """
+
+    type: Literal["files"]
+    folder: Path
+    pattern: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] = "*"
+    time_format: str | None = None
+
+
+class PgBackRestSet(BackupSet):
+    """A stanza of pgBackRest, in all its repositories."""
+
+    type: Literal["pgbackrest"]
+    stanza: _Word
+    program: Path = Path("pgbackrest")
+    config_file: Path | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 60.0
+
+
+class ResticSet(BackupSet):
+    """Snapshots in a repository of restic; all of it, or those with all of ``tags``."""
+
+    type: Literal["restic"]
+    repository: _Word
+    password_file: Path
+    program: Path = Path("restic")
+    tags: tuple[_Word, ...] = ()
+    environment: dict[str, SecretSource] = Field(default_factory=dict)
+    timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 60.0
+
+
+BackupForm = Annotated[DumpFolder | PgBackRestSet | ResticSet, Field(discriminator="type")]
