@@ -35,7 +35,7 @@ def write_configuration(
         },
         "keys": {"master_file": str(master)},
         "state": {"url": f"sqlite:///{folder}/state.db"},
-        "audit": {"file": str(folder / "audit.jsonl")},
+        "audit": {"folder": str(folder / "audit")},
         "identities": [
             {"name": role.value, "roles": [role.value], "certificate": {"san": client_san(role)}}
             for role in (Role.TRAINER, Role.METRICS)

@@ -23,11 +23,12 @@ from sidecar.admin.listener import MAX_BODY_BYTES, AdminListener, AdminSettings
 from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
+from sidecar.app.auditing import audit_of, changes_since, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.app.settings import Settings, settings_of
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
 from sidecar.config import load_config
 from sidecar.detection.cache import CachedDetection, CacheLimits
@@ -125,7 +126,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         )
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
         stack.push_async_callback(exchange.settle)
-        await audit.note(Event(Action.START, config_sha256=config_sha256, detector=detection.version))
+        await _note_start(settings, audit, start_event(settings, config_sha256, detection.version))
         watching: tuple[Startable, ...] = (*erasing.canaries, erasing.watch) if erasing else ()
         for part in watching:  # before traffic: what was restored while nobody looked must not be shown
             await _started(stack, part)
@@ -151,10 +152,12 @@ def _quarantined_by(erasing: Erasing | None) -> Callable[[], Sequence[str]]:
     return tuple if erasing is None else lambda: erasing.watch.quarantined
 
 
-def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
-    """Return the audit log; there is no way to leave it out."""
-    config = settings.config.audit
-    return AuditLog(AuditSettings(config.file, deadline_seconds=config.append_timeout_seconds), metrics)
+async def _note_start(settings: Settings, audit: AuditLog, now: Event) -> None:
+    """Record by what the sidecar starts, and that this is not what it started by before, if so (A40)."""
+    changed = await asyncio.to_thread(changes_since, settings, now)
+    if changed is not None:
+        await audit.note(changed)
+    await audit.note(now)
 
 
 async def _detection(

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.config.model import KeysConfig
+from sidecar.config.model import EarlierKeyConfig, KeysConfig
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MASTER_BYTES, MasterKey, Purpose
 from sidecar.targets.form import SecretSource
 
 
-def read_master_key(config: KeysConfig) -> MasterKey:
-    """Return the master key, or raise ``ConfigError``."""
+def read_master_key(config: KeysConfig | EarlierKeyConfig, where: str = "keys") -> MasterKey:
+    """Return a master key, or raise ``ConfigError``."""
     if config.master_file is not None:
-        where, text = "keys.master_file", _read_file(config.master_file, "keys.master_file")
+        where, text = f"{where}.master_file", _read_file(config.master_file, f"{where}.master_file")
     else:
-        where, text = "keys.master_env", _read_env(config.master_env or "", "keys.master_env")
+        where, text = f"{where}.master_env", _read_env(config.master_env or "", f"{where}.master_env")
     try:
         secret = bytes.fromhex(text)
     except ValueError:

@@ -49,6 +49,7 @@ class Settings:
 
     config: Config
     master: MasterKey = field(repr=False)
+    earlier_masters: tuple[MasterKey, ...] = field(repr=False)
     callers: tuple[KnownCaller, ...]
     routes: RouteTable
     upstreams: tuple[UpstreamSettings, ...]
@@ -79,6 +80,10 @@ def settings_of(config: Config) -> Settings:
     problems = _Problems()
     policies = policies_of(config)
     master = problems.of(lambda: read_master_key(config.keys))
+    earlier = [
+        problems.of(partial(read_master_key, one, f"keys.previous[{index}]"))
+        for index, one in enumerate(config.keys.previous)
+    ]
     routes = [problems.of(partial(route_of, one, policies, index)) for index, one in enumerate(config.routes)]
     table = problems.of(lambda: RouteTable([route for route in routes if route is not None]))
     upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
@@ -95,6 +100,7 @@ def settings_of(config: Config) -> Settings:
     return Settings(
         config=config,
         master=master,
+        earlier_masters=tuple(one for one in earlier if one is not None),
         callers=tuple(caller_of(one) for one in config.identities),
         routes=table,
         upstreams=tuple(one for one in upstreams if one is not None),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sidecar.audit.canonical import canonical
 from sidecar.audit.query import Row
+from sidecar.audit.reader import Stored
 
 COLUMNS = (
     "seq", "time", "end_seq", "end_time", "action", "exchange_id", "actor", "proof", "peer_certificate_sha256", "tls",
@@ -22,19 +23,23 @@ _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 class ExportFormat(StrEnum):
-    RECORDS = "jsonl"  # the lines of the log as they stand, each with its hash
+    RECORDS = "jsonl"  # one object for each record, with its leaf hash
     CSV = "csv"  # one row for each exchange
 
 
 def export(rows: Iterable[Row], to: ExportFormat) -> Iterator[str]:
-    """Yield the text piece by piece. Records keep their bytes; a row of CSV joins an intent with its outcome."""
+    """Yield the text piece by piece, one line for each record, or one row of CSV for an intent and its outcome."""
     if to is ExportFormat.RECORDS:
         for row in rows:
-            yield from (line.decode() for line in row.lines)
+            yield from (f"{canonical(_record(stored)).decode()}\n" for stored in row.records)
         return
     yield _csv_line(COLUMNS)
     for row in rows:
         yield _csv_line([_cell(row.members.get(name)) for name in COLUMNS])
+
+
+def _record(stored: Stored) -> Mapping[str, object]:
+    return {"hash": stored.record.hash, "seq": stored.index, "time": stored.time, **stored.members}
 
 
 def as_json(row: Row) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sidecar.audit.note import Signer
 from sidecar.audit.sealing import NONCE_BYTES
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.keys import MasterKey, Purpose
@@ -83,6 +85,11 @@ class LocalKeys:
                 f"the keys of segment {context.segment} do not open: {wrapped.key_id} is not the key that they were"
                 " wrapped with, or they were changed or moved"
             ) from None
+
+
+def signer_of(master: MasterKey, log: str) -> Signer:
+    """Return what signs the checkpoints of a log, unless it was given a key of its own (Ed25519, RFC 8032)."""
+    return Signer(log, Ed25519PrivateKey.from_private_bytes(master.derive(Purpose.AUDIT_SIGNING)))
 
 
 def _name(version: int) -> str:

@@ -1,4 +1,4 @@
-"""Which accesses a log tells of. Pure: lines in, rows out, in one pass.
+"""Which accesses a log tells of. Pure: records in, rows out, in one pass.
 
 A row is one exchange, its intent and its outcome joined, because the one says who and the other whom and how it
 ended; or one event. Rows come in the order in which they ended; exchanges without outcome come last.
@@ -7,50 +7,39 @@ ended; or one event. Rows come in the order in which they ended; exchanges witho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from sidecar.audit.chain import Sealed
+from sidecar.audit.reader import Stored
 from sidecar.audit.record import Decision, Phase
-from sidecar.audit.verify import Tail, follow
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A record with the line it stood on."""
-
-    sealed: Sealed
-    line: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One exchange or event. ``first`` is the intent or event; ``last`` the outcome, where there is one."""
 
-    first: Entered
-    last: Entered | None = None
+    first: Stored
+    last: Stored | None = None
 
     @property
     def members(self) -> Mapping[str, object]:
         """Everything that is known, under the names of the records; an outcome's word outranks its intent's."""
-        first, last = self.first.sealed, (self.last or self.first).sealed
+        first, last = self.first, self.last or self.first
         joined: dict[str, object] = {"decision": Decision.PENDING.value} if _phase(first) == Phase.INTENT else {}
-        for sealed in (first, last):
-            joined |= {**sealed.parts.facts, **sealed.parts.links}
-        del joined["phase"]
+        joined |= {**first.members, **last.members}
+        joined.pop("phase", None)
         return {
-            "seq": first.place.seq, "time": first.place.time,
-            "end_seq": last.place.seq, "end_time": last.place.time, **joined,
+            "seq": first.index, "time": first.time, "end_seq": last.index, "end_time": last.time, **joined,
         }  # fmt: skip
 
     @property
-    def lines(self) -> tuple[bytes, ...]:
+    def records(self) -> tuple[Stored, ...]:
         """The records as they stand in the log."""
-        return (self.first.line, self.last.line) if self.last else (self.first.line,)
+        return (self.first, self.last) if self.last else (self.first,)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to look for; None asks nothing. Times are those of ``chain.instant``, from ``since`` up to ``until``."""
+    """What to look for; None asks nothing. Times are those of ``leaf.instant``, from ``since`` up to ``until``."""
 
     since: str | None = None
     until: str | None = None
@@ -74,33 +63,29 @@ class Question:
         return self.pseudonyms is None or not self.pseudonyms.isdisjoint(_links(row))
 
 
-def rows(lines: Iterable[bytes]) -> Iterator[Row]:
-    """Yield every row. Raises BrokenLine at the first line that does not continue the one before."""
-    tail = Tail()
-    under_way: dict[str, Entered] = {}
-    for line in lines:
-        sealed = follow(tail, line)
-        tail = tail.after(sealed, len(line))
-        entered = Entered(sealed, line)
-        exchange_id = str(sealed.parts.facts.get("exchange_id", ""))
-        match _phase(sealed):
+def rows(records: Iterable[Stored]) -> Iterator[Row]:
+    """Yield every row."""
+    under_way: dict[str, Stored] = {}
+    for stored in records:
+        exchange_id = str(stored.members.get("exchange_id", ""))
+        match _phase(stored):
             case Phase.INTENT:
                 if exchange_id in under_way:
                     yield Row(under_way[exchange_id])
-                under_way[exchange_id] = entered
+                under_way[exchange_id] = stored
             case Phase.OUTCOME if exchange_id in under_way:
-                yield Row(under_way.pop(exchange_id), entered)
+                yield Row(under_way.pop(exchange_id), stored)
             case _:
-                yield Row(entered)
-    for entered in under_way.values():
-        yield Row(entered)
+                yield Row(stored)
+    for stored in under_way.values():
+        yield Row(stored)
 
 
-def _phase(sealed: Sealed) -> object:
-    return sealed.parts.facts.get("phase")
+def _phase(stored: Stored) -> object:
+    return stored.members.get("phase")
 
 
 def _links(row: Row) -> Iterator[str]:
-    for entered in (row.first, row.last):
-        for value in entered.sealed.parts.links.values() if entered else ():
+    for stored in row.records:
+        for value in stored.links.members.values() if stored.links else ():
             yield from value if isinstance(value, list) else (str(value),)

@@ -74,6 +74,12 @@ def read_records(
                 yield stored
 
 
+def read_segment(folder: Path, number: int, keys: KeyProvider | None = None) -> Iterator[Stored]:
+    """Yield the records of one segment. Raises like ``read_records``."""
+    header = _header(folder, number)
+    return _segment(folder, header, _opener(folder, header, keys), None)
+
+
 def read_at(folder: Path, keys: KeyProvider | None, segment: int, offset: int) -> Stored:
     """Return the record whose line begins at an offset of a segment. Raises like ``read_records``.
 

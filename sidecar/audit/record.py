@@ -35,6 +35,7 @@ class Action(StrEnum):
     AUDIT_EXPORT = "audit_export"
     AUDIT_VERIFY = "audit_verify"
     AUDIT_CANDIDATE = "audit_candidate"  # whether a value given in clear occurs (A21)
+    LOG_OPENED = "log_opened"  # the first record after every start
     START = "start"
     STOP = "stop"
     HEARTBEAT = "heartbeat"  # so that silence says something (A14)

@@ -26,7 +26,10 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The line that opens a segment: what it continues. ``key`` is the vkey that signs now, to be compared only."""
+    """The line that opens a segment: what it continues. ``key`` is the vkey that signs now, to be compared only.
+
+    ``time`` is that of the record before; empty where there is none.
+    """
 
     log: str
     segment: int

@@ -13,6 +13,7 @@ from sidecar.errors import ConfigError, Problem
 
 CHECKPOINT_NAME = "checkpoint"
 LOCK_NAME = "lock"
+INDEX_PATTERN = "index.db*"  # no part of the log, but it says what records say
 _SEGMENT = re.compile(r"([0-9]{8,})\.(segment|stub)")
 _OLD_FORMAT = b'{"entry":'
 _READ_BYTES = 1 << 20

@@ -54,7 +54,9 @@ class Walk:
         self.time = ""
         self.signed: Note | None = None  # the newest checkpoint that was passed
         self.signed_size = 0
+        self.checkpoints = 0
         self.introductions: list[Note] = []  # checkpoints of this segment that made keys the log's
+        self._claimed = ""  # the key that the segment names
         self._tree = Frontier()
         self._fresh: list[bytes] = []
 
@@ -76,6 +78,10 @@ class Walk:
             raise BrokenLine(Flaw.EDITED, "the segment does not begin at the number that it says") from None
         self._fresh.clear()
 
+    def keys_of(self, vkey: str) -> None:
+        """Take a key on the word of the log, where none is known."""
+        self._learn(vkey)
+
     def enter(self, header: Header) -> None:
         """Stand behind the line that opens a segment, believing it: to read, not to verify."""
         self.believe(header)
@@ -92,9 +98,10 @@ class Walk:
         if header.segment != number:
             raise BrokenLine(Flaw.REORDERED, f"the file of segment {header.segment} lies under another number")
         self._comes_next(number, header.first)
-        if (header.prev, header.peaks) != (self.hash, self.tree.peaks) or header.time < self.time:
+        if (header.prev, header.peaks, header.time) != (self.hash, self.tree.peaks, self.time):
             raise BrokenLine(Flaw.EDITED, "the segment does not continue the one before")
         self._learn(header.key)
+        self._claimed = header.key
         self.log, self.segment, self.first = header.log, number, header.first
         self.introductions = []
         return header
@@ -115,11 +122,15 @@ class Walk:
         note = parse_checkpoint_line(line)
         checkpoint = self.believed(note)
         if checkpoint.size != self.size:
-            raise BrokenLine(Flaw.REORDERED, f"a checkpoint over {checkpoint.size} records stands behind {self.size}")
+            flaw = Flaw.DELETED if checkpoint.size > self.size else Flaw.INSERTED
+            raise BrokenLine(flaw, f"a checkpoint over {checkpoint.size} records stands behind {self.size}")
         if checkpoint.root != self.tree.root():
             raise BrokenLine(Flaw.REWRITTEN, f"the {self.size} records are not those of the checkpoint behind them")
         self._introduce(note, checkpoint)
+        if self._claimed not in {"", *(str(one.verifier) for one in self.keys)}:
+            raise BrokenLine(Flaw.EDITED, "the key that the segment names is none of the log's")
         self.signed, self.signed_size = note, checkpoint.size
+        self.checkpoints += 1
         return checkpoint
 
     def pass_stub(self, number: int, data: bytes) -> None:

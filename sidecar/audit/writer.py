@@ -1,4 +1,4 @@
-"""The thread that owns the log file: it gathers what is waiting, seals it, and makes it durable with one fsync. Edge.
+"""The thread that writes the log: it gathers what is waiting, and has it made durable with one fsync. Edge.
 
 States: *sound* (all is well), *troubled* (the last append failed; each further one, and an idle retry, starts with a
 record of how many were refused), *lost* (the file is not ours any more; only a restart, after a person has looked,
@@ -18,12 +18,13 @@ from datetime import datetime, timedelta
 from enum import Enum
 from time import monotonic
 
-from sidecar.audit.chain import SALT_BYTES, Place, Salts, instant, seal
+from sidecar.audit.appender import Appender
 from sidecar.audit.fields import Parts, parts_of
-from sidecar.audit.file import LogFile, LogTampered
+from sidecar.audit.file import LogTampered
+from sidecar.audit.keyring import KeyProviderUnavailable
+from sidecar.audit.leaf import instant
 from sidecar.audit.record import Action, Event
-from sidecar.audit.verify import Tail
-from sidecar.errors import AuditUnavailable
+from sidecar.errors import AuditUnavailable, KeyMaterialError
 from sidecar.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -67,29 +68,36 @@ class Pending:
     settle: Callable[[str | None], None] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How much may wait, how often an idle log is looked after (A8), and how long it may be silent (A14)."""
+
+    pending_limit: int = 10_000
+    check_seconds: float = 5.0
+    heartbeat_seconds: float = 60.0
+
+
 class LogWriter:
     """Runs in one thread of its own; ``submit`` and ``close`` may be called from any."""
 
     def __init__(
         self,
-        file: LogFile,
-        tail: Tail,
-        log_id: str,
+        appender: Appender,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        pending_limit: int,
-        check_seconds: float,
+        rhythm: Rhythm,
     ) -> None:
-        self._file = file
-        self._tail = tail
-        self._log_id = tail.log or log_id
+        self._appender = appender
         self._metrics = metrics
         self._clock = clock
-        self._pending_limit = pending_limit
-        self._check_seconds = check_seconds
+        self._pending_limit = rhythm.pending_limit
+        self._check_seconds = rhythm.check_seconds
+        self._heartbeat_seconds = rhythm.heartbeat_seconds
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._tended_at = self._written_at = monotonic()
         self._pending: deque[Pending] = deque()
         self._in_hand: list[Pending] = []
-        self._kept: deque[Parts] = deque(maxlen=pending_limit)
+        self._kept: deque[Parts] = deque(maxlen=rhythm.pending_limit)
         self._refused = 0
         self._stepped = False
         self._closing = False
@@ -138,6 +146,14 @@ class LogWriter:
         busy_since = self._busy_since
         return self._state is State.SOUND and (busy_since is None or monotonic() - busy_since < patience_seconds)
 
+    def run(self, task: Callable[[], None]) -> None:
+        """Have something done in the writing thread, between two batches. It must not raise."""
+        with self._wake:
+            if self._closing or self._state in (State.LOST, State.ENDED):
+                raise AuditUnavailable(CLOSED)
+            self._tasks.append(task)
+            self._wake.notify()
+
     def close(self, on_closed: Callable[[], object]) -> None:
         """Write what waits, end the thread, then call back from it. Does not block."""
         with self._wake:
@@ -159,15 +175,22 @@ class LogWriter:
             with self._wake:
                 self._set_state(State.ENDED)
                 left, self._pending = list(self._pending), deque()
+            self._let_go()
             self._settle([*self._in_hand, *left], CLOSED)  # those in hand have their answer, but for such a fault
-            self._file.close()
             self._on_closed()
+
+    def _let_go(self) -> None:
+        """End the log with a checkpoint; where that can't be, the records stand all the same."""
+        try:
+            self._appender.close()
+        except (OSError, LogTampered):
+            logger.warning("audit log: closed without a checkpoint over its last records")
 
     def _take(self) -> list[Pending] | None:
         """Wait for work. An empty list means it is time to look after the file; None, that all is done."""
         patience = self._check_seconds if self._state is State.SOUND else RETRY_SECONDS
         with self._wake:
-            if not self._pressed and not self._closing:
+            if not self._pressed and not self._closing and not self._tasks:
                 self._wake.wait(patience)
             if self._closing and not self._pending:
                 return None
@@ -180,56 +203,62 @@ class LogWriter:
             self._refuse(batch, TAMPERED)
             return
         try:
+            self._tend()
             if batch or self._state is State.TROUBLED:
                 self._commit([one.parts for one in batch])
-            else:
-                self._file.check()
         except LogTampered as tampered:
             logger.critical("audit log: %s; every exchange is refused until a restart", tampered)
             self._set_state(State.LOST)
             self._refuse(batch, TAMPERED)
         except OSError as error:
-            if self._state is State.SOUND:
-                logger.error("audit log: can't be written (%s); exchanges are refused", os.strerror(error.errno or 0))
-            self._set_state(State.TROUBLED)
-            self._refuse(batch, "the audit log can't be written")
+            self._stumble(batch, os.strerror(error.errno or 0))
+        except (KeyProviderUnavailable, KeyMaterialError, AuditUnavailable) as error:
+            self._stumble(batch, str(error))
         else:
             self._settle(batch, None)
 
+    def _stumble(self, batch: list[Pending], cause: str) -> None:
+        if self._state is State.SOUND:
+            logger.error("audit log: can't be written (%s); exchanges are refused", cause)
+        self._set_state(State.TROUBLED)
+        self._refuse(batch, "the audit log can't be written")
+
+    def _tend(self) -> None:
+        """Do what is asked for, and from time to time look after all files. A silent log says that it is alive."""
+        while self._tasks:
+            self._tasks.popleft()()
+        now = monotonic()
+        if now - self._tended_at >= self._check_seconds:
+            self._tended_at = now
+            self._appender.tend()
+            if self._state is State.SOUND and now - self._written_at >= self._heartbeat_seconds:
+                self._commit([parts_of(Event(Action.HEARTBEAT))])
+
     def _commit(self, batch: Sequence[Parts]) -> None:
-        """Append the batch, after what has to be said first. The tail moves on only when all of it is durable."""
+        """Append the batch, after what has to be said first."""
         moment = self._clock()
         told = [*self._notices(moment), *self._kept]
-        tail, lines, now = self._tail, [], instant(moment)
-        for parts in (*told, *batch):
-            line, tail = self._sealed(parts, tail, now)
-            lines.append(line)
-        self._file.append(b"".join(lines))
-        self._tail = tail
+        now = instant(moment)
+        self._appender.append([*told, *batch], now)
+        self._written_at = monotonic()
         self._kept.clear()
         self._refused = 0
-        self._stepped = now < tail.time
+        self._stepped = now < self._appender.head.time
         if self._state is State.TROUBLED:
             logger.warning("audit log: written again")
             self._set_state(State.SOUND)
-        self._metrics.audit_records.inc(len(lines))
+        self._metrics.audit_records.inc(len(told) + len(batch))
 
     def _notices(self, moment: datetime) -> list[Parts]:
         notices = []
         if self._state is State.TROUBLED:
             notices.append(Event(Action.LOG_RECOVERED, reason="write_failed", count=self._refused))
-        if self._tail.time and not self._stepped:
-            step = datetime.fromisoformat(self._tail.time) - moment
+        last = self._appender.head.time
+        if last and not self._stepped and instant(moment) < last:
+            step = datetime.fromisoformat(last) - moment
             if step > STEP_TOLERATED:
                 notices.append(Event(Action.CLOCK_STEPPED_BACK, count=int(step.total_seconds())))
         return [parts_of(one) for one in notices]
-
-    def _sealed(self, parts: Parts, tail: Tail, now: str) -> tuple[bytes, Tail]:
-        time = max(now, tail.time)  # never backwards (A17)
-        place = Place(self._log_id, tail.next_seq, time, tail.hash)
-        salts = Salts(os.urandom(SALT_BYTES), os.urandom(SALT_BYTES))
-        line, digest = seal(parts, place, salts)
-        return line, Tail(place.log, place.seq + 1, digest, time, tail.size + len(line))
 
     def _refuse(self, batch: list[Pending], why: str) -> None:
         kept = [one.parts for one in batch if one.if_refused is IfRefused.KEEP]

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sidecar.audit.chain import BrokenLine, instant
 from sidecar.audit.export import ExportFormat, as_json, as_text, export
-from sidecar.audit.file import read_lines
+from sidecar.audit.keyring import LocalKeys
+from sidecar.audit.leaf import BrokenLine, instant
 from sidecar.audit.query import Question, Row, rows
+from sidecar.audit.reader import read_records
 from sidecar.audit.record import Action, Decision
-from sidecar.audit.verify import Anchor, Anchoring, Report, verify
+from sidecar.cli import audit_verify
+from sidecar.cli.audit_verify import read_master_key
 from sidecar.cli.identities import STANDARD_INPUT, read_identities, read_values
 from sidecar.erasure.request import subject_pseudonym
 from sidecar.errors import ConfigError, KeyMaterialError, Problem
@@ -26,19 +28,13 @@ _NOT_IN_ARGUMENTS = (
     "not a pseudonym such as k1:<32 hex digits>. Clear values are read from a file or standard input "
     "(--subject-file, --conversation-file), because arguments can be seen by every user of the machine"
 )
-_HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``audit`` and its three kinds."""
     audit = commands.add_parser("audit", help="verify, show or export an audit log")
     kinds = audit.add_subparsers(dest="kind", required=True)
-    checking = kinds.add_parser("verify", help="name the first broken line, if there is one (exit 1)")
-    checking.add_argument("file", metavar="FILE", type=Path, help="the audit log")
-    checking.add_argument(
-        "--expect-head", metavar="SEQ:HASH", type=_anchor, help="a head noted earlier, that the log must still hold"
-    )
-    checking.set_defaults(run=run, read=_verify)
+    audit_verify.add_parser(kinds).set_defaults(run=run, read=audit_verify.verify_log)
     showing = kinds.add_parser("show", help="list accesses, one line each")
     showing.add_argument("--json", action="store_true", help="as JSON, one object a line")
     _add_question(showing)
@@ -66,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="the audit log")
+    parser.add_argument("file", metavar="LOG", type=Path, help="the folder of the audit log")
     parser.add_argument("--since", metavar="TIME", type=_moment, help="ISO 8601; without an offset it is UTC")
     parser.add_argument("--until", metavar="TIME", type=_moment, help="up to, but not at, this time")
     parser.add_argument("--actor", help="the name of an identity")
@@ -94,41 +90,8 @@ def _add_whom(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--key-file", metavar="[VERSION=]FILE", action="append", default=[],
-        help="a master key that pseudonyms were made with; repeat it after a rotation",
+        help="the master key that the log was written with; repeat it after a rotation",
     )  # fmt: skip
-
-
-def _verify(args: argparse.Namespace) -> int:
-    report = verify(lambda: read_lines(args.file), anchor=args.expect_head)
-    print("\n".join(_verdict(report)))
-    return DONE if report.intact else CHECK_FAILED
-
-
-def _verdict(report: Report) -> Iterator[str]:
-    yield f"integrity: {'intact' if report.intact else 'BROKEN'} ({report.records} records)"
-    if report.finding:
-        yield f"  first broken {report.finding}"
-        yield "  what follows it was not looked at"
-    yield f"  {_ANCHORING[report.anchoring]}"
-    yield f"completeness: {'complete' if report.complete else 'INCOMPLETE'}"
-    if report.without_outcome:
-        yield f"  {report.without_outcome} intents without outcome (under way, or cut off by a crash), of which:"
-        yield from (f"    {exchange_id}" for exchange_id in report.examples)
-    if report.without_intent:
-        yield f"  {report.without_intent} outcomes without intent"
-    if report.repeated:
-        yield f"  {report.repeated} intents with an id that was already under way"
-    if report.records:
-        yield f"log: {report.tail.log}"
-        yield f"head: {report.tail.next_seq - 1}:{report.tail.hash}"
-
-
-_ANCHORING = {
-    Anchoring.NONE: "no expected head was given: a cut tail can't be seen (note the head below, use --expect-head)",
-    Anchoring.HELD: "the expected head is there",
-    Anchoring.MISSING: "the log ends before the expected head: records were cut off, or an old copy was put back",
-    Anchoring.REWRITTEN: "another record stands at the expected head: the log was rewritten or replaced",
-}
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -142,7 +105,10 @@ def _export(args: argparse.Namespace) -> int:
 
 def _print_rows(args: argparse.Namespace, render: Callable[[Iterator[Row]], Iterator[str]]) -> int:
     question = _question(args)
-    found = (row for row in rows(read_lines(args.file)) if question.admits(row))
+    if not args.key_file:
+        raise KeyMaterialError("records are sealed: give the master key with --key-file")
+    keys = LocalKeys({one.version: one for one in map(read_master_key, args.key_file)})
+    found = (row for row in rows(read_records(args.file, keys)) if question.admits(row))
     try:
         for text in render(found):
             sys.stdout.write(text)
@@ -175,7 +141,7 @@ def _pseudonyms(args: argparse.Namespace) -> frozenset[str] | None:
     if files and not args.key_file:
         raise KeyMaterialError("to look for a value in clear, give the master key with --key-file")
     if files:
-        made |= _made(args, [_master_key(argument) for argument in args.key_file])
+        made |= _made(args, [read_master_key(argument) for argument in args.key_file])
     return frozenset(made) if made else None
 
 
@@ -198,24 +164,6 @@ def _pseudonym(text: str) -> str:
     if _PSEUDONYM.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(_NOT_IN_ARGUMENTS)  # what was typed is not repeated
     return text
-
-
-def _master_key(argument: str) -> MasterKey:
-    version, separator, path = argument.partition("=")
-    if not separator or not version.isdecimal():
-        version, path = "1", argument
-    try:
-        secret = bytes.fromhex(Path(path).read_text(encoding="ascii").strip())
-    except (OSError, ValueError):
-        raise KeyMaterialError(f"{path}: not a readable file of 64 hex digits") from None
-    return MasterKey(secret, int(version))
-
-
-def _anchor(text: str) -> Anchor:
-    match = _HEAD.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError("expected SEQ:HASH as `verify` prints it after 'head:'")
-    return Anchor(int(match[1]), match[2])
 
 
 def _moment(text: str) -> str:

@@ -64,8 +64,12 @@ def check_files(config: Config) -> Iterator[Problem]:
     for where, path in _files(config):
         if not path.is_file():
             yield Problem(where, f"no file {path}", "Create or mount it, or mend the path.")
-    if not config.audit.file.parent.is_dir():
-        yield Problem("audit.file", f"no folder {config.audit.file.parent}", "Create or mount it.")
+    folder = config.audit.folder
+    if not folder.parent.is_dir():
+        yield Problem("audit.folder", f"no folder {folder.parent}", "Create or mount it.")
+    elif folder.is_file():
+        remedy = "If it is a log of earlier releases, verify it with the one that wrote it, keep it, and name another."
+        yield Problem("audit.folder", f"{folder} is a file", remedy)
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path]]:
@@ -82,6 +86,9 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
         yield "erasure.opendsr.private_key", config.erasure.opendsr.private_key
     if config.keys.master_file is not None:
         yield "keys.master_file", config.keys.master_file
+    for index, one in enumerate(config.keys.previous):
+        if one.master_file is not None:
+            yield f"keys.previous[{index}].master_file", one.master_file
     if config.detection.catalogue is not None:
         yield "detection.catalogue.file", config.detection.catalogue.file
 

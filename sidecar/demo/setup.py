@@ -25,7 +25,7 @@ listeners:
     tls: {{certificate: {certificate}, private_key: {key}, client_ca: {ca}, client_auth: optional}}
 keys: {{master_file: {folder}/master.key}}
 state: {{url: "sqlite:///{folder}/state.db"}}
-audit: {{file: {folder}/audit.jsonl}}
+audit: {{folder: {folder}/audit, origin: sidecar-audit/demo}}
 identities:
 {identities}
 upstreams:

@@ -34,7 +34,7 @@ Call it as a trainer's tool would:
   {_curl(setup, curl, Role.TRAINER)} https://localhost:{data_port}/api/conversations
 Metrics, and the audit log with a line before and after each access:
   {_curl(setup, curl, Role.METRICS)} https://localhost:{admin_port}/metrics
-  sidecar audit verify {folder}/audit.jsonl
+  sidecar audit verify {folder}/audit
 Have a customer erased from the chatbot (put their e-mail in), and look at the state of the request:
   {_curl(setup, curl, Role.INTAKE)} https://localhost:{admin_port}/v1/erasures --json \\
     '{{"id": "6f1c2f1e-6f0a-4c39-9d0e-5b7f1f6f7a10", "regulation": "gdpr", "verified_by": "account_login",

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sidecar.audit.chain import Place, Salts, instant, seal
+from sidecar.audit.appender import Appender, Head, LogKeys, Pace
 from sidecar.audit.fields import parts_of
+from sidecar.audit.folder import LogFolder
+from sidecar.audit.keyring import LocalKeys, signer_of
+from sidecar.audit.leaf import instant
 from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.reader import open_segment, read_records
 from sidecar.audit.record import Action, Decision, Entry, Event, Intent, Outcome
-from sidecar.audit.verify import Tail
+from sidecar.audit.retention import Retention
+from sidecar.audit.sealing import Opener
+from sidecar.audit.store import pieces
+from sidecar.audit.verify import Report, verify
+from sidecar.audit.walk import LogKey, Walk
+from sidecar.audit.writer import Rhythm
+from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 PSEUDONYM = "k1:" + "0123456789abcdef" * 2
-LOG_ID = "a" * 32
+ORIGIN = "example.org/audit/pod-0"
+MASTER = MasterKey(bytes(range(32)))
 
 
 def intent(exchange_id: str = "x1", actor: str = "trainer-1") -> Intent:
@@ -55,22 +67,56 @@ def entries(exchanges: int) -> list[Entry]:
     return made
 
 
-def lines_of(made: Iterable[Entry], tail: Tail | None = None, log_id: str = LOG_ID) -> list[bytes]:
-    """Seal entries one after the other, a second apart."""
-    tail = tail or Tail()
-    lines = []
-    for entry in made:
-        moment = START + timedelta(seconds=tail.next_seq)
-        salts = Salts(tail.next_seq.to_bytes(16), (tail.next_seq + 1_000_000).to_bytes(16))
-        line, digest = seal(parts_of(entry), Place(log_id, tail.next_seq, instant(moment), tail.hash), salts)
-        tail = Tail(log_id, tail.next_seq + 1, digest, instant(moment), tail.size + len(line))
-        lines.append(line)
-    return lines
+def keys_of(log: str = ORIGIN, master: MasterKey = MASTER, *earlier: MasterKey) -> LogKeys:
+    """The keys of a log, as the sidecar derives them."""
+    provider = LocalKeys({one.version: one for one in (*earlier, master)})
+    return LogKeys(provider, signer_of(master, log), tuple(signer_of(one, log) for one in earlier))
 
 
-def make_log(path: Path, metrics: Metrics | None = None, deadline_seconds: float = 5.0) -> AuditLog:
-    settings = AuditSettings(path, deadline_seconds=deadline_seconds, check_seconds=0.05)
-    return AuditLog(settings, metrics or Metrics())
+def write_log(folder: Path, made: Sequence[Entry], keys: LogKeys | None = None, pace: Pace | None = None) -> Path:
+    """Write a whole log of entries, a second apart, and close it. Without a pace it is one segment."""
+    place = LogFolder(folder)
+    place.acquire()
+    appender = Appender(place, Head(), None, keys or keys_of(), pace or Pace(), None)
+    for number, entry in enumerate(made):
+        appender.append([parts_of(entry)], instant(START + timedelta(seconds=number)))
+    appender.close()
+    return folder
+
+
+def make_log(
+    folder: Path,
+    metrics: Metrics | None = None,
+    deadline_seconds: float = 5.0,
+    keys: LogKeys | None = None,
+    pace: Pace | None = None,
+    retention: Retention | None = None,
+) -> AuditLog:
+    settings = AuditSettings(
+        folder,
+        deadline_seconds=deadline_seconds,
+        rhythm=Rhythm(check_seconds=0.05),
+        pace=pace or Pace(),
+        retention=retention or Retention(),
+    )
+    return AuditLog(settings, keys or keys_of(), metrics or Metrics())
+
+
+def check(folder: Path, keys: LogKeys | None = None) -> Report:
+    """Verify a log with its keys: the signing ones pinned, the others to open every record."""
+    keys = keys or keys_of()
+    pinned = [LogKey(one.verifier) for one in (keys.earlier or (keys.signer,))]
+
+    def opened(log: str, number: int, first: int) -> Opener:
+        return open_segment(folder, log, number, first, keys.provider)
+
+    return verify(lambda: pieces(folder), Walk(pinned), opened=opened)
+
+
+def read(folder: Path, keys: LogKeys | None = None) -> list[dict[str, Any]]:
+    """The members of every record but those of the log's own opening."""
+    members = [dict(one.members) for one in read_records(folder, (keys or keys_of()).provider)]
+    return [one for one in members if one["action"] != Action.LOG_OPENED]
 
 
 def metric(metrics: Metrics, name: str) -> float:

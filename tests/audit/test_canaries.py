@@ -14,11 +14,13 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
+from sidecar.audit.canonical import canonical
+from sidecar.audit.reader import read_records
 from sidecar.audit.record import Action, Event
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
-from tests.audit.samples import intent, make_log, outcome
+from tests.audit.samples import intent, keys_of, make_log, outcome
 
 CANARIES = ("canary.person@example.com", "Canary Persönlich", "DE02120300000000202051", "+1 212 555 0199")
 OPERATOR_WORDS = {"actor", "route", "policy", "detector"}
@@ -34,7 +36,7 @@ def _guises(canary: str) -> list[bytes]:
 async def test_no_canary_reaches_a_file_a_metric_or_a_log_a19(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     metrics = Metrics()
-    log = make_log(tmp_path / "audit.jsonl", metrics)
+    log = make_log(tmp_path / "audit", metrics)
     keys = MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     await log.start()
     for canary in CANARIES:
@@ -44,12 +46,21 @@ async def test_no_canary_reaches_a_file_a_metric_or_a_log_a19(tmp_path: Path, ca
         await _try_every_field(log, canary)
     await log.stop()
 
-    files = [one.read_bytes() for one in tmp_path.iterdir()]
+    files = [one.read_bytes() for one in (tmp_path / "audit").iterdir()]
     written = b"\n".join([*files, generate_latest(metrics.registry), caplog.text.encode()])
-    assert written.count(b'"phase"') == 2 * len(CANARIES)
+    opened = canonical_records(tmp_path / "audit")
+    assert written.count(b"record\t") == 1 + 2 * len(CANARIES)
+    assert b'"phase"' not in written  # sealed
+    written += opened
+    assert written.count(b'"phase"') == 1 + 2 * len(CANARIES)
     for canary in CANARIES:
         for guise in _guises(canary):
             assert guise not in written
+
+
+def canonical_records(folder: Path) -> bytes:
+    """What whoever has the keys can read."""
+    return b"\n".join(canonical(one.members) for one in read_records(folder, keys_of().provider))
 
 
 async def _try_every_field(log: Any, canary: str) -> None:

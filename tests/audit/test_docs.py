@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.chain import Flaw
+from sidecar.audit.leaf import Flaw
 from sidecar.audit.record import Action, Decision, Event, Intent, Outcome, Phase
 
-DOCS = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parents[2] / "docs"
+DOCS = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("audit.md", "audit-format.md"))
 WORDS = {
     *(one.value for kind in (Action, Flaw, Phase) for one in kind),
     *(one.value for one in Decision if one is not Decision.PENDING),
     *(one.name for kind in (Intent, Outcome, Event) for one in fields(kind)),
-    "--expect-head", "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
+    "--expect-head", "--checkpoint", "--key", "--silence-seconds",
+    "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
     "--conversation", "--subject", "--conversation-file", "--subject-file", "--key-file", "--format", "--json",
     "REQUIRE_MOUNTS",
     "sidecar_audit_healthy", "torn_line", "write_failed",

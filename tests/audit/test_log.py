@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import stat
 import subprocess
@@ -16,26 +15,27 @@ from typing import Any
 
 import pytest
 
-from sidecar.audit.file import StartCheck, read_lines
+from sidecar.audit.appender import Pace
+from sidecar.audit.completeness import Completeness
 from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.opening import StartCheck
+from sidecar.audit.reader import read_records
 from sidecar.audit.record import Action, Event
-from sidecar.audit.verify import Report, verify
+from sidecar.audit.store import segment_path
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
-from tests.audit.samples import START, entries, intent, lines_of, make_log, metric, outcome
+from tests.audit.samples import START, check, entries, intent, keys_of, make_log, metric, outcome, read, write_log
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
+    return tmp_path / "audit"
 
 
-def check(path: Path) -> Report:
-    return verify(lambda: read_lines(path))
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
+def found(path: Path) -> Completeness:
+    completeness = check(path).completeness
+    assert completeness is not None
+    return completeness
 
 
 async def test_an_exchange_is_an_intent_and_an_outcome_a1(path: Path) -> None:
@@ -43,49 +43,54 @@ async def test_an_exchange_is_an_intent_and_an_outcome_a1(path: Path) -> None:
     log = make_log(path, metrics)
     await log.start()
     await log.intend(intent("x1"))
-    assert [one["entry"]["phase"] for one in read(path)] == ["intent"]
+    assert [one["phase"] for one in read(path)] == ["intent"]
     await log.conclude(outcome("x1"))
     await log.stop()
-    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1", "x1"]
+    assert [one["exchange_id"] for one in read(path)] == ["x1", "x1"]
     assert check(path).intact
-    assert check(path).complete
-    assert metric(metrics, "sidecar_audit_records_total") == 2
+    assert found(path).complete
+    assert metric(metrics, "sidecar_audit_records_total") == 1 + 2
 
 
-async def test_the_file_is_for_its_owner_only(path: Path) -> None:
+async def test_the_log_is_for_its_owner_only(path: Path) -> None:
     log = make_log(path)
     await log.start()
     await log.stop()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(one.stat().st_mode) for one in path.iterdir()} == {0o600}
 
 
 @pytest.mark.parametrize("start_check", StartCheck)
-async def test_a_restart_continues_the_same_log(path: Path, start_check: StartCheck) -> None:
+async def test_a_restart_continues_the_same_log_on_its_last_checkpoint_a12(path: Path, start_check: StartCheck) -> None:
     for number in range(3):
-        log = AuditLog(AuditSettings(path, start_check=start_check), Metrics())
+        log = AuditLog(AuditSettings(path, start_check=start_check), keys_of(), Metrics())
         await log.start()
         await log.note(Event(Action.START))
+        assert log.size == 2 * number + 2
         await log.stop()
         report = check(path)
         assert report.intact
-        assert report.records == number + 1
-    assert len({one["head"]["log"] for one in read(path)}) == 1
+        assert report.records == 2 * number + 2
+    opened = [one.members for one in read_records(path, keys_of().provider)][::2]
+    assert [one.get("checkpoint_size") for one in opened] == [None, 2, 4]
 
 
-async def test_start_check_of_the_end_reads_the_end_only_and_still_finds_a_break_there(path: Path) -> None:
-    lines = lines_of(entries(4000))
-    assert sum(map(len, lines)) > 5 << 20
-    lines[10] = lines[10].replace(b"200", b"500")
-    path.write_bytes(b"".join(lines))
-    log = AuditLog(AuditSettings(path, start_check=StartCheck.END), Metrics())
-    await log.start()  # the break lies before the end
-    await log.note(Event(Action.START))
+async def test_a_check_of_recent_segments_reads_these_only_and_still_finds_a_break_there(path: Path) -> None:
+    write_log(path, entries(30), pace=Pace(segment_records=20))
+    settings = AuditSettings(path, start_check=StartCheck.RECENT)
+    newest = segment_path(path, 3)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole.replace(b'"seq":60', b'"seq":69'))
+    with pytest.raises(ConfigError, match="record 60"):
+        await AuditLog(settings, keys_of(), Metrics()).start()
+    newest.write_bytes(whole)
+    oldest = segment_path(path, 0)
+    oldest.write_bytes(oldest.read_bytes().replace(b'"seq":7', b'"seq":8'))
+    log = AuditLog(settings, keys_of(), Metrics())
+    await log.start()  # the break lies before
     await log.stop()
-    assert read(path)[-1]["head"]["seq"] == len(lines)
-    lines[-3] = lines[-3].replace(b"200", b"500")
-    path.write_bytes(b"".join(lines))
-    with pytest.raises(ConfigError, match=f"record {len(lines) - 3}"):
-        await AuditLog(AuditSettings(path, start_check=StartCheck.END), Metrics()).start()
+    with pytest.raises(ConfigError, match="record 7"):
+        await AuditLog(AuditSettings(path), keys_of(), Metrics()).start()
 
 
 def _program(name: str, path: Path) -> subprocess.Popen[str]:
@@ -98,9 +103,9 @@ def test_killed_after_the_first_byte_the_intent_is_there_a2(path: Path) -> None:
         assert program.stdout is not None
         assert program.stdout.readline() == "byte\n"
         program.send_signal(signal.SIGKILL)
-    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1"]
+    assert [one["exchange_id"] for one in read(path)] == ["x1"]
     assert check(path).intact
-    assert check(path).examples == ("x1",)
+    assert found(path).examples == ("x1",)
 
 
 @pytest.mark.parametrize("after", [1, 50, 200])
@@ -112,7 +117,7 @@ def test_killed_in_a_flood_nothing_acknowledged_is_lost_a2_a33(path: Path, after
         acknowledged += program.stdout.read().split()
     asyncio.run(_restart(path))
     assert check(path).intact
-    recorded = {one["entry"].get("exchange_id") for one in read(path)}
+    recorded = {one.get("exchange_id") for one in read(path)}
     assert recorded.issuperset(one for one in acknowledged[:-1])  # the last may be a torn print
 
 
@@ -127,9 +132,9 @@ def test_many_threads_and_tasks_write_one_chain_a16(path: Path) -> None:
     asyncio.run(_many(path, metrics, threads=8, tasks=16, each=5))
     report = check(path)
     assert report.intact
-    assert report.complete
-    assert report.records == 8 * 16 * 5 * 2 == metric(metrics, "sidecar_audit_records_total")
-    ids = [one["entry"]["exchange_id"] for one in read(path)]
+    assert found(path).complete
+    assert report.records == 1 + 8 * 16 * 5 * 2 == metric(metrics, "sidecar_audit_records_total")
+    ids = [one["exchange_id"] for one in read(path)]
     assert len(set(ids)) * 2 == len(ids)
 
 
@@ -159,7 +164,7 @@ async def test_group_commit_does_not_sync_once_for_each_record(path: Path) -> No
     await log.start()
     await asyncio.gather(*(log.intend(intent(f"x{number}")) for number in range(200)))
     await log.stop()
-    assert len({one["head"]["time"] for one in read(path)}) < 50
+    assert len({one.time for one in read_records(path)}) < 50
 
 
 async def test_a_cancelled_caller_leaves_its_record_behind(path: Path) -> None:
@@ -176,7 +181,7 @@ async def test_a_cancelled_caller_leaves_its_record_behind(path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await log.stop()
-    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1"]
+    assert [one["exchange_id"] for one in read(path)] == ["x1"]
 
 
 async def test_an_outcome_waits_for_the_next_intent_but_not_for_long(path: Path) -> None:
@@ -188,23 +193,23 @@ async def test_an_outcome_waits_for_the_next_intent_but_not_for_long(path: Path)
     await begins
     assert ended.done()
     await log.conclude(outcome("x2"))
-    assert [one["entry"]["exchange_id"] for one in read(path)] == ["x1", "x1", "x2", "x2"]
+    assert [one["exchange_id"] for one in read(path)] == ["x1", "x1", "x2", "x2"]
     await log.stop()
 
 
 async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(path: Path) -> None:
     hour = timedelta(hours=1)
     second = timedelta(seconds=1)
-    moments: Iterator[Any] = iter([START, START - hour, START - hour + second, START + second])
-    log = AuditLog(AuditSettings(path), Metrics(), clock=lambda: next(moments))
+    moments: Iterator[Any] = iter([START, START, START - hour, START - hour + second, START + second])
+    log = AuditLog(AuditSettings(path), keys_of(), Metrics(), clock=lambda: next(moments))
     await log.start()
     for number in range(4):
         await log.intend(intent(f"x{number}"))
     await log.stop()
     records = read(path)
-    assert [one["entry"]["action"] for one in records] == ["proxy", "clock_stepped_back", "proxy", "proxy", "proxy"]
-    assert records[1]["entry"]["count"] == 3600
-    times = [one["head"]["time"] for one in records]
+    assert [one["action"] for one in records] == ["proxy", "clock_stepped_back", "proxy", "proxy", "proxy"]
+    assert records[1]["count"] == 3600
+    times = [one.time for one in read_records(path)]
     assert times == sorted(times)
     assert times[-1].startswith("2026-03-01T09:00:01.")
 

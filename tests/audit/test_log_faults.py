@@ -16,16 +16,17 @@ import pytest
 
 from sidecar.audit.log import AuditLog, AuditSettings
 from sidecar.audit.record import Action, Event
+from sidecar.audit.store import key_path, segment_path
+from sidecar.audit.writer import Rhythm
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
 from tests.audit.disks import after_power_cut, dying_disk, frozen, loop_file_system, small_tmpfs
-from tests.audit.samples import entries, intent, lines_of, make_log, metric, outcome
-from tests.audit.test_log import check, read
+from tests.audit.samples import START, check, entries, intent, keys_of, make_log, metric, outcome, read, write_log
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
+    return tmp_path / "audit"
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def _write_until_refused(log: AuditLog, name: str, limit: int = 20_000) ->
 async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path) -> None:
     with small_tmpfs(tmp_path / "disk") as disk:
         metrics = Metrics()
-        log = make_log(disk / "audit.jsonl", metrics)
+        log = make_log(disk / "audit", metrics)
         filler = disk / "filler"
         filler.write_bytes(b"x" * 20_000)
         await log.start()
@@ -78,8 +79,8 @@ async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path)
         await log.intend(intent("after"))
         await log.stop()
 
-        assert check(disk / "audit.jsonl").intact
-        records = [one["entry"] for one in read(disk / "audit.jsonl")]
+        assert check(disk / "audit").intact
+        records = read(disk / "audit")
         recovered = [one for one in records if one["action"] == "log_recovered"]
         assert recovered == [{"action": "log_recovered", "count": 5, "phase": "event", "reason": "write_failed"}]
         assert [one["exchange_id"] for one in records if one["phase"] == "intent"] == [
@@ -92,7 +93,7 @@ async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path)
 
 async def test_stopped_while_full_and_restarted_with_space_a34(tmp_path: Path) -> None:
     with small_tmpfs(tmp_path / "disk") as disk:
-        path = disk / "audit.jsonl"
+        path = disk / "audit"
         log = make_log(path)
         filler = disk / "filler"
         filler.write_bytes(b"x" * 20_000)
@@ -119,7 +120,7 @@ def test_a_limit_on_file_size_refuses_and_recovers_a4_a34(path: Path) -> None:
     assert int(written) > 3
     assert int(refused) == 40 - int(written)
     assert check(path).intact
-    records = [one["entry"] for one in read(path)]
+    records = read(path)
     assert [one["count"] for one in records if one["action"] == "log_recovered"] == [int(refused)]
     assert len([one for one in records if one["phase"] == "intent"]) == int(written)
 
@@ -127,7 +128,7 @@ def test_a_limit_on_file_size_refuses_and_recovers_a4_a34(path: Path) -> None:
 async def test_a_disk_that_answers_eio_refuses_a4(tmp_path: Path) -> None:
     """The write is taken and fsync fails: what the page cache holds must not be believed."""
     with dying_disk(tmp_path / "disk") as die:
-        log = make_log(tmp_path / "disk" / "audit.jsonl")
+        log = make_log(tmp_path / "disk" / "audit")
         await log.start()
         await log.intend(intent("before"))
         die()
@@ -142,7 +143,7 @@ async def test_a_volume_that_can_not_grow_refuses_and_recovers_a4_a34(tmp_path: 
     """Thin provisioning: the file system has space, the disk under it has none, so fsync fails and not the write."""
     with small_tmpfs(tmp_path / "under", kibibytes=400) as under:  # noqa: SIM117 - one stands on the other
         with loop_file_system(under / "image", tmp_path / "disk") as disk:
-            log = make_log(disk / "audit.jsonl")
+            log = make_log(disk / "audit")
             await log.start()
             await log.intend(intent("first"))
             (under / "filler").write_bytes(b"")
@@ -154,8 +155,8 @@ async def test_a_volume_that_can_not_grow_refuses_and_recovers_a4_a34(tmp_path: 
             await _until(lambda: log.healthy)
             await log.intend(intent("after"))
             await log.stop()
-            assert check(disk / "audit.jsonl").intact
-            ids = [one["entry"].get("exchange_id") for one in read(disk / "audit.jsonl")]
+            assert check(disk / "audit").intact
+            ids = [one.get("exchange_id") for one in read(disk / "audit")]
             assert [one for one in ids if one] == ["first", *(f"x{number}" for number in range(written)), "after"]
 
 
@@ -170,14 +171,14 @@ def _fill(descriptor: int) -> None:
 async def test_an_acknowledged_record_survives_a_power_cut_a2(tmp_path: Path) -> None:
     """kill -9 leaves the page cache, a power cut does not: that is what fsync is for."""
     with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
-        log = make_log(disk / "audit.jsonl")
+        log = make_log(disk / "audit")
         await log.start()
         (disk / "never-synced").write_bytes(b"x" * 5000)
         for number in range(20):
             await log.intend(intent(f"x{number}"))
         with after_power_cut(tmp_path / "image", tmp_path / "later") as later:
-            found = check(later / "audit.jsonl")
-            assert (found.intact, found.records) == (True, 20)
+            found = check(later / "audit")
+            assert (found.intact, found.records) == (True, 1 + 20)
             assert not _reached_the_disk(later / "never-synced")  # else this test could not fail
         await log.stop()
 
@@ -192,8 +193,8 @@ def _reached_the_disk(path: Path) -> bool:
 async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -> None:
     with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
         metrics = Metrics()
-        settings = AuditSettings(disk / "audit.jsonl", deadline_seconds=0.3, check_seconds=0.05, pending_limit=10)
-        log = AuditLog(settings, metrics)
+        rhythm = Rhythm(pending_limit=10, check_seconds=0.05)
+        log = AuditLog(AuditSettings(disk / "audit", deadline_seconds=0.3, rhythm=rhythm), keys_of(), metrics)
         await log.start()
         await log.intend(intent("before"))
         with frozen(disk):
@@ -210,16 +211,19 @@ async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -
         await _until(lambda: log.healthy)
         await log.intend(intent("after"))
         await log.stop()
-        assert check(disk / "audit.jsonl").intact
+        assert check(disk / "audit").intact
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_fault_of_our_own_in_the_writing_thread_refuses_at_once(path: Path) -> None:
-    def broken_clock() -> datetime:
-        raise ZeroDivisionError
+    moments = [START]
 
-    log = AuditLog(AuditSettings(path, deadline_seconds=600), Metrics(), clock=broken_clock)
+    def clock() -> datetime:
+        return moments[0]
+
+    log = AuditLog(AuditSettings(path, deadline_seconds=600), keys_of(), Metrics(), clock=clock)
     await log.start()
+    moments.clear()
     for _ in range(2):
         with pytest.raises(AuditUnavailable, match="closed"):
             await log.intend(intent())
@@ -240,7 +244,7 @@ TAMPERINGS: list[tuple[str, Callable[[Path], object]]] = [
     ("replaced by a copy", lambda path: _copy(path).replace(path)),
     ("truncated", lambda path: os.truncate(path, 0)),
     ("cut by a byte", lambda path: os.truncate(path, path.stat().st_size - 1)),
-    ("copied and truncated", lambda path: os.truncate(_copy(path).with_suffix(".jsonl"), 0)),
+    ("copied and truncated", lambda path: os.truncate(_copy(path).with_suffix(".segment"), 0)),
     ("appended to", lambda path: path.open("ab").write(b"{}\n")),
     ("made a link", lambda path: path.symlink_to(path.rename(path.with_suffix(".1")))),
     ("folder renamed", lambda path: path.parent.rename(path.parent.with_name("gone"))),
@@ -252,13 +256,12 @@ async def test_a_file_tampered_with_while_running_is_noticed_a8_a35(
     tmp_path: Path, tamper: Callable[[Path], object]
 ) -> None:
     folder = tmp_path / "logs"
-    folder.mkdir()
     metrics = Metrics()
-    log = make_log(folder / "audit.jsonl", metrics)
+    log = make_log(folder, metrics)
     await log.start()
     await log.intend(intent("before"))
     assert log.healthy
-    tamper(folder / "audit.jsonl")
+    tamper(segment_path(folder, 0))
     with pytest.raises(AuditUnavailable):
         await log.intend(intent("after"))
     assert not log.healthy
@@ -268,9 +271,26 @@ async def test_a_file_tampered_with_while_running_is_noticed_a8_a35(
     await log.stop()
 
 
-async def test_tampering_is_noticed_without_traffic_a8(path: Path, log: AuditLog) -> None:
-    path.unlink()
+@pytest.mark.parametrize("number", [0, 1])
+async def test_tampering_is_noticed_without_traffic_a8(path: Path, number: int) -> None:
+    await _restarted(path)
+    log = make_log(path)
+    await log.start()
+    assert log.healthy
+    segment_path(path, number).unlink()
     await _until(lambda: not log.healthy)
+    await log.stop()
+
+
+async def test_a_closed_segment_that_is_written_to_under_traffic_is_noticed_a8_a35(path: Path) -> None:
+    await _restarted(path)
+    log = make_log(path)
+    await log.start()
+    data = segment_path(path, 0).read_bytes()
+    segment_path(path, 0).write_bytes(data)  # the same bytes: whoever did that could have done otherwise
+    await _write_until_refused(log, "x")
+    assert not log.healthy
+    await log.stop()
 
 
 async def test_an_idle_log_raises_no_alarm(log: AuditLog) -> None:
@@ -281,17 +301,22 @@ async def test_an_idle_log_raises_no_alarm(log: AuditLog) -> None:
 # -- starting on what is there ---------------------------------------------------------------------------------------
 
 
+def _lines(path: Path) -> list[bytes]:
+    return segment_path(path, 0).read_bytes().splitlines(keepends=True)
+
+
 async def test_a_torn_line_is_set_aside_and_recorded_a33(path: Path) -> None:
-    lines = lines_of(entries(2))
-    path.write_bytes(b"".join(lines) + lines[1][:100])
+    torn = _lines(write_log(path, entries(2)))[1][:100]
+    with segment_path(path, 0).open("ab") as stream:
+        stream.write(torn)
     log = make_log(path)
     await log.start()
     await log.note(Event(Action.START))
     await log.stop()
     assert check(path).intact
-    assert read(path)[5]["entry"] == {"action": "log_recovered", "count": 100, "phase": "event", "reason": "torn_line"}
-    (side,) = path.parent.glob("audit.jsonl.torn-*")
-    assert side.read_bytes() == lines[1][:100]
+    assert read(path)[5] == {"action": "log_recovered", "count": 100, "phase": "event", "reason": "torn_line"}
+    (side,) = path.glob("*.torn-5-*")
+    assert side.read_bytes() == torn
     assert side.stat().st_mode & 0o777 == 0o600
     await _restarted(path)
     assert len(read(path)) == 7  # told once
@@ -303,34 +328,43 @@ async def _restarted(path: Path) -> None:
     await log.stop()
 
 
-@pytest.mark.parametrize("died", ["after the side file", "in the side file", "after the cut"])
+@pytest.mark.parametrize("died", ["after the side file", "in the side file", "after the cut", "before its record"])
 async def test_recovery_that_dies_half_way_is_taken_up_again_a33(path: Path, died: str) -> None:
     """Each durable step of the recovery, with the process gone right after it, ends in the same log."""
-    lines = lines_of(entries(2))
-    torn = lines[1][:100]
-    path.write_bytes(b"".join(lines) + torn)
+    whole = _lines(write_log(path, entries(2)))
+    before = path.with_name("before")
+    torn = whole[1][:100]
+    with segment_path(path, 0).open("ab") as stream:
+        stream.write(torn)
+    shutil.copytree(path, before)
     await _restarted(path)
-    (side,) = path.parent.glob("audit.jsonl.torn-*")
-    path.write_bytes(b"".join(lines) + (b"" if died == "after the cut" else torn))
+    (side,) = path.glob("*.torn-5-*")
+    shutil.copyfile(side, before / side.name)
+    if died in ("after the cut", "before its record"):
+        segment_path(before, 0).write_bytes(b"".join(whole))
+    if died == "before its record":
+        shutil.copyfile(key_path(path, 1), key_path(before, 1))
+        segment_path(before, 1).write_bytes(segment_path(path, 1).read_bytes().splitlines(keepends=True)[0])
     if died == "in the side file":
-        side.write_bytes(torn[:10])
-    await _restarted(path)
-    assert check(path).intact
-    assert [one["entry"]["action"] for one in read(path)[5:]] == ["log_recovered"]
-    assert [one.read_bytes() for one in path.parent.glob("audit.jsonl.torn-*")] == [torn]
+        (before / side.name).write_bytes(torn[:10])
+    await _restarted(before)
+    assert check(before).intact
+    assert [one["action"] for one in read(before)[5:]] == ["log_recovered"]
+    assert [one.read_bytes() for one in before.glob("*.torn-*")] == [torn]
 
 
-@pytest.mark.parametrize("damage", [b"prose\n", b"\x00" * 30 + b"\n", lines_of(entries(0))[0]])
+@pytest.mark.parametrize("damage", [b"prose\n", b"\x00" * 30 + b"\n", b"record\t\t\t\t\n"])
 async def test_a_broken_log_stops_the_start_and_the_first_bad_line_is_named_a12(path: Path, damage: bytes) -> None:
-    lines = lines_of(entries(2))
+    lines = _lines(write_log(path, entries(2)))
     whole = b"".join([*lines[:3], damage, *lines[3:]])
-    path.write_bytes(whole)
+    segment_path(path, 0).write_bytes(whole)
+    before = {one.name: one.read_bytes() for one in path.iterdir()}
     log = make_log(path)
-    with pytest.raises(ConfigError, match=r"line 4 \(record 3\)") as caught:
+    with pytest.raises(ConfigError, match=r"segment 0, line 4 \(record 1\)") as caught:
         await log.start()
     assert "audit verify" in str(caught.value)
     assert not log.healthy
-    assert path.read_bytes() == whole  # evidence is not touched
+    assert {one.name: one.read_bytes() for one in path.iterdir()} == before  # evidence is not touched
 
 
 async def test_a_second_process_on_the_same_log_is_refused(path: Path, log: AuditLog) -> None:
@@ -351,14 +385,22 @@ async def test_after_a_stop_the_log_can_be_opened_again(path: Path) -> None:
         await _restarted(path)
 
 
-@pytest.mark.parametrize("place", ["missing folder", "folder", "link", "file as folder"])
-async def test_a_path_that_can_not_be_used_is_a_clear_error_at_start(tmp_path: Path, place: str) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_bytes(b"")
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("nowhere/audit", "can't be opened"),
+        ("file/audit", "can't be opened"),
+        ("file", "this is a file"),
+        ("link", "this is a file"),
+        ("old", "format before version 2"),
+    ],
+)
+async def test_a_path_that_can_not_be_used_is_a_clear_error_at_start(tmp_path: Path, place: str, says: str) -> None:
+    (tmp_path / "file").write_bytes(b"prose")
+    (tmp_path / "old").write_bytes(b'{"entry":{"action":"start","phase":"event"},"hash":')
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    places = {"missing folder": "nowhere/audit.jsonl", "file as folder": "file/audit.jsonl"}
-    log = make_log(tmp_path / places.get(place, place))
-    with pytest.raises(ConfigError, match="can't be opened") as caught:
+    log = make_log(tmp_path / place)
+    with pytest.raises(ConfigError, match=says) as caught:
         await log.start()
     assert caught.value.problems[0].remedy
 
@@ -367,4 +409,4 @@ async def test_a_read_only_file_system_is_a_clear_error_at_start_a4(tmp_path: Pa
     with small_tmpfs(tmp_path / "disk") as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(ConfigError, match="Read-only"):
-            await make_log(disk / "audit.jsonl").start()
+            await make_log(disk / "audit").start()

@@ -25,7 +25,7 @@ def raw(tmp_path: Path) -> dict[str, Any]:
     return {
         "listeners": {"data": {"port": 8443, "tls": tls}},
         "keys": {"master_file": str(tmp_path / "master.key")},
-        "audit": {"file": str(tmp_path / "audit.jsonl")},
+        "audit": {"folder": str(tmp_path / "audit")},
         "identities": [{"name": "tool", "roles": ["trainer"], "certificate": {"san": "URI:spiffe://x/tool"}}],
         "upstreams": {"chatbot": {"url": "http://127.0.0.1:8080"}},
         "routes": [
@@ -82,7 +82,19 @@ def test_a_sound_configuration_is_frozen(raw: dict[str, Any]) -> None:
         ("keys", {}, "keys", "exactly one of"),
         ("policies", {"default": {"PERSN": "mask"}}, "policies.default.PERSN.[key]", "is no entity type"),
         ("routes", [], "routes", "names no route"),
-        ("audit/file", "/nowhere/audit.jsonl", "audit.file", "no folder"),
+        ("audit/folder", "/nowhere/audit", "audit.folder", "no folder"),
+        ("audit/folder", "/etc/hostname", "audit.folder", "is a file"),
+        ("audit/file", "/var/lib/sidecar/audit.jsonl", "audit.file", "give audit.folder"),
+        ("audit/origin", "with space", "audit.origin", "match pattern"),
+        ("audit", False, "audit", "should be"),
+        ("audit/enabled", False, "audit.enabled", "not a known key"),
+        (
+            "audit/holds",
+            [{"name": "case-7", "since": "2026-02-01", "until": "2026-01-01"}],
+            "audit.holds[0]",
+            "after since",
+        ),
+        ("keys/previous", [{"version": 1, "master_env": "OLD"}], "keys", "lower than version"),
         ("identities/0/token_sha256", "a" * 64, "identities[0]", "exactly one of"),
     ],
 )

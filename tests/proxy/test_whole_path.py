@@ -15,6 +15,7 @@ from sidecar.audit.record import AuditWriter
 from sidecar.metrics import Metrics
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import RequestPolicy
+from tests.audit.samples import keys_of, read
 from tests.proxy import rewriting
 from tests.proxy.rig import JSON, OPAQUE, Received, answer, read_body, request, route, running
 
@@ -57,11 +58,11 @@ async def test_P60_no_canary_in_answers_records_logs_or_metrics(
     contexts: Contexts, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    path = tmp_path / "audit.jsonl"
+    path = tmp_path / "audit"
     logs: list[AuditLog] = []
 
     def real(metrics: Metrics) -> tuple[AuditWriter, Rewriter]:
-        logs.append(AuditLog(AuditSettings(path), metrics))
+        logs.append(AuditLog(AuditSettings(path), keys_of(), metrics))
         return logs[0], rewriting.Parts().rewriter
 
     routes = [route(), OPAQUE, route("strict", "/strict", request_policy=RequestPolicy.REFUSE)]
@@ -96,13 +97,14 @@ async def test_P60_no_canary_in_answers_records_logs_or_metrics(
         posted = next(received for received in rig.upstream.requests if received.head.startswith(b"POST"))
         assert not any(trace in posted.body.decode().lower() for trace in TRACES)
         samples = repr([sample for metric in rig.metrics.registry.collect() for sample in metric.samples])
+    opened = json.dumps(read(path))
     for place, text in {
         "answers": "".join(one.whole.decode() for one in answers),
-        "audit": path.read_text(),
+        "audit": opened,
+        "audit files": "".join(one.read_text() for one in path.iterdir()),
         "log": caplog.text.replace(str(tmp_path), ""),
         "metrics": samples,
     }.items():
         assert [trace for trace in TRACES if trace in text.lower()] == [], place
 
-    text = path.read_text()
-    assert len(answers) + 1 == text.count('"intent"') == text.count('"outcome"'), "one pair each (P58)"
+    assert len(answers) + 1 == opened.count('"intent"') == opened.count('"outcome"'), "one pair each (P58)"

@@ -78,5 +78,5 @@ def test_kill_9_with_a_dead_upstream_loses_no_request_e1_e13_e41(fresh_world: Wo
     world.start_sidecar()
     assert wait_for_end(world, wanted["id"])["state"] == "completed"
     assert world.original(f"/api/customers/{customer['email']}/count")["conversations"] == 0
-    command = [sys.executable, "-m", "sidecar", "audit", "verify", str(world.folder / "audit.jsonl")]
+    command = [sys.executable, "-m", "sidecar", "audit", "verify", str(world.folder / "audit")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

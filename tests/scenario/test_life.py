@@ -46,7 +46,7 @@ def test_no_room_for_the_audit_log_refuses_everything_and_recovers_a4_a34(fresh_
     path = f"/api/conversations/{world.chats()[0]['id']}"
     assert world.data("GET", path).status == 200
     assert world.sidecar is not None
-    size = (world.folder / "audit.jsonl").stat().st_size
+    size = max((world.folder / "audit").glob("*.segment")).stat().st_size
     _, hard = resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (size, hard))
     starved = world.data("GET", path)
@@ -54,7 +54,7 @@ def test_no_room_for_the_audit_log_refuses_everything_and_recovers_a4_a34(fresh_
     assert b"conversation" not in starved.body
     resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (hard, hard))
     assert world.data("GET", path).status == 200
-    assert sidecar("audit", "verify", str(world.folder / "audit.jsonl")).returncode == 0
+    assert sidecar("audit", "verify", str(world.folder / "audit")).returncode == 0
 
 
 def test_a_detection_that_dies_refuses_and_the_next_one_works_d14(fresh_world: World) -> None:
@@ -120,7 +120,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_a_port_in_use_is_reported_with_its_place(world: World, tmp_path: Path) -> None:
     taken = tmp_path / "config.yaml"
     text = world.setup.config.read_text().replace(f"{world.folder}/state.db", f"{tmp_path}/state.db")
-    taken.write_text(text.replace(f"{world.folder}/audit.jsonl", f"{tmp_path}/audit.jsonl"))
+    taken.write_text(text.replace(f"{world.folder}/audit", f"{tmp_path}/audit"))
     refused = sidecar("run", "--config", str(taken))
     assert refused.returncode == 2
     assert "listeners." in refused.stderr

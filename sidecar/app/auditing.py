@@ -1,0 +1,113 @@
+"""Wires the audit log: its keys, its settings, and what is recorded about the configuration itself."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Mapping
+from hashlib import sha256
+from itertools import islice
+
+from sidecar.app.settings import Settings
+from sidecar.audit.appender import LogKeys, Pace
+from sidecar.audit.canonical import canonical
+from sidecar.audit.keyring import KeyProvider, LocalKeys, signer_of
+from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.opening import StartCheck
+from sidecar.audit.reader import read_segment
+from sidecar.audit.record import Action, Event
+from sidecar.audit.retention import Hold, Retention
+from sidecar.audit.store import numbers, segment_path
+from sidecar.audit.writer import Rhythm
+from sidecar.config.model import Config
+from sidecar.keys import MasterKey
+from sidecar.metrics import Metrics
+
+_log = logging.getLogger("sidecar")
+
+_LOOKED_AT = 32  # records at the beginning of a segment, among which that of a start stands
+
+
+def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
+    """Return the audit log; there is no way to leave it out."""
+    return AuditLog(audit_settings_of(settings.config), log_keys_of(settings), metrics)
+
+
+def audit_settings_of(config: Config) -> AuditSettings:
+    """Return how the log is kept."""
+    audit = config.audit
+    return AuditSettings(
+        audit.folder,
+        deadline_seconds=audit.append_timeout_seconds,
+        start_check=StartCheck(audit.start_check),
+        rhythm=Rhythm(heartbeat_seconds=audit.heartbeat_seconds),
+        pace=Pace(
+            checkpoint_records=audit.checkpoint.records,
+            checkpoint_seconds=audit.checkpoint.seconds,
+            segment_records=audit.segment.records,
+            segment_bytes=audit.segment.mebibytes << 20,
+            segment_seconds=audit.segment.hours * 3600,
+        ),
+        retention=Retention(audit.retention, tuple(Hold(one.name, one.since, one.until) for one in audit.holds)),
+    )
+
+
+def log_keys_of(settings: Settings) -> LogKeys:
+    """Return what the log is written with; earlier master keys open what they sealed, and introduce their successor."""
+    origin = origin_of(settings.config)
+    masters = {one.version: one for one in (*settings.earlier_masters, settings.master)}
+    earlier = tuple(signer_of(one, origin) for one in settings.earlier_masters)
+    return LogKeys(provider_of(masters), signer_of(settings.master, origin), earlier)
+
+
+def provider_of(masters: Mapping[int, MasterKey]) -> KeyProvider:
+    """Return what wraps the keys of segments."""
+    return LocalKeys(masters)
+
+
+def origin_of(config: Config) -> str:
+    """Return the log's name. Pods of a StatefulSet have a host name that lasts."""
+    return config.audit.origin or f"sidecar-audit/{socket.gethostname()}"
+
+
+def start_event(settings: Settings, config_sha256: str, detector: str) -> Event:
+    """Return the record of a start: by which configuration and which policies (A40)."""
+    return Event(
+        Action.START, config_sha256=config_sha256, policies_sha256=policies_sha256(settings.config), detector=detector
+    )
+
+
+def policies_sha256(config: Config) -> str:
+    """Return a hash over what is redacted where: the policies, and what each route does with its payloads."""
+    routes = [one.model_dump(mode="json") for one in config.routes]
+    policies = {
+        name: {label: one.model_dump(mode="json") for label, one in policy.items()}
+        for name, policy in config.policies.items()
+    }
+    return sha256(canonical({"policies": policies, "routes": routes})).hexdigest()
+
+
+def changes_since(settings: Settings, now: Event) -> Event | None:
+    """Return what is to be recorded if configuration or policies are not those of the last start. Blocking."""
+    before = _last_start(settings)
+    if before is None or (before.get("config_sha256"), before.get("policies_sha256")) == (
+        now.config_sha256,
+        now.policies_sha256,
+    ):
+        return None
+    is_policy = before.get("policies_sha256") != now.policies_sha256
+    _log.warning("the configuration is not that of the last start%s", "; policies differ" if is_policy else "")
+    reason = "policies" if is_policy else "other"
+    return Event(Action.CONFIG_CHANGED, reason, config_sha256=now.config_sha256, policies_sha256=now.policies_sha256)
+
+
+def _last_start(settings: Settings) -> Mapping[str, object] | None:
+    """Return the record of the last start: it stands near the beginning of a segment, as each start begins one."""
+    folder, keys = settings.config.audit.folder, log_keys_of(settings).provider
+    for number in reversed(numbers(folder)) if folder.is_dir() else ():
+        if not segment_path(folder, number).exists():
+            break
+        for stored in islice(read_segment(folder, number, keys), _LOOKED_AT):
+            if stored.members.get("action") == Action.START:
+                return stored.members
+    return None
