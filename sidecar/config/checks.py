@@ -84,13 +84,17 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
     if config.erasure.opendsr is not None:
         yield "erasure.opendsr.certificate", config.erasure.opendsr.certificate
         yield "erasure.opendsr.private_key", config.erasure.opendsr.private_key
+    yield from _key_files(config)
+    if config.detection.catalogue is not None:
+        yield "detection.catalogue.file", config.detection.catalogue.file
+
+
+def _key_files(config: Config) -> Iterator[tuple[str, Path]]:
     if config.keys.master_file is not None:
         yield "keys.master_file", config.keys.master_file
     for index, one in enumerate(config.keys.previous):
         if one.master_file is not None:
             yield f"keys.previous[{index}].master_file", one.master_file
-    if config.detection.catalogue is not None:
-        yield "detection.catalogue.file", config.detection.catalogue.file
 
 
 def _tls_files(where: str, tls: ServerTlsConfig) -> Iterator[tuple[str, Path]]:
