@@ -84,6 +84,7 @@ class Role(StrEnum):
     KEEP = "keep"
     HASH = "hash"
     KEYS = "keys"
+    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class FieldMap:
 
     ``namespace`` separates conversations with the same id on different platforms. ``drop``, ``hash`` and ``known``
     reach everything below what they name; ``terms`` and ``keep`` only that scalar itself. ``terms`` are words of a
-    program, judged as member names are. ``keys`` names objects whose member names are data. ``annotations`` say which
+    program, judged as member names are. ``keys`` names objects whose member names are data, ``html`` strings
+    that are HTML. ``annotations`` say which
     numbers are offsets into a text, and ``sources`` where that text is when it is not in the payload (X6). ``deltas``
     say which texts come in pieces over the events of a stream (P34); None: nothing is said, and no stream is read by
     this map. The empty map scans every string as a text of one conversation.
@@ -122,6 +124,7 @@ class FieldMap:
     keep: tuple[PathPattern, ...] = ()
     hash: tuple[PathPattern, ...] = ()
     keys: tuple[PathPattern, ...] = ()
+    html: tuple[PathPattern, ...] = ()
     annotations: tuple[AnnotationRule, ...] = ()
     sources: tuple[SourceRule, ...] = ()
     deltas: tuple[DeltaRule, ...] | None = None
@@ -142,6 +145,7 @@ class FieldMap:
             keep=self.keep + more.keep,
             hash=self.hash + more.hash,
             keys=self.keys + more.keys,
+            html=self.html + more.html,
             annotations=self.annotations + more.annotations,
             sources=self.sources + more.sources,
             deltas=None if self.deltas is more.deltas is None else (self.deltas or ()) + (more.deltas or ()),
@@ -166,6 +170,7 @@ class FieldMap:
             (Role.KEEP, self.keep),
             (Role.HASH, self.hash),
             (Role.KEYS, self.keys),
+            (Role.HTML, self.html),
         ):
             marks += [Mark(path, role, index) for index, path in enumerate(paths)]
         return tuple(marks)

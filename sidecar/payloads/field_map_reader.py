@@ -19,7 +19,7 @@ from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relat
 from sidecar.payloads.sources import BadTemplate, SourceRule, Template
 
 KEYS = (
-    "namespace", "description", "conversations", "messages", "known", "drop", "terms", "keep", "hash", "keys",
+    "namespace", "description", "conversations", "messages", "known", "drop", "terms", "keep", "hash", "keys", "html",
     "annotations", "sources", "deltas",
 )  # fmt: skip
 _CONVERSATION_KEYS = ("root", "id")
@@ -63,6 +63,7 @@ class _Reader:
             keep=tuple(self._each(given, where, "keep", self._path)),
             hash=tuple(self._each(given, where, "hash", self._path)),
             keys=tuple(self._each(given, where, "keys", self._path)),
+            html=tuple(self._each(given, where, "html", self._path)),
             annotations=tuple(self._each(given, where, "annotations", self._annotation)),
             sources=tuple(self._each(given, where, "sources", self._source)),
             deltas=tuple(self._each(given, where, "deltas", self._delta)) if "deltas" in given else default.deltas,

@@ -36,7 +36,8 @@ class Placement:
     ``root_depth``: of its conversation; ``names``: of the conversations that the leaf is an id of, each with its rank;
     ``message_depth``: of the message object whose text or speaker it is; ``rule``: of that message; ``speaker_rank``:
     None for what names no speaker; ``label``: of the known value; ``dropped_depth``: of the outermost thing that is
-    dropped; ``names_are_data``: of a member name, that its object's names are texts.
+    dropped; ``names_are_data``: of a member name, that its object's names are texts; ``is_markup``: of a string, that
+    it is HTML.
     """
 
     treatment: Treatment = Treatment.SCAN
@@ -48,6 +49,7 @@ class Placement:
     label: str | None = None
     dropped_depth: int = NOWHERE
     names_are_data: bool = False
+    is_markup: bool = False
 
     def drops_all_of(self, leaf: Leaf) -> bool:
         """Whether the leaf is the outermost thing that is dropped."""
@@ -126,6 +128,8 @@ def _here_alone(placement: Placement, mark: Mark, depth: int) -> Placement:
     above = depth - mark.length
     if mark.role is Role.ID:
         return replace(placement, names=(*placement.names, (above, mark.rank)))
+    if mark.role is Role.HTML:
+        return replace(placement, is_markup=True)
     if mark.role in _ALONE:
         return replace(placement, treatment=placement.treated(_ALONE[mark.role]))
     if mark.role is Role.TEXT:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sidecar.payloads.annotations import Found
 from sidecar.payloads.document import Document, Leaf, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.marking import NO_MARKING, Marking, SourceTexts, mark
+from sidecar.payloads.markup import MarkupDocument, open_markup
 from sidecar.payloads.placement import Placer, Treatment
 from sidecar.payloads.selection import Selection, select
 from sidecar.proxy.passage import Passage
@@ -36,9 +37,9 @@ class Reading:
 async def read_payload(text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> Reading:
     """Raises ``PayloadRefused`` for what can't be parsed, and for annotations of a request that fit no text."""
     if not fields.annotations:
-        document, selection = await _at_leisure(text, lambda: _sorted(payload_format.parse(text), fields))
+        document, selection = await _at_leisure(text, lambda: _sorted(_parsed(text, payload_format, fields), fields))
         return Reading(document, selection, NO_MARKING)
-    document, found = await _at_leisure(text, lambda: _found(payload_format.parse(text), fields))
+    document, found = await _at_leisure(text, lambda: _found(_parsed(text, payload_format, fields), fields))
     marking = await mark_annotations(document.leaves, found, passage)
     _, selection = await _at_leisure(text, lambda: _sorted(document, fields, marking.unscanned))
     return Reading(document, selection, marking)
@@ -58,6 +59,11 @@ async def _at_leisure(text: str, work: Callable[[], _T]) -> _T:
     return await asyncio.to_thread(work) if len(text) > _PARSED_IN_THE_LOOP else work()
 
 
+def _parsed(text: str, payload_format: PayloadFormat, fields: FieldMap) -> Document:
+    document = payload_format.parse(text)
+    return open_markup(document, fields) if fields.html else document
+
+
 def _found(document: Document, fields: FieldMap) -> tuple[Document, Found]:
     return document, fields.finder.find(document.leaves)
 
@@ -66,11 +72,14 @@ def _sorted(
     document: Document, fields: FieldMap, unscanned: frozenset[int] = frozenset()
 ) -> tuple[Document, Selection]:
     """``unscanned`` are left to others, but for those that the field map takes away or hashes whatever they say."""
-    if not unscanned:
-        return document, select(document.leaves, fields, without_placeholders)
-    place = Placer(fields).place
-    leaves = [leaf for leaf in document.leaves if leaf.index not in unscanned or place(leaf).treatment in _FIXED]
-    return document, select(leaves, fields, without_placeholders)
+    leaves = document.leaves
+    if unscanned:
+        place = Placer(fields).place
+        leaves = [leaf for leaf in leaves if leaf.index not in unscanned or place(leaf).treatment in _FIXED]
+    selection = select(leaves, fields, without_placeholders)
+    if isinstance(document, MarkupDocument) and document.unreadable:
+        selection = replace(selection, dropped=(*selection.dropped, *document.unreadable))
+    return document, selection
 
 
 def without_placeholders(value: str) -> str:

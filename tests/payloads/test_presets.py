@@ -9,6 +9,7 @@ import pytest
 from sidecar.errors import ConfigError
 from sidecar.payloads.document import Document, LeafKind
 from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.markup import open_markup
 from sidecar.payloads.presets import load_preset, preset_names
 from sidecar.payloads.selection import Conversation, select
 from sidecar.payloads.socketio import SEPARATOR, SocketioPolling
@@ -118,15 +119,19 @@ def parsed(sample: str) -> Document:
     return JsonBody().parse((SAMPLES / f"{sample}.json").read_text(encoding="utf-8"))
 
 
+def opened(sample: str, preset: str) -> Document:
+    return open_markup(parsed(sample), load_preset(preset))
+
+
 def read(sample: str, preset: str) -> tuple[Conversation, ...]:
-    return select(parsed(sample).leaves, load_preset(preset), as_is).conversations
+    return select(opened(sample, preset).leaves, load_preset(preset), as_is).conversations
 
 
 @pytest.mark.parametrize("sample", EXPECTED)
 def test_a_sample_of_each_platform_is_read_as_it_is_meant(sample: str) -> None:
     preset, expected = EXPECTED[sample]
     one = next(one for one in read(sample, preset) if one.id == expected["id"])
-    document = parsed(sample)
+    document = opened(sample, preset)
     assert one.id == expected["id"]
     assert {p.message.text: p.message.label for p in one.pieces if p.message.label} == expected["known"]
     messages = expected["messages"]

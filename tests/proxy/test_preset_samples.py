@@ -1,0 +1,105 @@
+"""Every preset's sample through the shipped detection: nobody is named in what comes out, and tools find their way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sidecar.detection.assembly import DetectorSettings, build_detector
+from sidecar.detection.detector import Detector
+from sidecar.detection.recognizer import Message
+from sidecar.detection.span import Span
+from sidecar.keys import Purpose
+from sidecar.payloads.document import PayloadFormat
+from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.presets import load_preset
+from sidecar.payloads.socketio import SEPARATOR, SocketioPolling
+from sidecar.proxy.rewriter import Rewriter
+from sidecar.redaction.policy import Policy
+from sidecar.redaction.redactor import Redactor
+from tests.payloads.test_presets import EXPECTED, SAMPLES
+from tests.proxy.rewriting import MASTER, MemoryPlaceholders
+
+# Whoever has her name in a host name has a domain, and is no customer.
+TRACE = re.compile(
+    r"ottilie|(?<![:!@])brandvold(?!\.example)|ottilie@|4791234567|912 34 567|NB-55812|4929123456789014"
+    r"|trainer@example\.org|sam@shop\.example|198\.51\.100",
+    re.IGNORECASE,
+)
+# By the last name of a path: what tools go by. A user's id that is a name or an address is none of these.
+WAYS = re.compile(
+    r"id|uuid|sid|index|ts|type|status|(?:trace|thread|event|task|ticket|conversation|parent|message|author|room|inner|"
+    r"span|exchange|account|inbox|request)_?id|next_cursor|next_batch|prev_batch|starting_after|start|end|"
+    r"nextToken|created_at|createdAt|\w+_at|timestamp|role|participant_sid|conversation_sid",
+    re.IGNORECASE,
+)
+# These are personal: the customer's id in the map, or what the platform itself calls by an address.
+PERSONAL_IDS = {
+    "activities.0.from.id", "data.0.attributes.user.id", "traces.0.assessments.0.source.source_id",
+}  # fmt: skip
+
+
+class ShippedDetection:
+    """The real detector, on the spot."""
+
+    version = "shipped"
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    async def detect(self, messages: Sequence[Message]) -> list[tuple[Span, ...]]:
+        return list(self._detector.detect(messages))
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return build_detector(DetectorSettings())
+
+
+def rewriter(detector: Detector) -> Rewriter:
+    placeholders, operators = MASTER.pseudonymizer(Purpose.PLACEHOLDER), MASTER.pseudonymizer(Purpose.OPERATOR)
+    redactor = Redactor(ShippedDetection(detector), MemoryPlaceholders(), placeholders, operators)
+    return Rewriter(redactor, MASTER.pseudonymizer(Purpose.AUDIT_PSEUDONYM))
+
+
+def sample(name: str) -> tuple[PayloadFormat, str]:
+    packets: Path = SAMPLES / f"{name}.txt"
+    if packets.exists():  # of answers that stream, the pieces have a test of their own
+        lines = [line for line in packets.read_text(encoding="utf-8").splitlines() if "stream_" not in line]
+        return SocketioPolling(), SEPARATOR.join(lines)
+    return JsonBody(), (SAMPLES / f"{name}.json").read_text(encoding="utf-8")
+
+
+def ways(payload_format: PayloadFormat, text: str) -> list[tuple[str, str]]:
+    """The ids, pages, types and times of a payload."""
+    found = [(".".join(map(str, leaf.path)), leaf.text) for leaf in payload_format.parse(text).leaves if leaf.path]
+    return [(path, value) for path, value in found if WAYS.fullmatch(path.rpartition(".")[2])]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_P42_P60_a_sample_of_each_platform_names_nobody_and_keeps_its_ids(name: str, detector: Detector) -> None:
+    preset, _ = EXPECTED[name]
+    payload_format, text = sample(name)
+    fields, one = load_preset(preset), rewriter(detector)
+    assert TRACE.search(text)
+    shown = (await one.rewrite(text, payload_format, fields, Policy(), "here")).body.decode()
+    assert TRACE.findall(shown) == []
+    kept = {path for path, value in ways(payload_format, text) if (path, value) in ways(payload_format, shown)}
+    lost = {path for path, _ in ways(payload_format, text)} - kept - PERSONAL_IDS
+    assert lost == set()
+    assert kept or name == "gradio-join"
+    again = (await one.rewrite(shown, payload_format, fields, Policy(), "here")).body.decode()
+    assert again == shown, "redacted twice is redacted once"
+
+
+def test_every_row_of_platforms_has_a_sample() -> None:
+    presets = {preset for preset, _ in EXPECTED.values()}
+    rows = {
+        "label-studio", "phoenix", "openai-chat", "chainlit-socketio", "doccano", "mlflow", "matrix", "gradio",
+        "chatwoot", "intercom", "rasa-tracker", "twilio-conversations", "slack", "bot-framework", "botpress", "lex",
+        "zendesk", "freshdesk", "gorgias", "front", "dialogflow-cx",
+    }  # fmt: skip
+    assert rows <= presets
