@@ -9,13 +9,14 @@ from typing import Final
 
 from sidecar.app.secrets import read_secret
 from sidecar.app.tls import client_tls_of
-from sidecar.config.erasure import HttpTargetConfig, TargetConfig
+from sidecar.config.erasure import HttpTargetConfig, OAuthConfig, TargetConfig
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.files import FilesTarget
 from sidecar.targets.files_settings import FilesSettings, Format
 from sidecar.targets.form import TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.oauth import ClientCredentials, TokenSource
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
@@ -71,4 +72,18 @@ def _http(config: HttpTargetConfig, where: str) -> HttpTarget:
         include={"delete", "verify", "concurrency", "per_second", "max_completion_days"}, exclude_none=True
     )
     settings = parse_http_target(config.name, mapping, headers, where)
-    return HttpTarget(settings, client_context(client_tls_of(config.tls)))
+    tokens = _tokens(config.oauth2, f"{where}.oauth2") if config.oauth2 else None
+    return HttpTarget(settings, client_context(client_tls_of(config.tls)), authorization=tokens)
+
+
+def _tokens(config: OAuthConfig, where: str) -> TokenSource:
+    return TokenSource(
+        ClientCredentials(
+            token_url=config.token_url,
+            client_id=config.client_id,
+            client_secret=read_secret(config.client_secret, f"{where}.client_secret"),
+            scope=config.scope,
+            audience=config.audience,
+            style=config.style,
+        )
+    )

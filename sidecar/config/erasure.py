@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sidecar.config.erasure_life import DeadlinesConfig, OpenDsrConfig
-from sidecar.config.scalars import Section
+from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
+
+
+class OAuthConfig(Section):
+    """A bearer token by client credentials (OAuth 2.0), fetched when needed, and anew when it ends or is refused."""
+
+    token_url: HttpUrl
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretSource
+    scope: str | None = None
+    audience: str | None = None
+    style: Literal["basic", "body"] = "basic"
+
+    @model_validator(mode="after")
+    def _encrypted_or_loopback(self) -> OAuthConfig:
+        parts = urlsplit(self.token_url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("plain http would carry the secret over the network in clear; use https")
+        return self
 
 
 class HttpTargetConfig(TargetForm):
@@ -23,6 +42,7 @@ class HttpTargetConfig(TargetForm):
 
     type: Literal["http"]
     headers: dict[str, SecretSource] = Field(default_factory=dict)
+    oauth2: OAuthConfig | None = None
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
     delete: dict[str, Any]
     verify: dict[str, Any] | None = None

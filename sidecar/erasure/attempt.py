@@ -20,7 +20,7 @@ from uuid import uuid4
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent
 from sidecar.audit.record import Outcome as AuditOutcome
 from sidecar.erasure.outcomes import Outcome
-from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_verify, next_step
+from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_poll, after_verify, next_step
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_tasks import ErasureTasks, Evidence, Leased, LeaseLost
@@ -28,6 +28,9 @@ from sidecar.targets.backup import BackupTarget
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
+    JobStatus,
+    OrderTarget,
+    PollResult,
     Target,
     TargetFault,
     VerifyResult,
@@ -98,7 +101,7 @@ class Attempts:
     async def make(self, target: Target, leased: Leased) -> None:
         """Do the next step of a leased task."""
         self._checkpoint("leased")
-        step = next_step(leased.state.outcome, target.side)
+        step = next_step(leased.state.outcome, target.side, leased.state.reference)
         intent = Intent(
             exchange_id=uuid4().hex,
             action=Action.ERASURE_STEP,
@@ -144,6 +147,11 @@ class Attempts:
                 state = replace(advance.state, failures=leased.state.failures)
                 advance = after_delete(state, deleted, now, self._settings.pace, chance)
             return advance, _evidence(step, deleted, now)
+        if step is Step.POLL:
+            polled = await self._poll(target, leased)
+            now, patience = self._clock(), target.max_completion
+            advance = after_poll(leased.state, polled, now, self._settings.pace, self._chance(), patience)
+            return advance, _evidence(step, polled, now)
         verified = await self._verify(target, leased)
         if verified.status is VerifyStatus.GONE and leased.state.submitted_at is not None:
             verified = await self._look_again(target, leased)
@@ -159,9 +167,20 @@ class Attempts:
     async def _delete(self, target: Target, leased: Leased) -> DeleteResult:
         try:
             async with asyncio.timeout(self._settings.call_limit.total_seconds()):
+                if isinstance(target, OrderTarget):
+                    return await target.order(leased.order)
                 return await target.delete(leased.identities)
         except TimeoutError:
             return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.TIMED_OUT)
+
+    async def _poll(self, target: Target, leased: Leased) -> PollResult:
+        if not isinstance(target, OrderTarget):  # it took orders once, and is configured otherwise now
+            return PollResult(JobStatus.VANISHED)
+        try:
+            async with asyncio.timeout(self._settings.call_limit.total_seconds()):
+                return await target.poll(leased.order)
+        except TimeoutError:
+            return PollResult(JobStatus.UNKNOWN, fault=TargetFault.TIMED_OUT)
 
     async def _verify(self, target: Target, leased: Leased) -> VerifyResult:
         try:
@@ -192,7 +211,7 @@ class Attempts:
             return
 
 
-def _evidence(step: Step, result: DeleteResult | VerifyResult, now: datetime) -> Evidence:
+def _evidence(step: Step, result: DeleteResult | PollResult | VerifyResult, now: datetime) -> Evidence:
     return Evidence(
         step=step,
         status=result.status.value,
@@ -200,4 +219,5 @@ def _evidence(step: Step, result: DeleteResult | VerifyResult, now: datetime) ->
         http_status=result.http_status,
         count=result.count,
         at=now,
+        detail=result.detail if isinstance(result, DeleteResult) else None,
     )

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sidecar.errors import ConfigError, Problem, SidecarError, UpstreamFailed, UpstreamFault
-from sidecar.targets.http_settings import is_loopback
+from sidecar.targets.form import is_loopback
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 _TIMEOUT_S: Final = 30.0

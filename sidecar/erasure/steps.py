@@ -1,7 +1,7 @@
 """What a result makes of a task. Pure; chance and clock are passed in.
 
     pending / retryable_failure --delete--> verifying --verify--> verified_erased | verified_no_data | unverified
-                                 \\-------> submitted --verify--> …
+                                 \\-------> submitted --verify--> …, or --poll--> verifying where it can be asked
     of a backup:        pending --verify--> awaiting_expiry --verify--> … --verify--> verified_erased
 
 Only a verification that looked and found nothing makes success. Whatever is not understood is tried again.
@@ -18,7 +18,15 @@ from typing import Final
 from sidecar.erasure.backoff import Backoff
 from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.plan import Side
-from sidecar.targets.target import DeleteResult, DeleteStatus, TargetFault, VerifyResult, VerifyStatus
+from sidecar.targets.target import (
+    DeleteResult,
+    DeleteStatus,
+    JobStatus,
+    PollResult,
+    TargetFault,
+    VerifyResult,
+    VerifyStatus,
+)
 
 _WAITS: Final = MappingProxyType(
     {
@@ -31,6 +39,7 @@ _WAITS: Final = MappingProxyType(
 
 class Step(StrEnum):
     DELETE = "delete"
+    POLL = "poll"
     VERIFY = "verify"
 
 
@@ -46,13 +55,17 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """What a step starts from. ``claimed``: the target said at least once that it deleted, or took the order to."""
+    """What a step starts from. ``claimed``: the target said at least once that it deleted, or took the order to.
+
+    ``reference``: how the target calls the order that it works on, if it can be asked.
+    """
 
     outcome: Outcome
     claimed: bool = False
     deleted: int | None = None
     failures: int = 0
     submitted_at: datetime | None = None
+    reference: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +82,12 @@ class Advance:
     verified_at: datetime | None = None
 
 
-def next_step(outcome: Outcome, side: Side = Side.UPSTREAM) -> Step:
+def next_step(outcome: Outcome, side: Side = Side.UPSTREAM, reference: str | None = None) -> Step:
     """Return what to do for a task that may be run. In a backup there is nothing to do but look."""
     if side is Side.BACKUP:
         return Step.VERIFY
+    if outcome is Outcome.SUBMITTED and reference is not None:
+        return Step.POLL
     return Step.VERIFY if outcome in {Outcome.SUBMITTED, Outcome.VERIFYING} else Step.DELETE
 
 
@@ -89,9 +104,27 @@ def after_delete(state: TaskState, result: DeleteResult, now: datetime, pace: Pa
         claimed=state.claimed or result.status is not DeleteStatus.NO_DATA,
         deleted=total,
         submitted_at=now if submitted else None,
+        reference=result.reference if submitted else None,
     )
     wait = pace.backoff.delay(1, result.retry_after, chance) if submitted else pace.before_verify
     return Advance(moved, now + wait)
+
+
+def after_poll(
+    state: TaskState, result: PollResult, now: datetime, pace: Pace, chance: float, patience: timedelta
+) -> Advance:
+    """Return where asking for an order leads. What is not said to be done is asked for again (E26).
+
+    ``patience``: how long the target may work on it; then it is ordered anew. An order that the target knows no more is
+    looked for in its data, by ``verify``: what was said of it before stands.
+    """
+    if result.status in {JobStatus.DONE, JobStatus.VANISHED}:
+        counted = state.deleted if result.count is None else (state.deleted or 0) + result.count
+        moved = TaskState(Outcome.VERIFYING, state.claimed, counted, 0, state.submitted_at)
+        return Advance(moved, now + pace.before_verify)
+    late = state.submitted_at is None or now - state.submitted_at >= max(patience, pace.longest_submitted)
+    outcome = Outcome.RETRYABLE_FAILURE if late or result.status is JobStatus.FAILED else Outcome.SUBMITTED
+    return _again(state, outcome, result.retry_after, now, pace, chance)
 
 
 def after_verify(state: TaskState, result: VerifyResult, now: datetime, pace: Pace, chance: float) -> Advance:
@@ -132,7 +165,8 @@ def _again(
     state: TaskState, outcome: Outcome, wished: timedelta | None, now: datetime, pace: Pace, chance: float
 ) -> Advance:
     failures = state.failures + 1
-    moved = TaskState(outcome, state.claimed, state.deleted, failures, state.submitted_at)
+    kept = state.reference if outcome is Outcome.SUBMITTED else None
+    moved = TaskState(outcome, state.claimed, state.deleted, failures, state.submitted_at, kept)
     return Advance(moved, now + pace.backoff.delay(failures, wished, chance))
 
 

@@ -92,6 +92,7 @@ def fresh(now: datetime) -> dict[str, Any]:
         "fence": tasks.c.fence + 1,
         "leased_by": None,
         "submitted_at": None,
+        "reference": None,
         "verified_at": None,
         "until_at": None,
     }

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
 
 from sidecar.erasure.outcomes import ENDED, Outcome
 from sidecar.erasure.plan import LiveErasure, Side
@@ -23,6 +25,7 @@ from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
 from sidecar.stores.erasure_views import RequestView, find_request
 from sidecar.stores.seal import Seal, Sealed
+from sidecar.targets.target import Order
 
 
 class LeaseLost(SidecarError):
@@ -45,6 +48,12 @@ class Leased:
     live: LiveErasure | None = None
     """Of a backup set: how its live system stands."""
 
+    @property
+    def order(self) -> Order:
+        """The task for a system that works on orders: by a UUID that stays the same for a round, and says nothing."""
+        digest = sha256(f"{self.request_id}:{self.round}:{self.task_id}".encode()).digest()
+        return Order(str(UUID(bytes=digest[:16], version=4)), self.identities, self.state.reference)
+
 
 @dataclass(frozen=True, slots=True)
 class Leases:
@@ -64,6 +73,7 @@ class Evidence:
     http_status: int | None
     count: int | None
     at: datetime
+    detail: str | None = None
 
 
 class ErasureTasks:
@@ -97,7 +107,7 @@ class ErasureTasks:
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
-        await self._database.run(lambda connection: _record(connection, leased, advance, evidence))
+        await self._database.run(lambda connection: _record(connection, self._seal, leased, advance, evidence))
 
     async def postpone(self, leased: Leased, due: datetime) -> None:
         """Give a lease back with nothing done. A lease that was lost is left alone."""
@@ -120,17 +130,7 @@ class ErasureTasks:
 
     async def forget(self, now: datetime) -> int:
         """Destroy the keys and the identities of requests past their horizon; return of how many (E41)."""
-        forgotten = await self._database.run(
-            lambda connection: (
-                connection.execute(
-                    update(requests)
-                    .where(
-                        requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None)
-                    )
-                    .values(wrapped_key=None, sealed=None)
-                ).rowcount
-            )
-        )
+        forgotten = await self._database.run(lambda connection: _forget(connection, now))
         self._scrubbing_owed |= forgotten > 0
         if self._scrubbing_owed:
             self._scrubbing_owed = not await self._database.scrub()
@@ -174,6 +174,7 @@ class ErasureTasks:
     def _leased(self, row: Row[Any], worker: str) -> Leased | None:
         try:
             identities = self._seal.open(row.request_id, Sealed(row.wrapped_key, row.sealed))
+            reference = self._seal.open_text(row.request_id, row.wrapped_key, row.reference) if row.reference else None
         except KeyMaterialError:
             return None
         return Leased(
@@ -184,9 +185,16 @@ class ErasureTasks:
             round=row.round,
             subject=row.subject,
             target=row.target,
-            state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at),
+            state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at, reference),
             identities=tuple(identities[index] for index in split_indices(row.identities)),
         )
+
+
+def _forget(connection: Connection, now: datetime) -> int:
+    past = and_(requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None))
+    theirs = tasks.c.request_id.in_(select(requests.c.id).where(past))
+    connection.execute(update(tasks).where(theirs, tasks.c.reference.is_not(None)).values(reference=None))
+    return connection.execute(update(requests).where(past).values(wrapped_key=None, sealed=None)).rowcount
 
 
 def _still_ours(leased: Leased) -> Any:
@@ -195,8 +203,14 @@ def _still_ours(leased: Leased) -> Any:
     )
 
 
-def _record(connection: Connection, leased: Leased, advance: Advance, evidence: Evidence) -> None:
+def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance, evidence: Evidence) -> None:
     state = advance.state
+    reference = None
+    if state.reference is not None:
+        key = connection.scalar(select(requests.c.wrapped_key).where(requests.c.id == leased.request_id))
+        reference = (
+            seal.close_texts(leased.request_id, Sealed(key, b""), [state.reference])[0] if key is not None else None
+        )
     written = connection.execute(
         _still_ours(leased).values(
             outcome=state.outcome.value,
@@ -207,6 +221,7 @@ def _record(connection: Connection, leased: Leased, advance: Advance, evidence: 
             due_at=advance.due,
             leased_by=None,
             submitted_at=state.submitted_at,
+            reference=reference,
             verified_at=advance.verified_at,
             until_at=advance.until,
         )
@@ -221,6 +236,7 @@ def _record(connection: Connection, leased: Leased, advance: Advance, evidence: 
             fault=evidence.fault,
             http_status=evidence.http_status,
             count=evidence.count,
+            detail=evidence.detail,
             round=leased.round,
             at=evidence.at,
         )

@@ -1,28 +1,27 @@
-"""An HTTP API to erase from. Redirects are not followed, TLS is verified, bodies are read to be judged and never kept.
+"""An HTTP API to erase from: two calls, or three where it works on deletions by itself and is asked how they stand.
 
 Success is only what the operator described. Everything else is a closed fault, and tried again.
 """
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Final, Literal
-
-import aiohttp
-from yarl import URL
+from datetime import datetime, timedelta
+from typing import Literal
 
 from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.targets.criteria import Answer, count_at
+from sidecar.targets.http_client import Authorization, Call, HttpClient, Reply, fault_of, utc_now
+from sidecar.targets.http_jobs import reference_in
 from sidecar.targets.http_settings import HttpCall, HttpTargetSettings
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
+    JobStatus,
+    Order,
+    PollResult,
     TargetFault,
     TargetLimits,
     VerifyResult,
@@ -30,35 +29,19 @@ from sidecar.targets.target import (
 )
 from sidecar.targets.template import Values, ValueUnusable
 
-MAX_ANSWER_BYTES: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer, or why there is none."""
-
-    answer: Answer | None = None
-    fault: TargetFault | None = None
-    retry_after: timedelta | None = None
-
-    @property
-    def status(self) -> int | None:
-        return self.answer.status if self.answer else None
-
 
 class HttpTarget:
-    """Implements ``Target``. ``tls`` is a verifying context for https URLs; True takes the system's authorities."""
+    """Implements ``Target`` and ``OrderTarget``. ``tls``: a verifying context; True takes the system's authorities."""
 
     def __init__(
         self,
         settings: HttpTargetSettings,
         tls: ssl.SSLContext | Literal[True] = True,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
+        authorization: Authorization | None = None,
     ) -> None:
         self._settings = settings
-        self._tls = tls
-        self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient(settings.headers, tls, settings.limits.concurrency, authorization, clock)
 
     @property
     def name(self) -> str:
@@ -81,22 +64,18 @@ class HttpTarget:
         return self._settings.max_completion
 
     async def start(self) -> None:
-        # A connection for each call: aiohttp silently sends again on one that was kept and turned out closed.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True, limit=self.limits.concurrency),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={**self._settings.headers, "Accept": "application/json"},
-            trust_env=False,
-        )
+        await self._client.start()
 
     async def stop(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._client.stop()
+
+    async def order(self, order: Order) -> DeleteResult:
+        return await self.delete(order.identities)
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         rules = self._settings.delete
-        reply = await self._send(rules.call, identities)
+        values = _values(identities)
+        reply = await self._send(rules.call, values)
         if reply.answer is None:
             return DeleteResult(DeleteStatus.FAILED, fault=reply.fault, retry_after=reply.retry_after)
         answer = reply.answer
@@ -106,16 +85,29 @@ class HttpTarget:
         if rules.no_data is not None and rules.no_data.met_by(answer):
             return DeleteResult(DeleteStatus.NO_DATA, 0, answer.status)
         if rules.accepted is not None and rules.accepted.met_by(answer):
-            return DeleteResult(DeleteStatus.SUBMITTED, None, answer.status, retry_after=reply.retry_after)
-        return DeleteResult(
-            DeleteStatus.FAILED, count, answer.status, _why(answer, rules.done.statuses), reply.retry_after
-        )
+            return self._submitted(answer, reply, values)
+        fault = fault_of(answer, rules.done.statuses)
+        return DeleteResult(DeleteStatus.FAILED, count, answer.status, fault, reply.retry_after)
+
+    async def poll(self, order: Order) -> PollResult:
+        """Ask how a job stands. What is not understood is unknown, never done (E26)."""
+        job = self._settings.delete.job
+        if job is None or order.reference is None:
+            return PollResult(JobStatus.VANISHED)
+        reply = await self._client.send(Call(job.method, job.url_of(order.reference), None, job.timeout_s))
+        if reply.answer is None:
+            return PollResult(JobStatus.UNKNOWN, fault=reply.fault, retry_after=reply.retry_after)
+        answer = reply.answer
+        status = job.judge(answer)
+        count = count_at(answer.body, job.count) if job.count and status is JobStatus.DONE else None
+        fault = fault_of(answer, job.done.statuses) if status is JobStatus.UNKNOWN else None
+        return PollResult(status, count, answer.status, fault, reply.retry_after)
 
     async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
         rules = self._settings.verify
         if rules is None:
             return VerifyResult(VerifyStatus.IMPOSSIBLE)
-        reply = await self._send(rules.call, identities)
+        reply = await self._send(rules.call, _values(identities))
         if reply.fault is TargetFault.IDENTITY_UNUSABLE:
             return VerifyResult(VerifyStatus.IMPOSSIBLE, fault=reply.fault)
         if reply.answer is None:
@@ -126,82 +118,27 @@ class HttpTarget:
             return VerifyResult(VerifyStatus.GONE, 0, answer.status)
         if count or (rules.present is not None and rules.present.met_by(answer)):
             return VerifyResult(VerifyStatus.PRESENT, count, answer.status, retry_after=reply.retry_after)
-        return VerifyResult(
-            VerifyStatus.FAILED, count, answer.status, _why(answer, rules.gone.statuses), reply.retry_after
+        fault = fault_of(answer, rules.gone.statuses)
+        return VerifyResult(VerifyStatus.FAILED, count, answer.status, fault, reply.retry_after)
+
+    def _submitted(self, answer: Answer, reply: Reply, values: Values) -> DeleteResult:
+        job = self._settings.delete.job
+        reference = reference_in(answer, job.reference, values) if job is not None else None
+        if job is not None and reference is None:
+            fault = TargetFault.UNEXPECTED_BODY  # an order whose job nobody can ask for
+            return DeleteResult(DeleteStatus.FAILED, None, answer.status, fault, reply.retry_after)
+        return DeleteResult(
+            DeleteStatus.SUBMITTED, None, answer.status, retry_after=reply.retry_after, reference=reference
         )
 
-    async def _send(self, call: HttpCall, identities: Sequence[SubjectIdentity]) -> _Reply:
-        values: Values = {identity.type: identity.value for identity in identities}
+    async def _send(self, call: HttpCall, values: Values) -> Reply:
         try:
-            url = URL(call.url.fill(values), encoded=True)
+            url = call.url.fill(values)
         except ValueUnusable:
-            return _Reply(fault=TargetFault.IDENTITY_UNUSABLE)
+            return Reply(fault=TargetFault.IDENTITY_UNUSABLE)
         body = call.body.fill(values) if call.body else None
-        try:
-            return await self._exchange(call, url, body)
-        except (ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
-            return _Reply(fault=TargetFault.TLS)
-        except TimeoutError:
-            return _Reply(fault=TargetFault.TIMED_OUT)
-        except aiohttp.ClientConnectorError:
-            return _Reply(fault=TargetFault.UNREACHABLE)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError):
-            return _Reply(fault=TargetFault.CLOSED_EARLY)
-        except aiohttp.ClientError:  # may quote the answer, so nothing of it goes on
-            return _Reply(fault=TargetFault.UNEXPECTED_BODY)
-
-    async def _exchange(self, call: HttpCall, url: URL, body: bytes | None) -> _Reply:
-        if self._session is None:
-            raise RuntimeError("the target was not started")
-        async with self._session.request(
-            call.method,
-            url,
-            data=body,
-            headers={"Content-Type": "application/json"} if body is not None else None,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=call.timeout_s),
-        ) as response:
-            data = await _read(response)
-            retry_after = _retry_after(response.headers.get("Retry-After"), self._clock())
-            if data is None:
-                return _Reply(fault=TargetFault.TOO_LARGE, retry_after=retry_after)
-            return _Reply(_answer(response.status, response.content_type, data), retry_after=retry_after)
+        return await self._client.send(Call(call.method, url, body, call.timeout_s))
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes | None:
-    """Return the whole body, or None if it is longer than we read."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > MAX_ANSWER_BYTES:
-            return None
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _answer(status: int, content_type: str, data: bytes) -> Answer:
-    is_html = "html" in content_type or data.lstrip()[:1] == b"<"
-    try:
-        return Answer(status, is_html, True, json.loads(data))
-    except (ValueError, RecursionError):
-        return Answer(status, is_html, False)
-
-
-def _why(answer: Answer, wanted: frozenset[int]) -> TargetFault:
-    if 300 <= answer.status < 400:
-        return TargetFault.REDIRECTED
-    return TargetFault.UNEXPECTED_BODY if answer.status in wanted else TargetFault.UNEXPECTED_STATUS
-
-
-def _retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Return the wait that an answer asks for (RFC 9110 10.2.3): seconds or a date. None if it can't be read."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdecimal():
-        return timedelta(seconds=int(value)) if len(value) < 10 else None
-    try:
-        wait = parsedate_to_datetime(value) - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(wait, timedelta())
+def _values(identities: Sequence[SubjectIdentity]) -> Values:
+    return {identity.type: identity.value for identity in identities}

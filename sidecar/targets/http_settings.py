@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sidecar.erasure.request import IdentityType
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.criteria import Criterion, CriterionInvalid, parse_condition
+from sidecar.targets.form import is_loopback
+from sidecar.targets.http_jobs import FIELD, JobCall
 from sidecar.targets.target import TargetLimits
 from sidecar.targets.template import JsonTemplate, TemplateInvalid, UrlTemplate, parse_json, parse_url
 
@@ -50,6 +51,7 @@ class DeleteCall:
     done: Criterion
     no_data: Criterion | None
     accepted: Criterion | None
+    job: JobCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,28 @@ class _CallForm(_Form):
     count: Annotated[str, Field(pattern="^/")] | None = None
 
 
+class _PollForm(_Form):
+    method: Literal["GET", "HEAD"] = "GET"
+    url: str
+    done: _CriterionForm
+    running: _CriterionForm | None = None
+    failed: _CriterionForm | None = None
+    vanished: _CriterionForm | None = None
+    count: Annotated[str, Field(pattern="^/")] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+
+
+class _JobForm(_Form):
+    reference: Annotated[str, Field(pattern="^/")]
+    poll: _PollForm
+
+
 class _DeleteForm(_CallForm):
     method: Literal["DELETE", "POST", "PUT", "PATCH"] = "DELETE"
     done: _CriterionForm
     no_data: _CriterionForm | None = None
     accepted: _CriterionForm | None = None
+    job: _JobForm | None = None
 
 
 class _VerifyForm(_CallForm):
@@ -134,14 +153,6 @@ def parse_http_target(
     if settings is None or reader.problems:
         raise ConfigError(tuple(reader.problems))
     return settings
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host can only be this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _translated(error: ValidationError, where: str) -> tuple[Problem, ...]:
@@ -179,7 +190,31 @@ class _Reader:
         done = self._criterion(form.done, "delete.done")
         no_data = self._criterion(form.no_data, "delete.no_data") if form.no_data else None
         accepted = self._criterion(form.accepted, "delete.accepted") if form.accepted else None
-        return DeleteCall(call, done, no_data, accepted) if call and done else None
+        job = self._job(form.job) if form.job else None
+        if form.job is not None and form.accepted is None:
+            self._add("delete.job", "goes with no accepted answer", "Say under accepted what takes the order")
+        return DeleteCall(call, done, no_data, accepted, job) if call and done else None
+
+    def _job(self, form: _JobForm) -> JobCall | None:
+        poll, part = form.poll, "delete.job.poll"
+        remedy = "Write e.g. https://host/jobs/{job}, with {job} in its path or query and no identity"
+        url = self._parsed(parse_url, poll.url.replace(FIELD, "job"), f"{part}.url", remedy)
+        if url is None:
+            return None
+        if not poll.url.startswith(url.origin) or FIELD not in poll.url or url.fields:
+            self._add(f"{part}.url", "does not name the job alone", remedy)
+        self._check_origin(url.origin, f"{part}.url")
+        criteria = {
+            name: self._criterion(one, f"{part}.{name}") if one else None
+            for name, one in (
+                ("done", poll.done), ("failed", poll.failed), ("vanished", poll.vanished), ("running", poll.running),
+            )
+        }  # fmt: skip
+        done = criteria.pop("done")
+        if done is not None and not done.conditions:
+            self._add(f"{part}.done", "takes any answer for done", "Add e.g. where: ['/state == \"done\"']")
+        return JobCall(form.reference, poll.method, poll.url, done, **criteria, count=poll.count,
+                       timeout_s=poll.timeout_s) if done else None  # fmt: skip
 
     def _verify(self, form: _VerifyForm) -> VerifyCall | None:
         call = self._call(form, form.method, "verify")
@@ -205,9 +240,12 @@ class _Reader:
             self._add(part, "names no identity, so it would be the same for everybody", "Put in e.g. {customer_id}")
         if call.body is not None and call.method in {"GET", "HEAD"}:
             self._add(f"{part}.body", f"can't go with {call.method}", "Use POST, or put the identity in the URL")
-        split = urlsplit(call.url.origin)
+        self._check_origin(call.url.origin, f"{part}.url")
+
+    def _check_origin(self, origin: str, part: str) -> None:
+        split = urlsplit(origin)
         if split.scheme == "http" and not is_loopback(split.hostname or ""):
-            self._add(f"{part}.url", "is plain HTTP to another machine", "Use https://")
+            self._add(part, "is plain HTTP to another machine", "Use https://")
 
     def _criterion(self, form: _CriterionForm, part: str) -> Criterion | None:
         if any(300 <= status < 400 for status in form.status):

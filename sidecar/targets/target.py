@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
@@ -61,6 +61,7 @@ class VerifyStatus(StrEnum):
 class DeleteResult:
     """``count`` is how many things the target says it deleted, if it says.
 
+    ``reference`` is how a system that works on an order calls it, to ask later how it stands.
     ``detail`` names what stood in the way, by a word of the operator's own schema (a constraint), never a value.
     """
 
@@ -70,6 +71,7 @@ class DeleteResult:
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
     detail: str | None = None
+    reference: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,36 @@ class VerifyResult:
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
     until: datetime | None = None
+
+
+class JobStatus(StrEnum):
+    """How an order stands, by the target's own account."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    VANISHED = "vanished"  # the target knows the order no more; what it said before stands (E26)
+    UNKNOWN = "unknown"  # no answer that says anything
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What asking for an order came to. ``count`` as in ``DeleteResult``."""
+
+    status: JobStatus
+    count: int | None = None
+    http_status: int | None = None
+    fault: TargetFault | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One task, as systems know it that work on orders. ``id`` is a UUID, the same for every attempt of a round."""
+
+    id: str
+    identities: Sequence[SubjectIdentity] = field(repr=False)
+    reference: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +160,13 @@ class Target(Protocol):
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult: ...
 
     async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult: ...
+
+
+@runtime_checkable
+class OrderTarget(Protocol):
+    """A target that takes orders and works on them. It is given ``order`` instead of ``delete``."""
+
+    async def order(self, order: Order) -> DeleteResult:
+        """Like ``delete``; a result ``SUBMITTED`` with a ``reference`` is polled until it is done."""
+
+    async def poll(self, order: Order) -> PollResult: ...

@@ -77,7 +77,8 @@ async def redis_cluster(folder: Path) -> AsyncIterator[int]:
             for name in ("one", "two")
         ]
         for port, (first, last) in zip(ports, ((0, 8191), (8192, 16383)), strict=True):
-            async with Redis(port=port) as node:
+            async with Redis(port=port) as client:
+                node: Any = client
                 await node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
                 await node.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0])
         for port in ports:
@@ -86,7 +87,8 @@ async def redis_cluster(folder: Path) -> AsyncIterator[int]:
 
 
 async def _whole(port: int) -> None:
-    async with asyncio.timeout(30), Redis(port=port) as node:
+    async with asyncio.timeout(30), Redis(port=port) as client:
+        node: Any = client
         while not {  # noqa: ASYNC110 - another process, which tells nobody
             b"cluster_state:ok",
             b"cluster_known_nodes:2",
