@@ -31,10 +31,14 @@ _DELIMITER = re.compile(r"([/?&=;,<>\"#])")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}\*?")
 _JOINT = re.compile(r"[_.+-]+")
 _STAMP = re.compile(
-    r"(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9][-T_ ][0-2][0-9][-:_][0-5][0-9](?:[-:_][0-5][0-9])?Z?"
+    r"(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9]"
+    r"(?:[-T_ ][0-2][0-9][-:_][0-5][0-9](?:[-:_][0-5][0-9])?Z?|(?<=202.......))"
     r"(?:-(?=[0-9]*[a-f])[0-9a-f]{8})?(?![0-9A-Za-z])"
 )
-"""When a file was made, and a digest, as in ``project-1-at-2026-11-24-01-49-24df7355.json``: no number of a person."""
+"""When a file was made, and a digest, as in ``project-1-at-2026-11-24-01-49-24df7355.json``: no number of a person.
+
+A day without a time counts from 2020 on: nobody who was born then is anybody's customer.
+"""
 _DEEPEST = 3  # URLs within parameters of URLs
 
 # Random by definition, and the login fails without them (RFC 6749, RFC 7636, OpenID Connect Core, SAML bindings).
@@ -42,6 +46,13 @@ _PROTOCOL_PARAMETERS = frozenset({
     "client_id", "code", "code_challenge", "nonce", "relaystate", "samlrequest", "samlresponse", "session_state",
     "state",
 })  # fmt: skip
+
+# Where a list goes on. Whoever asks for the next page sends them back as they are.
+_PAGES = frozenset({
+    "after", "before", "continuation", "continuationtoken", "cursor", "ending_before", "marker", "next_cursor",
+    "next_token", "nexttoken", "page_token", "pagetoken", "starting_after",
+})  # fmt: skip
+_CURSOR = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?!.*%40)(?:[A-Za-z0-9_+/-]|%2[BbFf]|%3[Dd]){4,}={0,2}")
 
 # A value of those parameters that is one: long, or of digits and letters; never an address or a telephone number.
 _RANDOM = re.compile(r"(?=.{20,}\Z|(?=.*[0-9])(?=.*[A-Za-z]))(?!.*%40)[A-Za-z0-9_.~%+/-]+")
@@ -120,9 +131,15 @@ def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
         if after == "=" and _PARAMETER.fullmatch(piece.strip()):
             before = piece.strip().lower()
             continue
-        opaque = before in _PROTOCOL_PARAMETERS and index and parts[index - 1] == "=" and _RANDOM.fullmatch(piece)
-        if not opaque:
+        named = index and parts[index - 1] == "="
+        if not (named and _is_opaque(before, piece)):
             yield from _decoded(piece, depth)
+
+
+def _is_opaque(name: str, value: str) -> bool:
+    if name in _PROTOCOL_PARAMETERS:
+        return _RANDOM.fullmatch(value) is not None
+    return name in _PAGES and _CURSOR.fullmatch(value) is not None
 
 
 def _decoded(piece: str, depth: int) -> Iterator[str]:

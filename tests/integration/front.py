@@ -127,7 +127,7 @@ def _config(front: Front, admin_port: int, upstream_url: str, routes: Sequence[M
         "listeners": {"data": data, "admin": {"host": "127.0.0.1", "port": admin_port, "tls": tls}},
         "keys": {"master_file": str(front.folder / "master.key")},
         "state": {"url": f"sqlite:///{front.folder}/state.db"},
-        "audit": {"file": str(front.folder / "audit.jsonl")},
+        "audit": {"folder": str(front.folder / "audit")},
         "identities": [{"name": "trainer", "roles": ["trainer"], "certificate": san}],
         "upstreams": {route["upstream"]: {"url": upstream_url} for route in routes},
         "routes": list(routes),
