@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -28,6 +29,7 @@ from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.app.settings import Settings, settings_of
+from sidecar.app.upstreams import start_upstreams
 from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
 from sidecar.config import load_config
@@ -113,7 +115,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         stack.push_async_callback(audit.note, Event(Action.STOP))
         detection, detects = await _detection(stack, settings, metrics)
         placeholders = StoredPlaceholders(database)
-        upstreams = {one.name: await _started(stack, Upstream(one)) for one in settings.upstreams}
+        upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
         erasing = erasing_of(settings, database, placeholders, audit, metrics)
         redactor = redactor_of(settings, detection, placeholders)
         memory = rewrite_memory_of(settings, lambda: (detection.version, placeholders.forgettings), metrics)

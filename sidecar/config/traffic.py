@@ -40,6 +40,7 @@ class UpstreamTlsConfig(Section):
     ca: Path | None = None
     certificate: Path | None = None
     private_key: Path | None = None
+    reload_seconds: Seconds = 10.0
 
     @model_validator(mode="after")
     def _whole_pair(self) -> UpstreamTlsConfig:

@@ -28,7 +28,7 @@ from sidecar.errors import (
     UpstreamFault,
 )
 from sidecar.proxy.headers import validate_response
-from sidecar.proxy.upstream_calls import LONGEST_BODY, Patience, Reply, UpstreamCalls
+from sidecar.proxy.upstream_calls import LONGEST_BODY, Patience, Reply, Tls, UpstreamCalls
 from sidecar.proxy.upstream_socket import UpstreamSocket, UpstreamSockets
 
 _OURS_TO_SET = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
@@ -143,16 +143,21 @@ class Answer:
 
 
 class Upstream:
-    """The client side of the proxy, for one upstream."""
+    """The client side of the proxy, for one upstream.
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    ``tls`` returns the context for the next connection; without it, it is always that of the settings. Connections
+    that were kept from another context are not used again.
+    """
+
+    def __init__(self, settings: UpstreamSettings, tls: Tls | None = None) -> None:
         self.settings = settings
+        self._tls: Tls = tls if tls is not None else lambda: settings.tls
         parts = urlsplit(settings.url)
         self.host = parts.netloc
         self._scheme, self._hostname, self._port = parts.scheme, parts.hostname or "", parts.port
         self._session: aiohttp.ClientSession | None = None
         self._calls: UpstreamCalls | None = None
-        self._sockets = UpstreamSockets(settings.tls, settings.connect_seconds, settings.max_connections)
+        self._sockets = UpstreamSockets(self._tls, settings.connect_seconds, settings.max_connections)
 
     async def start(self) -> None:
         await self._sockets.start()
@@ -160,7 +165,6 @@ class Upstream:
         connector = _CleanConnector(
             limit=settings.max_connections,
             keepalive_timeout=settings.keepalive_seconds,
-            ssl=settings.tls if settings.tls is not None else True,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -176,7 +180,7 @@ class Upstream:
             ),
         )
         patience = Patience(settings.connect_seconds, settings.read_seconds)
-        self._calls = UpstreamCalls(connector, self._session, self._url("/"), patience)
+        self._calls = UpstreamCalls(connector, self._session, self._url("/"), patience, self._tls)
 
     async def stop(self) -> None:
         await self._sockets.stop()
@@ -204,6 +208,7 @@ class Upstream:
                     self._url(target),
                     headers=fields,
                     data=body,
+                    ssl=self._tls() or True,
                     allow_redirects=False,
                     middlewares=(_send_once,),
                 )

@@ -9,6 +9,8 @@ session: it sends them while it listens for an early answer.
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -23,6 +25,8 @@ LONGEST_BODY = 32 * 1024  # bytes: less than any transport's high-water mark, so
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS"})  # where no body is what is expected (RFC 9110 section 8.6)
 _SWITCHING_PROTOCOLS = 101
+Tls = Callable[[], ssl.SSLContext | None]
+"""Returns what the next connection is verified by; None: the system's authorities, or plain http."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,21 @@ class UpstreamCalls:
     """Calls to one server. ``connector``: the pool, which others may use as well."""
 
     def __init__(
-        self, connector: aiohttp.TCPConnector, session: aiohttp.ClientSession, origin: URL, patience: Patience
+        self,
+        connector: aiohttp.TCPConnector,
+        session: aiohttp.ClientSession,
+        origin: URL,
+        patience: Patience,
+        tls: Tls,
     ) -> None:
         self._connector = connector
+        self._session = session
+        self._origin = origin
         self._loop = asyncio.get_running_loop()
         self._timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=patience.connect)
         self._read_seconds = patience.read
-        # Says to the pool where a connection leads; never sent.
-        self._place = aiohttp.ClientRequest("GET", origin, loop=self._loop, session=session)
+        self._tls = tls
+        self._place, self._place_tls = self._place_by(tls()), tls()
 
     async def call(self, method: str, target: str, fields: CIMultiDict[str], body: bytes | None) -> Reply:
         """Send a request and return what comes back, whatever it says. ``target`` goes out byte for byte.
@@ -110,10 +121,17 @@ class UpstreamCalls:
             raise
 
     async def _connected(self) -> Connection:
+        tls = self._tls()
+        if tls is not self._place_tls:
+            self._place, self._place_tls = self._place_by(tls), tls
         try:
             return await self._connector.connect(self._place, [], self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
+
+    def _place_by(self, tls: ssl.SSLContext | None) -> aiohttp.ClientRequest:
+        """Return what says to the pool where a connection leads, and how it is verified; it is never sent."""
+        return aiohttp.ClientRequest("GET", self._origin, loop=self._loop, session=self._session, ssl=tls or True)
 
 
 async def _reply(protocol: ResponseHandler, connection: Connection) -> Reply:

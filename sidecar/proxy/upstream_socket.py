@@ -8,7 +8,7 @@ connection (P38).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -44,18 +44,17 @@ class UpstreamSocket(aiohttp.ClientWebSocketResponse):
 
 
 class UpstreamSockets:
-    """Opens WebSockets to one upstream."""
+    """Opens WebSockets to one upstream. ``tls`` returns what the next one is verified by."""
 
-    def __init__(self, tls: ssl.SSLContext | None, connect_seconds: float, max_connections: int) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext | None], connect_seconds: float, max_connections: int) -> None:
         self._tls = tls
         self._connect_seconds = connect_seconds
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        tls = self._tls if self._tls is not None else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, force_close=True, ssl=tls),
+            connector=aiohttp.TCPConnector(limit=self._max_connections, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             skip_auto_headers=(aiohttp.hdrs.USER_AGENT, aiohttp.hdrs.ACCEPT, aiohttp.hdrs.ACCEPT_ENCODING),
@@ -82,6 +81,7 @@ class UpstreamSockets:
             autoclose=False,
             heartbeat=HEARTBEAT_SECONDS,
             compress=0,
+            ssl=self._tls() or True,
             max_msg_size=max_message_bytes + 1,  # what reaches it is refused
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
         )

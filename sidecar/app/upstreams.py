@@ -1,0 +1,32 @@
+"""Wires the servers behind the sidecar: each with what it is verified by, which follows its files."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sidecar.app.settings import Settings
+from sidecar.app.tls import client_tls_of
+from sidecar.metrics import Metrics
+from sidecar.proxy.upstream import Upstream, UpstreamSettings
+from sidecar.tls.reload import ReloadedContext, reloaded_client
+
+Start = Callable[[ReloadedContext | Upstream], Awaitable[object]]
+"""Starts a part, which is stopped after those that were started behind it."""
+
+
+async def start_upstreams(settings: Settings, metrics: Metrics, start: Start) -> dict[str, Upstream]:
+    """Return every upstream by its name, started."""
+    return {one.name: await _started(one, settings, metrics, start) for one in settings.upstreams}
+
+
+async def _started(one: UpstreamSettings, settings: Settings, metrics: Metrics, start: Start) -> Upstream:
+    config = settings.config.upstreams[one.name].tls
+    tls = client_tls_of(config)
+    if one.tls is None or not tls.files:  # plain http, or the system's authorities alone, which are not followed
+        upstream = Upstream(one)
+    else:
+        reloaded = reloaded_client(f"upstream {one.name}", tls, metrics, config.reload_seconds)
+        await start(reloaded)
+        upstream = Upstream(one, lambda: reloaded.current)
+    await start(upstream)
+    return upstream
