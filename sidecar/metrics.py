@@ -90,6 +90,11 @@ class Metrics:
             registry=one,
         )
         self.erasure_open = Gauge("sidecar_erasure_open_requests", "Erasure requests not yet ended.", registry=one)
+        self.erasure_late_writers = Counter(
+            "sidecar_erasure_late_writers",
+            "Systems in which an erased person turned up again before the second look.",
+            registry=one,
+        )
         self.erasure_overdue = Gauge(
             "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
         )

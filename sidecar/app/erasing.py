@@ -15,19 +15,17 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.durable import stores_on
 from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.restores import RestoreWatch, WatchSettings
-from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
+from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_epochs import ErasureEpochs
-from sidecar.stores.erasure_plans import ErasurePlans
-from sidecar.stores.erasure_tasks import ErasureTasks
-from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
@@ -65,7 +63,8 @@ def erasing_of(
         PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES),
     )
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
-    stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
+    second_look = timedelta(hours=settings.config.erasure.second_look_hours)
+    stores = stores_on(database, seal, second_look)
     signing_key = receipt_key(settings.master)
     intake = Intake(
         stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)

@@ -51,6 +51,7 @@ _GRAMMARS: Mapping[str, re.Pattern[str]] = {
     "subject": _PSEUDONYM,
     "reason": _WORD,
     "config_sha256": _SHA256,
+    "receipt_sha256": _SHA256,
     "policies_sha256": _SHA256,
     "checkpoint_root": _SHA256,
     "signing_key": _SHA256,

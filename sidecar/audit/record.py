@@ -101,6 +101,7 @@ class Outcome:
     duration_us: int = 0
     policy: str | None = None
     detector: str | None = None
+    receipt_sha256: str | None = None  # of the receipt that was signed (E46)
 
 
 @dataclass(frozen=True, slots=True)

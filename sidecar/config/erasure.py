@@ -61,6 +61,7 @@ class ErasureConfig(Section):
 
     targets: tuple[TargetConfig, ...] = ()
     horizon_days: Annotated[float, Field(ge=0, le=3650)] = 35.0
+    second_look_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
     canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

@@ -38,6 +38,7 @@ routes:
     roles: [trainer]
     preset: generic-chat
 erasure:
+  second_look_hours: 0
   targets:
     - name: chatbot
       type: http

@@ -41,7 +41,7 @@ Clock = Callable[[], datetime]
 Checkpoint = Callable[[str], None]
 """Called between every two steps with the name of the place. For tests that kill the process there."""
 
-CHECKPOINTS: Final = ("leased", "intended", "called", "recorded", "concluded", "ending", "ended")
+CHECKPOINTS: Final = ("leased", "intended", "called", "recorded", "concluded", "pausing", "paused", "ending", "ended")
 
 
 def utc_now() -> datetime:

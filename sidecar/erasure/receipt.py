@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
@@ -27,7 +28,15 @@ from sidecar.erasure.request import SubjectIdentity, canonical_json, identity_ro
 from sidecar.errors import SidecarError
 from sidecar.keys import Pseudonymizer
 
-FORMAT: Final = "privacy-sidecar-erasure-receipt/1"
+FORMAT: Final = "privacy-sidecar-erasure-receipt/2"
+_READABLE: Final = frozenset({FORMAT, "privacy-sidecar-erasure-receipt/1"})
+
+
+class ReceiptKind(StrEnum):
+    """Interim: live systems are done, and something is still waited for. The final one supersedes it (E46)."""
+
+    INTERIM = "interim"
+    FINAL = "final"
 
 
 class ReceiptInvalid(SidecarError):
@@ -43,20 +52,23 @@ class TaskFacts:
     deleted: int | None
     remaining: int | None
     verified_at: datetime | None
+    until_at: datetime | None = None
+    ground: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFacts:
     """Everything a receipt says but who signed it. ``supersedes`` is the SHA-256 of the receipt file it replaces.
 
-    ``unused_identity_types``: words only, of identities that no upstream system was asked about.
+    ``unused_identity_types``: words only, of identities that no upstream system was asked about. ``audit_exchange``: by
+    which the audit log records that this receipt was signed, with its digest.
     """
 
     request_id: str
     regulation: str
     received_at: datetime
     legal_deadline: datetime
-    ended_at: datetime
+    signed_at: datetime
     late: bool
     state: RequestState
     round: int
@@ -64,6 +76,9 @@ class ReceiptFacts:
     tasks: tuple[TaskFacts, ...]
     unused_identity_types: tuple[str, ...] = ()
     supersedes: str | None = None
+    kind: ReceiptKind = ReceiptKind.FINAL
+    second_look_at: datetime | None = None
+    audit_exchange: str | None = None
 
 
 def receipt_salt(request_id: str, pseudonyms: Pseudonymizer) -> str:
@@ -99,7 +114,7 @@ def verify_receipt(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Mapping
         key.verify(signature, canonical_json(body))
     except InvalidSignature:
         raise ReceiptInvalid("the signature does not match: it was changed after signing") from None
-    if body.get("format") != FORMAT:
+    if body.get("format") not in _READABLE:
         raise ReceiptInvalid("of a format that this version does not know")
     return body
 
@@ -122,7 +137,10 @@ def _body(facts: ReceiptFacts, signer: str) -> dict[str, object]:
         "regulation": facts.regulation,
         "received_time": timestamp(facts.received_at),
         "legal_deadline": timestamp(facts.legal_deadline),
-        "ended_time": timestamp(facts.ended_at),
+        "kind": facts.kind.value,
+        "signed_time": timestamp(facts.signed_at),
+        "second_look_time": timestamp(facts.second_look_at) if facts.second_look_at else None,
+        "audit_exchange": facts.audit_exchange,
         "late": facts.late,
         "state": facts.state.value,
         "round": facts.round,
@@ -140,6 +158,8 @@ def _task_body(task: TaskFacts) -> dict[str, object]:
         "claimed_deleted_count": task.deleted,
         "remaining_count": task.remaining,
         "verified_time": timestamp(task.verified_at) if task.verified_at else None,
+        "until_time": timestamp(task.until_at) if task.until_at else None,
+        "ground": task.ground,
     }
 
 

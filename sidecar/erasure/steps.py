@@ -37,6 +37,10 @@ _WAITS: Final = MappingProxyType(
 )
 
 
+FOUND_GONE: Final = VerifyStatus.GONE.value
+"""How evidence says that somebody looked and found nothing."""
+
+
 class Step(StrEnum):
     DELETE = "delete"
     POLL = "poll"

@@ -10,15 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import random
 from socket import gethostname
 from typing import Any, Final
-from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
+from sidecar.audit.record import AuditWriter
 from sidecar.erasure.allowance import Allowance
 from sidecar.erasure.attempt import (
     Attempts,
@@ -30,15 +29,11 @@ from sidecar.erasure.attempt import (
     nowhere,
     utc_now,
 )
-from sidecar.erasure.outcomes import ended_state
-from sidecar.erasure.receipt import ReceiptFacts, TaskFacts, receipt_digest, sign_receipt
+from sidecar.erasure.durable import ErasureStores
+from sidecar.erasure.endings import Endings, Signer
 from sidecar.erasure.steps import Pace
-from sidecar.errors import AuditUnavailable, ConfigError, KeyMaterialError, Problem, StoreUnavailable
+from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
-from sidecar.stores.erasure_plans import ErasurePlans
-from sidecar.stores.erasure_tasks import ErasureTasks
-from sidecar.stores.erasure_views import RequestView
-from sidecar.stores.erasures import ErasureRequests
 from sidecar.targets.target import Target
 
 _ENDED_AT_ONCE: Final = 100
@@ -64,15 +59,6 @@ class WorkerSettings:
             raise ConfigError((problem,))
 
 
-@dataclass(frozen=True, slots=True)
-class ErasureStores:
-    """Durable state as the worker uses it."""
-
-    requests: ErasureRequests
-    tasks: ErasureTasks
-    plans: ErasurePlans
-
-
 class ErasureWorker:
     """``start`` before use, ``stop`` when done; ``wake`` when there is news. ``pass_once`` is one whole pass."""
 
@@ -91,8 +77,6 @@ class ErasureWorker:
     ) -> None:
         self._stores = stores
         self._targets = tuple(targets)
-        self._audit = audit
-        self._signing_key = signing_key
         self._metrics = metrics
         self._settings = settings
         self._clock = clock
@@ -102,6 +86,8 @@ class ErasureWorker:
         self._attempts = Attempts(
             stores.tasks, audit, metrics, attempt_settings, epochs or NoEpochs(), clock, chance, checkpoint
         )
+        signer = Signer(settings.name, signing_key, settings.horizon)
+        self._endings = Endings(stores.endings, audit, signer, metrics, clock, checkpoint)
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()
@@ -164,13 +150,12 @@ class ErasureWorker:
 
     async def tend(self) -> bool:
         """End requests whose tasks have ended, forget those past their horizon, and count."""
-        ready = await self._stores.tasks.ready_to_end(_ENDED_AT_ONCE)
-        ended = [await self._end(view) for view in ready]
+        ended = await self._endings.make()
         await self._stores.tasks.forget(self._clock())
         counts = await self._stores.requests.counts(self._clock())
         self._metrics.erasure_open.set(counts.open)
         self._metrics.erasure_overdue.set(counts.overdue)
-        return any(ended)
+        return ended
 
     def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:
         return lambda: self._drive(target)
@@ -208,59 +193,6 @@ class ErasureWorker:
                 # what must not be logged.
                 _log.error("an erasure step of target %s broke off: %s", target.name, type(result).__name__)
         return bool(leases.tasks)
-
-    async def _end(self, view: RequestView) -> bool:
-        """Sign the receipt and end the request, both in one transaction, both recorded."""
-        state = ended_state(view.outcomes, view.unused_types)
-        if state is None:
-            return False
-        intent = Intent(
-            exchange_id=uuid4().hex,
-            action=Action.ERASURE_STEP,
-            actor=self._settings.name,
-            proof="none",
-            route="receipt",
-            subject=view.subject,
-        )
-        try:
-            await self._audit.intend(intent)
-        except AuditUnavailable:
-            return False
-        self._checkpoint("ending")
-        now = self._clock()
-        previous = await self._stores.tasks.previous_receipt(view)
-        receipt = sign_receipt(_facts(view, now, previous), self._signing_key)
-        ended = await self._stores.tasks.end(view, now, receipt, self._settings.horizon)
-        self._checkpoint("ended")
-        decision, reason = (Decision.COMPLETED, state.value) if ended else (Decision.ABORTED, "lease_lost")
-        try:
-            await self._audit.conclude(
-                Outcome(intent.exchange_id, intent.action, decision, reason, subject=view.subject)
-            )
-        except AuditUnavailable:
-            _log.warning("the end of an erasure request was not recorded: its intent stands alone")
-        return ended
-
-
-def _facts(view: RequestView, now: datetime, previous: bytes | None) -> ReceiptFacts:
-    state = ended_state(view.outcomes, view.unused_types)
-    assert state is not None  # noqa: S101 - the caller has looked
-    return ReceiptFacts(
-        request_id=view.id,
-        regulation=view.regulation,
-        received_at=view.received_at,
-        legal_deadline=view.legal_at,
-        ended_at=now,
-        late=now > view.overdue_at,
-        state=state,
-        round=view.round,
-        subject_commitment=view.commitment,
-        unused_identity_types=view.unused_types,
-        tasks=tuple(
-            TaskFacts(task.target, task.outcome, task.deleted, task.remaining, task.verified_at) for task in view.tasks
-        ),
-        supersedes=receipt_digest(previous) if previous else None,
-    )
 
 
 async def _wait(waker: asyncio.Event, at_most: timedelta) -> None:

@@ -20,11 +20,12 @@ from sidecar.erasure.deadlines import (
     extended,
 )
 from sidecar.errors import SidecarError
+from sidecar.stores.erasure_notices import KEPT_TRYING, NoticeEvent, Teller
 from sidecar.stores.erasure_tables import callbacks, requests, steps, tasks
 from sidecar.stores.erasure_views import RequestView, find_request
 
-TOLD_WITHIN: Final = timedelta(days=14)
-"""How long the key of a cancelled request is kept where somebody must still be told of it."""
+TOLD_WITHIN: Final = KEPT_TRYING + timedelta(days=1)
+"""How long the key of a request is kept at least where a controller must still be told of its end."""
 
 
 class NotPending(SidecarError):
@@ -52,7 +53,7 @@ def confirm(
     return find_request(connection, request_id)
 
 
-def cancel(connection: Connection, request_id: str, now: datetime) -> RequestView | None:
+def cancel(connection: Connection, request_id: str, now: datetime, teller: Teller) -> RequestView | None:
     """Take a request back if nothing was begun. Racing with a lease, one of both comes first and the other sees it.
 
     Its tasks are locked, and then gone: a worker that waited for them finds none.
@@ -72,10 +73,13 @@ def cancel(connection: Connection, request_id: str, now: datetime) -> RequestVie
         .where(requests.c.id == request_id)
         .values(cancelled_at=now, ended_at=now, forget_at=now + TOLD_WITHIN if told else now)
     )
+    teller.tell(connection, request_id, NoticeEvent.CANCELLED, now)
     return find_request(connection, request_id)
 
 
-def extend(connection: Connection, request_id: str, ground: ExtensionGround, now: datetime) -> RequestView | None:
+def extend(
+    connection: Connection, request_id: str, ground: ExtensionGround, now: datetime, teller: Teller
+) -> RequestView | None:
     """Prolong the legal deadline by what the regime gives, once, with a ground, inside the first period (E34)."""
     view = find_request(connection, request_id)
     if view is None:
@@ -103,4 +107,5 @@ def extend(connection: Connection, request_id: str, ground: ExtensionGround, now
             alerted_percent=0,
         )
     )
+    teller.tell(connection, request_id, NoticeEvent.EXTENDED, now, {"ground": ground.value})
     return find_request(connection, request_id)

@@ -7,14 +7,14 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
 
-from sidecar.erasure.outcomes import ENDED, Outcome
+from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.plan import LiveErasure, Side
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import Advance, Step, TaskState
@@ -22,8 +22,7 @@ from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_due import due_tasks, live_erasure
 from sidecar.stores.erasure_replays import fresh, reopen
-from sidecar.stores.erasure_tables import receipts, requests, split_indices, steps, tasks
-from sidecar.stores.erasure_views import RequestView, find_request
+from sidecar.stores.erasure_tables import requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
 from sidecar.targets.target import Order
 
@@ -115,21 +114,11 @@ class ErasureTasks:
             lambda connection: connection.execute(_still_ours(leased).values(due_at=due, leased_by=None))
         )
 
-    async def ready_to_end(self, limit: int) -> list[RequestView]:
-        """Return requests whose tasks have all ended, and which themselves have not."""
-        return await self._database.read(lambda connection: _ready_to_end(connection, limit))
-
-    async def previous_receipt(self, view: RequestView) -> bytes | None:
-        """Return the receipt of the round before, which the next one supersedes."""
-        query = select(receipts.c.data).where(receipts.c.request_id == view.id, receipts.c.round == view.round - 1)
-        return await self._database.read(lambda connection: connection.scalar(query))
-
-    async def end(self, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
-        """Note the end of a request's round with its receipt, once: False if somebody else did."""
-        return await self._database.run(lambda connection: _end(connection, view, now, receipt, horizon))
-
     async def forget(self, now: datetime) -> int:
-        """Destroy the keys and the identities of requests past their horizon; return of how many (E41)."""
+        """Destroy the keys and the identities of requests past their horizon; return of how many (E41).
+
+        While something is lawfully kept its identities are, too: without them it could never be erased (E31).
+        """
         forgotten = await self._database.run(lambda connection: _forget(connection, now))
         self._scrubbing_owed |= forgotten > 0
         if self._scrubbing_owed:
@@ -191,7 +180,8 @@ class ErasureTasks:
 
 
 def _forget(connection: Connection, now: datetime) -> int:
-    past = and_(requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None))
+    kept = exists().where(tasks.c.request_id == requests.c.id, tasks.c.outcome == Outcome.RETAINED.value)
+    past = and_(requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None), ~kept)
     theirs = tasks.c.request_id.in_(select(requests.c.id).where(past))
     connection.execute(update(tasks).where(theirs, tasks.c.reference.is_not(None)).values(reference=None))
     return connection.execute(update(requests).where(past).values(wrapped_key=None, sealed=None)).rowcount
@@ -241,30 +231,6 @@ def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance
             at=evidence.at,
         )
     )
-
-
-def _ready_to_end(connection: Connection, limit: int) -> list[RequestView]:
-    mine = tasks.c.request_id == requests.c.id
-    query = select(requests.c.id).where(
-        requests.c.ended_at.is_(None),
-        exists().where(mine),
-        ~exists().where(mine, tasks.c.outcome.not_in(sorted(ENDED))),
-    )
-    found = [find_request(connection, request_id) for request_id in connection.scalars(query.limit(limit))]
-    return [view for view in found if view is not None]
-
-
-def _end(connection: Connection, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
-    ended = connection.execute(
-        update(requests)
-        .where(requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
-        # A replay must not keep a person's identifiers beyond the horizon of the first end.
-        .values(ended_at=now, forget_at=view.forget_at or now + horizon)
-    )
-    if ended.rowcount != 1:
-        return False
-    connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt))
-    return True
 
 
 def _replay(connection: Connection, now: datetime) -> int:

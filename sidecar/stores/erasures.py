@@ -15,6 +15,7 @@ from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_changes import cancel, confirm, extend
+from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_tables import callbacks, join_indices, requests, tasks, unused_types
 from sidecar.stores.erasure_views import RequestView, find_request, latest_receipt
 from sidecar.stores.seal import Seal
@@ -55,9 +56,10 @@ class Counts:
 class ErasureRequests:
     """Accepts requests and shows them. Raises ``StoreUnavailable``."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
+    def __init__(self, database: Database, seal: Seal, teller: Teller | None = None) -> None:
         self._database = database
         self._seal = seal
+        self._teller = teller or Teller(seal)
 
     async def accept(self, new: NewRequest) -> tuple[RequestView, bool]:
         """Keep request, sealed identities and plan in one transaction; say whether it is new.
@@ -80,11 +82,11 @@ class ErasureRequests:
 
     async def cancel(self, request_id: str, now: datetime) -> RequestView | None:
         """Take a request back before anything was done for it; None for an unknown id. Raises ``NotPending`` (E10)."""
-        return await self._database.run(lambda connection: cancel(connection, request_id, now))
+        return await self._database.run(lambda connection: cancel(connection, request_id, now, self._teller))
 
     async def extend(self, request_id: str, ground: ExtensionGround, now: datetime) -> RequestView | None:
         """Prolong the legal deadline once; None for an unknown id. Raises ``NotExtendable`` (E34)."""
-        return await self._database.run(lambda connection: extend(connection, request_id, ground, now))
+        return await self._database.run(lambda connection: extend(connection, request_id, ground, now, self._teller))
 
     async def find(self, request_id: str) -> RequestView | None:
         return await self._database.read(lambda connection: find_request(connection, request_id))

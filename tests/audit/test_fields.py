@@ -105,7 +105,15 @@ def test_every_field_of_every_entry_has_a_grammar() -> None:
     """A new text field without a grammar would refuse every exchange: this names it first."""
     samples: list[Entry] = [
         replace(intent(), conversation=PSEUDONYM, subject=PSEUDONYM, purpose="CASE-7"),
-        replace(outcome(), reason="not_parseable", subject=PSEUDONYM, messages=3, results=2, confidence={"p80": 4}),
+        replace(
+            outcome(),
+            reason="not_parseable",
+            subject=PSEUDONYM,
+            messages=3,
+            results=2,
+            confidence={"p80": 4},
+            receipt_sha256="0" * 64,
+        ),
         _full_event(),
     ]
     for sample in samples:

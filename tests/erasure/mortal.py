@@ -10,11 +10,14 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sidecar.erasure.attempt import Checkpoint
-from tests.erasure.world import Clock, http_target, world
+from tests.erasure.world import START, Clock, http_target, world
 from tests.targets.upstream import target_mapping
+
+SECOND_LOOK = timedelta(seconds=1)
 
 
 def killer(place: str, nth: int) -> Checkpoint:
@@ -30,12 +33,15 @@ def killer(place: str, nth: int) -> Checkpoint:
     return check
 
 
-async def live(database: Path, url: str, checkpoint: Checkpoint) -> None:
-    clock = Clock()
-    async with world(database, [http_target("crm", target_mapping(url), clock)], clock, checkpoint=checkpoint) as w:
+async def live(database: Path, url: str, checkpoint: Checkpoint, start: datetime = START) -> None:
+    clock = Clock(start)
+    targets = [http_target("crm", target_mapping(url), clock)]
+    async with world(database, targets, clock, checkpoint=checkpoint, second_look=SECOND_LOOK) as w:
         await w.worker.recover()
         await w.submit()
         checkpoint("accepted")
+        await w.settle()
+        clock.advance(seconds=SECOND_LOOK.total_seconds())
         await w.settle()
 
 

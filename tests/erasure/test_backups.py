@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from sidecar.erasure.plan import backup_name
@@ -79,7 +80,9 @@ async def test_E38_live_erased_with_a_date_until_the_last_snapshot_is_gone(tmp_p
         assert await w.state() == "live_erased"
         (task,) = [task for task in (await w.view()).tasks if task.target == SET]
         assert (task.remaining, task.until_at) == (1, START - timedelta(hours=10) + RETENTION.kept)
-        assert await w.stores.requests.receipt(ID) is None
+        interim = await w.stores.requests.receipt(ID)
+        assert interim is not None
+        assert (receipt_body(interim)["kind"], receipt_body(interim)["state"]) == ("interim", "live_erased")
         backups.nights(13)  # the dump of that night is still there
         await w.settle()
         assert await w.state() == "live_erased"
@@ -89,6 +92,7 @@ async def test_E38_live_erased_with_a_date_until_the_last_snapshot_is_gone(tmp_p
         assert await w.state() == "completed"
         receipt = await w.stores.requests.receipt(ID)
         assert receipt is not None
+        assert receipt_body(receipt)["supersedes"] == sha256(interim).hexdigest()
         assert {one["target"]: one["outcome"] for one in receipt_body(receipt)["targets"]}[SET] == "verified_erased"
 
 

@@ -11,25 +11,32 @@ import pytest
 
 from sidecar.erasure.attempt import CHECKPOINTS
 from sidecar.erasure.receipt import key_id, verify_receipt
-from tests.erasure.mortal import live
-from tests.erasure.world import CANARY, ID, SIGNING_KEY, Clock, bytes_on_disk, http_target, world
+from tests.erasure.mortal import SECOND_LOOK, live
+from tests.erasure.world import CANARY, ID, SIGNING_KEY, START, Clock, bytes_on_disk, http_target, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 POINTS = [
     # place, nth time there, delete calls in all, verify calls in all, outcome
-    ("accepted", 1, 1, 1, "verified_erased"),
-    ("leased", 1, 1, 1, "verified_erased"),
-    ("intended", 1, 1, 1, "verified_erased"),
-    ("called", 1, 2, 1, "verified_no_data"),  # deleted, not recorded: done again, and nothing is left to delete
-    ("recorded", 1, 1, 1, "verified_erased"),
-    ("concluded", 1, 1, 1, "verified_erased"),
-    ("leased", 2, 1, 1, "verified_erased"),
-    ("intended", 2, 1, 1, "verified_erased"),
-    ("called", 2, 1, 2, "verified_erased"),
-    ("recorded", 2, 1, 1, "verified_erased"),
-    ("concluded", 2, 1, 1, "verified_erased"),
-    ("ending", 1, 1, 1, "verified_erased"),
-    ("ended", 1, 1, 1, "verified_erased"),
+    ("accepted", 1, 1, 2, "verified_erased"),
+    ("leased", 1, 1, 2, "verified_erased"),
+    ("intended", 1, 1, 2, "verified_erased"),
+    ("called", 1, 2, 2, "verified_no_data"),  # deleted, not recorded: done again, and nothing is left to delete
+    ("recorded", 1, 1, 2, "verified_erased"),
+    ("concluded", 1, 1, 2, "verified_erased"),
+    ("leased", 2, 1, 2, "verified_erased"),
+    ("intended", 2, 1, 2, "verified_erased"),
+    ("called", 2, 1, 3, "verified_erased"),
+    ("recorded", 2, 1, 2, "verified_erased"),
+    ("concluded", 2, 1, 2, "verified_erased"),
+    ("pausing", 1, 1, 2, "verified_erased"),  # before the interim receipt, and after it
+    ("paused", 1, 1, 2, "verified_erased"),
+    ("leased", 3, 1, 2, "verified_erased"),  # the second look
+    ("intended", 3, 1, 2, "verified_erased"),
+    ("called", 3, 1, 3, "verified_erased"),
+    ("recorded", 3, 1, 2, "verified_erased"),
+    ("concluded", 3, 1, 2, "verified_erased"),
+    ("ending", 1, 1, 2, "verified_erased"),
+    ("ended", 1, 1, 2, "verified_erased"),
 ]
 
 
@@ -54,7 +61,8 @@ async def test_E13_killed_between_steps_it_converges(
         assert await run_mortal(database, upstream, place, nth) == -signal.SIGKILL
         assert CANARY.encode() not in bytes_on_disk(tmp_path)
 
-        await live(database, upstream.url, lambda _place: None)  # submits the same again, too (E1)
+        later = START + 2 * SECOND_LOOK
+        await live(database, upstream.url, lambda _place: None, later)  # submits the same again, too (E1)
 
         clock = Clock()
         async with world(database, [http_target("crm", target_mapping(upstream.url), clock)], clock) as w:

@@ -11,13 +11,12 @@ import pytest
 from sqlalchemy import update
 
 from sidecar.audit.record import Decision, Outcome
+from sidecar.erasure.durable import stores_on
 from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
-from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
+from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
-from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tables import requests
-from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.seal import Seal
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetLimits, VerifyResult, VerifyStatus
 from tests.erasure.world import (
@@ -177,7 +176,7 @@ async def test_under_another_master_key_it_does_not_start(tmp_path: Path) -> Non
         await w.submit()
         await w.submit(body(OTHER_ID))
         other = Seal(b"another key of thirty-two bytes.")
-        stores = ErasureStores(w.stores.requests, ErasureTasks(w.database, other), ErasurePlans(w.database, other))
+        stores = stores_on(w.database, other)
         worker = ErasureWorker(stores, w.targets, w.ledger, SIGNING_KEY, w.metrics, WorkerSettings(), w.clock)
         with pytest.raises(KeyMaterialError):
             await worker.start()

@@ -37,6 +37,8 @@ async def test_deletes_verifies_and_signs(tmp_path: Path) -> None:
                 "claimed_deleted_count": 2,
                 "remaining_count": 0,
                 "verified_time": "2025-03-01T12:00:00Z",
+                "until_time": None,
+                "ground": None,
             }
         ]
         assert CANARY.encode() not in data

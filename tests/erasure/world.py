@@ -16,21 +16,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sidecar.audit.record import Event, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Accepted, Intake
 from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
 from sidecar.erasure.restores import RestoreWatch, WatchSettings
-from sidecar.erasure.worker import ErasureStores, ErasureWorker, WorkerSettings
+from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_epochs import ErasureEpochs
-from sidecar.stores.erasure_plans import ErasurePlans
-from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.erasure_views import RequestView
-from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
 from sidecar.targets.http import HttpTarget
@@ -142,6 +140,8 @@ async def world(
     settings: WorkerSettings | None = None,
     checkpoint: Checkpoint = nowhere,
     canaries: Mapping[str, Canary] | None = None,
+    second_look: timedelta = timedelta(),
+    webhooks: tuple[str, ...] = (),
 ) -> AsyncIterator[World]:
     """Open a world on a database file or URL; the targets are started with it."""
     clock = clock or Clock()
@@ -149,7 +149,9 @@ async def world(
     await database.start()
     for target in targets:
         await target.start()
-    made = wire(database, targets, clock, settings or WorkerSettings(), checkpoint, canaries or {})
+    made = wire(
+        database, targets, clock, settings or WorkerSettings(), checkpoint, canaries or {}, second_look, webhooks
+    )
     try:
         yield made
     finally:
@@ -166,9 +168,11 @@ def wire(
     settings: WorkerSettings,
     checkpoint: Checkpoint,
     canaries: Mapping[str, Canary] = MappingProxyType({}),
+    second_look: timedelta = timedelta(),
+    webhooks: tuple[str, ...] = (),
 ) -> World:
     seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
-    stores = ErasureStores(ErasureRequests(database, seal), ErasureTasks(database, seal), ErasurePlans(database, seal))
+    stores = stores_on(database, seal, second_look, webhooks)
     pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
     metrics, ledger = Metrics(), Ledger()
     store = ErasureEpochs(database)

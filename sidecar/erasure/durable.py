@@ -1,0 +1,41 @@
+"""Durable state of erasure, as its parts use it: one database, one seal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sidecar.stores.database import Database
+from sidecar.stores.erasure_endings import ErasureEndings
+from sidecar.stores.erasure_notices import ErasureNotices, Teller
+from sidecar.stores.erasure_plans import ErasurePlans
+from sidecar.stores.erasure_tasks import ErasureTasks
+from sidecar.stores.erasures import ErasureRequests
+from sidecar.stores.seal import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureStores:
+    """The stores, each with what it is about."""
+
+    requests: ErasureRequests
+    tasks: ErasureTasks
+    plans: ErasurePlans
+    endings: ErasureEndings
+    notices: ErasureNotices
+    teller: Teller
+
+
+def stores_on(
+    database: Database, seal: Seal, second_look: timedelta = timedelta(), webhooks: tuple[str, ...] = ()
+) -> ErasureStores:
+    """Return the stores on one database. ``webhooks`` are the names of those who are told of everything."""
+    teller = Teller(seal, webhooks)
+    return ErasureStores(
+        requests=ErasureRequests(database, seal, teller),
+        tasks=ErasureTasks(database, seal),
+        plans=ErasurePlans(database, seal),
+        endings=ErasureEndings(database, teller, second_look),
+        notices=ErasureNotices(database, seal),
+        teller=teller,
+    )

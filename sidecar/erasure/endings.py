@@ -1,0 +1,135 @@
+"""Signs receipts and ends requests: interim once live systems are done, final once nothing is left to wait for.
+
+The order is the design: audit intent durable → receipt, state and notices in one transaction → audit outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
+from sidecar.erasure.attempt import Checkpoint, Clock
+from sidecar.erasure.outcomes import RequestState, ended_state
+from sidecar.erasure.receipt import ReceiptFacts, ReceiptKind, TaskFacts, receipt_digest, sign_receipt
+from sidecar.errors import AuditUnavailable
+from sidecar.metrics import Metrics
+from sidecar.stores.erasure_endings import ErasureEndings
+from sidecar.stores.erasure_views import RequestView
+
+_AT_ONCE: Final = 100
+_log = logging.getLogger("sidecar.erasure")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs: the worker by its name in the audit log, with its key; how long identities are kept afterwards."""
+
+    name: str
+    key: Ed25519PrivateKey
+    horizon: timedelta
+
+
+class Endings:
+    """One pass ends what has come to its end."""
+
+    def __init__(
+        self,
+        store: ErasureEndings,
+        audit: AuditWriter,
+        signer: Signer,
+        metrics: Metrics,
+        clock: Clock,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self._store = store
+        self._audit = audit
+        self._signer = signer
+        self._metrics = metrics
+        self._clock = clock
+        self._checkpoint = checkpoint
+
+    async def make(self) -> bool:
+        """Sign what is due; tell whether there was anything."""
+        ready = await self._store.ready(self._clock(), _AT_ONCE)
+        signed = [await self._sign(view, ReceiptKind.INTERIM) for view in ready.interim]
+        for view in ready.final:
+            late = await self._store.late_writers(view, self._clock())
+            if late:
+                self._metrics.erasure_late_writers.inc(late)
+                _log.warning("an erased person turned up again in %d systems; everything is looked at once more", late)
+            signed.append(not late and await self._sign(view, ReceiptKind.FINAL))
+        return bool(ready.looks) or any(signed)
+
+    async def _sign(self, view: RequestView, kind: ReceiptKind) -> bool:
+        intent = Intent(
+            exchange_id=uuid4().hex,
+            action=Action.ERASURE_STEP,
+            actor=self._signer.name,
+            proof="none",
+            route="receipt" if kind is ReceiptKind.FINAL else "interim_receipt",
+            subject=view.subject,
+        )
+        try:
+            await self._audit.intend(intent)
+        except AuditUnavailable:
+            return False
+        self._checkpoint("ending" if kind is ReceiptKind.FINAL else "pausing")
+        now = self._clock()
+        facts = _facts(view, kind, now, await self._store.previous_receipt(view), intent.exchange_id)
+        receipt = sign_receipt(facts, self._signer.key)
+        if kind is ReceiptKind.FINAL:
+            written = await self._store.end(view, now, receipt, self._signer.horizon)
+        else:
+            written = await self._store.interim(view, now, receipt)
+        self._checkpoint("ended" if kind is ReceiptKind.FINAL else "paused")
+        await self._conclude(intent, view, facts.state if written else None, receipt)
+        return written
+
+    async def _conclude(self, intent: Intent, view: RequestView, state: RequestState | None, receipt: bytes) -> None:
+        decision, reason = (Decision.COMPLETED, state.value) if state else (Decision.ABORTED, "lease_lost")
+        outcome = Outcome(
+            intent.exchange_id,
+            intent.action,
+            decision,
+            reason,
+            subject=view.subject,
+            receipt_sha256=receipt_digest(receipt) if state else None,
+        )
+        try:
+            await self._audit.conclude(outcome)
+        except AuditUnavailable:
+            _log.warning("the end of an erasure request was not recorded: its intent stands alone")
+
+
+def _facts(view: RequestView, kind: ReceiptKind, now: datetime, previous: bytes | None, exchange: str) -> ReceiptFacts:
+    state = ended_state(view.outcomes, view.unused_types)
+    if kind is ReceiptKind.INTERIM or state is None:
+        state = RequestState.LIVE_ERASED if state is None else RequestState.CONFIRMING
+    return ReceiptFacts(
+        kind=kind,
+        request_id=view.id,
+        regulation=view.regulation,
+        received_at=view.received_at,
+        legal_deadline=view.legal_at,
+        signed_at=now,
+        late=now > view.overdue_at,
+        state=state,
+        round=view.round,
+        subject_commitment=view.commitment,
+        unused_identity_types=view.unused_types,
+        tasks=tuple(
+            TaskFacts(
+                task.target, task.outcome, task.deleted, task.remaining, task.verified_at, task.until_at, task.ground
+            )
+            for task in view.tasks
+        ),
+        second_look_at=view.second_look_at if kind is ReceiptKind.FINAL else None,
+        audit_exchange=exchange,
+        supersedes=receipt_digest(previous) if previous else None,
+    )

@@ -1,0 +1,112 @@
+"""Everything is looked at once more before a receipt is final: late writers are found (E27, E38, E46)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.erasure.world import CANARY, ID, Clock, World, http_target, receipt_body, world
+from tests.targets.upstream import Upstream, running_upstream, target_mapping
+
+DAY = timedelta(days=1)
+
+
+@asynccontextmanager
+async def looking_twice(path: Path) -> AsyncIterator[tuple[World, Upstream]]:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        target = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(path / "state.db", [target], clock, second_look=DAY) as w:
+            upstream.customers[CANARY] = 2
+            await w.submit()
+            await w.settle()
+            yield w, upstream
+
+
+async def latest(w: World) -> bytes:
+    data = await w.stores.requests.receipt(ID)
+    assert data is not None
+    return data
+
+
+async def test_E46_an_interim_receipt_at_first_and_a_final_one_after_the_second_look(tmp_path: Path) -> None:
+    async with looking_twice(tmp_path) as (w, upstream):
+        assert await w.state() == "confirming"
+        interim = await latest(w)
+        assert (receipt_body(interim)["kind"], receipt_body(interim)["state"]) == ("interim", "confirming")
+        w.clock.advance(hours=23)
+        await w.settle()
+        assert upstream.count("GET") == 1
+        w.clock.advance(hours=2)
+        await w.settle()
+        assert upstream.count("GET") == 2
+        assert await w.state() == "completed"
+        final = receipt_body(await latest(w))
+        assert (final["kind"], final["state"]) == ("final", "completed")
+        assert final["supersedes"] == sha256(interim).hexdigest()
+        assert final["targets"][0]["verified_time"] == "2025-03-02T13:00:00Z"
+        assert w.ledger.routes() == ["crm:delete", "crm:verify", "interim_receipt", "crm:verify", "receipt"]
+
+
+async def test_E46_both_receipts_stand_in_the_audit_log_by_their_digest(tmp_path: Path) -> None:
+    async with looking_twice(tmp_path) as (w, _):
+        interim = await latest(w)
+        w.clock.advance(days=1)
+        await w.settle()
+        final = await latest(w)
+        recorded = [digest for one in w.ledger.entries if (digest := getattr(one, "receipt_sha256", None))]
+        assert recorded == [sha256(interim).hexdigest(), sha256(final).hexdigest()]
+        exchanges = {getattr(one, "exchange_id", None) for one in w.ledger.entries}
+        assert {receipt_body(one)["audit_exchange"] for one in (interim, final)} <= exchanges
+
+
+async def test_E27_a_late_writer_is_found_erased_and_looked_for_once_more(tmp_path: Path) -> None:
+    async with looking_twice(tmp_path) as (w, upstream):
+        upstream.customers[CANARY] = 1  # a job that had the record in memory wrote it back
+        w.clock.advance(days=1)
+        await w.settle()
+        assert await w.outcomes() == {"crm": "retryable_failure"}
+        w.clock.advance(hours=1)
+        await w.settle()
+        assert upstream.customers == {}
+        assert await w.state() == "confirming"  # not ended: it may write again
+        assert receipt_body(await latest(w))["kind"] == "interim"
+        assert w.metrics.registry.get_sample_value("sidecar_erasure_late_writers_total") == 1
+        w.clock.advance(days=1)
+        await w.settle()
+        assert await w.state() == "completed"
+        assert w.metrics.registry.get_sample_value("sidecar_erasure_late_writers_total") == 1
+
+
+async def test_E15_waiting_for_the_second_look_is_not_overdue_but_a_late_writer_is(tmp_path: Path) -> None:
+    async with looking_twice(tmp_path) as (w, upstream):
+        w.clock.advance(days=40)
+        assert await w.state() == "confirming"
+        await w.worker.tend()
+        assert w.metrics.registry.get_sample_value("sidecar_erasure_overdue_requests") == 0
+        upstream.customers[CANARY] = 1
+        await w.worker.pass_once()
+        assert await w.state() == "overdue"
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+async def test_E13_a_restart_in_between_changes_nothing(tmp_path: Path, restarts: int) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        upstream.customers[CANARY] = 1
+        for _ in range(restarts + 1):
+            target = http_target("crm", target_mapping(upstream.url), clock)
+            async with world(tmp_path / "state.db", [target], clock, second_look=DAY) as w:
+                await w.worker.recover()
+                await w.submit()
+                await w.settle()
+            clock.advance(hours=25)
+        async with world(tmp_path / "state.db", [target], clock, second_look=DAY) as w:
+            await w.settle()
+            assert await w.state() == "completed"
+        assert (upstream.count("DELETE"), upstream.count("GET")) == (1, 2)
