@@ -59,6 +59,7 @@ class PayloadFault(StrEnum):
     RANGE = "range"
     HEADER = "header"
     OFFSETS = "offsets"  # annotations that don't fit the text they speak of (X6)
+    SUPPRESSED = "suppressed"  # holds data of an erased person, on a route that refuses such (E27)
     ABSOLUTE_URL = "absolute_url"  # leads around the sidecar, on a route that refuses such (X2)
 
 

@@ -151,6 +151,12 @@ class Metrics:
             ["target", "reading"],
             registry=one,
         )
+        self.suppressed = Counter(
+            "sidecar_suppressed", "Values of erased people found in traffic, by route.", ["route"], registry=one
+        )
+        self.suppression_keys = Gauge(
+            "sidecar_suppression_keys", "Identifiers of erased people that traffic is compared with.", registry=one
+        )
         self.canary_failures = Counter(
             "sidecar_erasure_canary_failures", "Marks that could not be read or written.", ["target"], registry=one
         )

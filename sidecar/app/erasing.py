@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
-from sidecar.app.secrets import epoch_key, receipt_key
+from sidecar.app.guarding import marks_of, suppressing_of, watch_of
+from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
-from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import stores_on
-from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
-from sidecar.erasure.restores import RestoreWatch, WatchSettings
+from sidecar.erasure.restores import RestoreWatch
+from sidecar.erasure.suppressing import Suppressing
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
+from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
@@ -34,21 +35,40 @@ from sidecar.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
+class Memories:
+    """What of traffic is kept in memory: who must not be shown, and what an erasure has to empty."""
+
+    suppression: Suppression
+    forget: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Erasing:
     """Everything of erasure that is started and served. ``targets`` are started before the worker.
 
-    ``canaries`` and then ``watch`` are started before traffic is served.
+    ``canaries``, ``watch`` and ``suppressing`` are started before traffic is served.
     """
 
     canaries: tuple[Canary, ...]
     watch: RestoreWatch
+    suppressing: Suppressing
     targets: tuple[Target, ...]
     worker: ErasureWorker
     routes: tuple[AdminRoute, ...]
 
+    @property
+    def healthy(self) -> bool:
+        """Whether every loop of it runs."""
+        return self.worker.healthy and self.watch.healthy and self.suppressing.healthy
+
 
 def erasing_of(
-    settings: Settings, database: Database, placeholders: StoredPlaceholders, audit: AuditLog, metrics: Metrics
+    settings: Settings,
+    database: Database,
+    placeholders: StoredPlaceholders,
+    audit: AuditLog,
+    metrics: Metrics,
+    memories: Memories,
 ) -> Erasing | None:
     """Return the erasure part; None where no target is configured, so that no request can be taken in vain.
 
@@ -60,7 +80,7 @@ def erasing_of(
     targets: tuple[Target, ...] = (
         *settings.targets,
         *(backup for one in settings.restorables for backup in one.backup_targets(metrics)),
-        PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES),
+        PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES, forget_memories=memories.forget),
     )
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     second_look = timedelta(hours=settings.config.erasure.second_look_hours)
@@ -69,18 +89,10 @@ def erasing_of(
     intake = Intake(
         stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)
     )
-    canaries = {one.target: one.canary for one in settings.restorables if one.canary is not None}
-    epoch_store = ErasureEpochs(database)
-    epochs = Epochs(epoch_store, canaries, epoch_key(settings.master), metrics, utc_now)
+    marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
-    worker = ErasureWorker(stores, targets, audit, signing_key, metrics, worker_settings, epochs=epochs)
-    watch_settings = WatchSettings(
-        upstreams={one.target: one.upstreams for one in settings.restorables},
-        actor=worker_settings.name,
-        every=timedelta(seconds=settings.config.erasure.canary_seconds),
-        wake=worker.wake,
-    )
-    watch = RestoreWatch(epochs, epoch_store, audit, metrics, watch_settings)
+    worker = ErasureWorker(stores, targets, audit, signing_key, metrics, worker_settings, epochs=marks.epochs)
+    watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
     parts = ErasureParts(
         intake=intake,
         requests=stores.requests,
@@ -89,13 +101,14 @@ def erasing_of(
         metrics=metrics,
         wake=worker.wake,
     )
-    routes = (*erasure_routes(parts), *quarantine_routes(epoch_store, watch))
+    suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
+    routes = (*erasure_routes(parts), *quarantine_routes(marks.store, watch))
     if settings.processor is not None and settings.config.erasure.opendsr is not None:
         trusted = settings.config.erasure.opendsr.verified_by
         routes += opendsr_routes(
             OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
         )
-    return Erasing(tuple(canaries.values()), watch, targets, worker, routes)
+    return Erasing(tuple(marks.canaries.values()), watch, suppressing, targets, worker, routes)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

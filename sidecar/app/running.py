@@ -26,7 +26,7 @@ from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
 from sidecar.app.auditing import audit_of, changes_since, start_event
 from sidecar.app.detecting import detecting_of
-from sidecar.app.erasing import Erasing, erasing_of
+from sidecar.app.erasing import Erasing, Memories, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.app.settings import Settings, settings_of
 from sidecar.app.upstreams import start_upstreams
@@ -46,6 +46,7 @@ from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.redaction.redactor import Detection, Redactor
 from sidecar.redaction.scope import PlaceholderStore
+from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.tls.reload import reloaded_listener
@@ -116,9 +117,13 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         detection, detects = await _detection(stack, settings, metrics)
         placeholders = StoredPlaceholders(database)
         upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
-        erasing = erasing_of(settings, database, placeholders, audit, metrics)
-        redactor = redactor_of(settings, detection, placeholders)
-        memory = rewrite_memory_of(settings, lambda: (detection.version, placeholders.forgettings), metrics)
+        suppression = Suppression(settings.master.pseudonymizer(Purpose.SUPPRESSION))
+        memories = Memories(suppression, detection.clear)
+        erasing = erasing_of(settings, database, placeholders, audit, metrics, memories)
+        redactor = redactor_of(settings, detection, placeholders, suppression)
+        memory = rewrite_memory_of(
+            settings, lambda: (detection.version, placeholders.forgettings, suppression.generation), metrics
+        )
         exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, _closed_by(erasing)))
         data = await _data_listener(stack, settings, exchange, metrics)
         await _started(stack, Pulse(metrics))
@@ -129,7 +134,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
         stack.push_async_callback(exchange.settle)
         await _note_start(settings, audit, start_event(settings, config_sha256, detection.version))
-        watching: tuple[Startable, ...] = (*erasing.canaries, erasing.watch) if erasing else ()
+        watching: tuple[Startable, ...] = (*erasing.canaries, erasing.watch, erasing.suppressing) if erasing else ()
         for part in watching:  # before traffic: what was restored while nobody looked must not be shown
             await _started(stack, part)
         await _started(stack, data)
@@ -175,10 +180,13 @@ async def _detection(
     return cached, ReadinessCheck("detection", lambda: executor.healthy)
 
 
-def redactor_of(settings: Settings, detection: Detection, placeholders: PlaceholderStore) -> Redactor:
+def redactor_of(
+    settings: Settings, detection: Detection, placeholders: PlaceholderStore, suppression: Suppression | None = None
+) -> Redactor:
     """Return the redactor with the keys of this deployment."""
     keys = settings.master.pseudonymizer
-    return Redactor(detection, placeholders, keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR), asyncio.to_thread)
+    own = keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR)
+    return Redactor(detection, placeholders, *own, asyncio.to_thread, suppression)
 
 
 def rewrite_memory_of(settings: Settings, epoch: Callable[[], Hashable], metrics: Metrics) -> RewriteMemory:
@@ -242,5 +250,5 @@ def _checks(data: DataListener, audit: AuditLog, erasing: Erasing | None) -> tup
     return (
         ReadinessCheck("data_listener", lambda: data.ready),
         ReadinessCheck("audit", lambda: audit.healthy),
-        ReadinessCheck("erasure", lambda: erasing is None or (erasing.worker.healthy and erasing.watch.healthy)),
+        ReadinessCheck("erasure", lambda: erasing is None or erasing.healthy),
     )

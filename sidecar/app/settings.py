@@ -163,6 +163,7 @@ def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) ->
         authorization=AuthorizationPolicy.FORWARD if config.forward_authorization else AuthorizationPolicy.STRIP,
         absolute_urls=config.absolute_urls,
         target_policy=config.target,
+        suppression=config.suppression,
         unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
         websocket=_websocket_of(config.websocket) if config.websocket is not None else None,
         limits=Limits(

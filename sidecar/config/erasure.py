@@ -52,6 +52,17 @@ TargetConfig = Annotated[HttpTargetConfig | SqlSettings | RedisSettings | FilesS
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""
 
 
+class SuppressionConfig(Section):
+    """Data of erased people that turn up in traffic are not shown, and are looked for again in the systems.
+
+    ``kept_days_after_horizon``: how long people are compared with traffic once their identities are destroyed.
+    """
+
+    kept_days_after_horizon: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    look_again_hours: Annotated[float, Field(ge=1, le=8760)] = 24.0
+    max_keys: Annotated[int, Field(ge=1000, le=10_000_000)] = 1_000_000
+
+
 class ErasureConfig(Section):
     """Erasure requests and the systems they are driven through. Without targets no request is taken.
 
@@ -64,4 +75,5 @@ class ErasureConfig(Section):
     second_look_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
+    suppression: SuppressionConfig = SuppressionConfig()
     canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sidecar.access import Role
 from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
-from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, TargetPolicy, UrlPolicy
+from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, SuppressionPolicy, TargetPolicy, UrlPolicy
 
 
 class CertificateIdentity(Section):
@@ -101,6 +101,7 @@ class RouteConfig(Section):
     max_request_bytes: Bytes = 1024 * 1024
     max_response_bytes: Bytes = 16 * 1024 * 1024
     hold_back_characters: Annotated[int, Field(ge=64, le=2_000)] = 160
+    suppression: SuppressionPolicy = SuppressionPolicy.REDACT
     websocket: WebsocketConfig | None = None
 
     @model_validator(mode="after")

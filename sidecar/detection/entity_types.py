@@ -10,6 +10,9 @@ ENTITY_TYPES: Final = (
     "PASSPORT", "VEHICLE_PLATE", "MAC", "CRYPTO_WALLET", "GEO_POINT", "TRACKING_NUMBER",
 )  # fmt: skip
 
+ERASED: Final = "ERASED"
+"""What belongs to a person who was erased, whatever it was found as. No recognizer finds it, no policy changes it."""
+
 INDIRECT_TYPES: Final = frozenset({"PRODUCT", "ORG", "LOCATION", "DATE"})
 """Not identifying on their own. PRODUCT is redacted by default all the same."""
 

@@ -23,7 +23,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
-from sidecar.detection.entity_types import DEFAULT_TYPES, DIRECT_TYPES, ENTITY_TYPES
+from sidecar.detection.entity_types import DEFAULT_TYPES, DIRECT_TYPES, ENTITY_TYPES, ERASED
 from sidecar.detection.scores import specificity
 from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault
@@ -31,7 +31,8 @@ from sidecar.errors import DetectionFailed, DetectionFault
 NEARLY: Final = 0.25
 WEAK: Final = 0.35
 
-_KNOWN_LABELS: Final = frozenset(ENTITY_TYPES)
+_KNOWN_LABELS: Final = frozenset((*ENTITY_TYPES, ERASED))
+_DIRECT: Final = DIRECT_TYPES | {ERASED}
 _SIGNS_MATTER: Final = frozenset({"PASSWORD", "SECRET"})
 _start = attrgetter("start")
 
@@ -123,7 +124,7 @@ def _absorb(chosen: list[Span], span: Span) -> bool:
     if rivals[0].start == span.start and rivals[0].end == span.end:
         return False  # the same place: the order of ranks decides
     surest = max(rival.score for rival in rivals)
-    safe = span.label in DIRECT_TYPES or all(rival.label not in DIRECT_TYPES for rival in rivals)
+    safe = span.label in _DIRECT or all(rival.label not in _DIRECT for rival in rivals)
     if not safe or span.score < surest - NEARLY:
         return False
     # It inherits the surest score: it must not fall under a threshold that what it replaced was above.

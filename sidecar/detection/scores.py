@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from sidecar.detection.entity_types import ERASED
+
 GUESS: Final = 0.40
 """A shape that is usually an identifier where it stands, such as a lone "4821". Any better evidence wins."""
 CHECKSUM: Final = 0.50
@@ -40,5 +42,5 @@ _RANK: Final = {label: len(SPECIFICITY) - place for place, label in enumerate(SP
 
 
 def specificity(label: str) -> int:
-    """Return a rank, higher for the more specific type; 0 for a type that is not in the list."""
-    return _RANK.get(label, 0)
+    """Return a rank, higher for the more specific type; 0 for one that is not in the list. ``ERASED`` outranks all."""
+    return len(SPECIFICITY) + 1 if label == ERASED else _RANK.get(label, 0)

@@ -11,11 +11,12 @@ from secrets import token_hex
 
 from sidecar.access import ANONYMOUS, Identity, Proof
 from sidecar.audit.record import Action, Decision, Intent, Outcome
-from sidecar.errors import Direction, RequestFault, RequestRefused
+from sidecar.detection.entity_types import ERASED
+from sidecar.errors import Direction, PayloadFault, PayloadRefused, RequestFault, RequestRefused
 from sidecar.metrics import method_label
 from sidecar.proxy.refusals import Refusal
 from sidecar.proxy.rewriter import Rewritten
-from sidecar.proxy.routes import Route
+from sidecar.proxy.routes import Route, SuppressionPolicy
 from sidecar.tls.connection import Peer
 
 UNROUTED = "none"
@@ -61,11 +62,16 @@ class Account:
         return self.route.name if self.route else UNROUTED
 
     def add(self, rewritten: Rewritten) -> None:
+        """Count what was rewritten. Raises ``PayloadRefused`` where none of it may pass (E27)."""
         for label, count in rewritten.entities.items():
             self.entities[label] += count
         self.residuals += rewritten.residuals
         if rewritten.conversations:
             self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
+        if ERASED in rewritten.entities:
+            self.reason = self.reason or PayloadFault.SUPPRESSED.value
+            if self.admitted_route.suppression is SuppressionPolicy.REFUSE:
+                raise PayloadRefused(PayloadFault.SUPPRESSED)
 
     def end(self, refusal: Refusal) -> None:
         self.decision, self.reason = refusal.decision, refusal.reason

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from functools import cache
 
+from sidecar.audit.record import Decision
+from sidecar.detection.entity_types import ERASED
 from sidecar.errors import Direction
 from sidecar.metrics import Metrics, code_class, method_label
 from sidecar.proxy.account import Account
@@ -49,8 +51,10 @@ class Meter:
             self._received.inc(account.received)
         if account.sent:
             self._sent.inc(account.sent)
-        if account.reason is not None:
+        if account.reason is not None and account.decision is not Decision.COMPLETED:
             self._metrics.refusals.labels(account.reason).inc()
+        if erased := account.entities.get(ERASED):
+            self._metrics.suppressed.labels(name).inc(erased)
         for label, count in account.entities.items():
             self._entities(label).inc(count)
         if account.residuals:

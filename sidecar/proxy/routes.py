@@ -82,6 +82,13 @@ class TargetPolicy(StrEnum):
     REFUSE = "refuse"  # answered 422
 
 
+class SuppressionPolicy(StrEnum):
+    """What is done where data of an erased person turn up. Either way they are not shown, and it is reported (E27)."""
+
+    REDACT = "redact"
+    REFUSE = "refuse"  # nothing of the payload passes
+
+
 class AuthorizationPolicy(StrEnum):
     """What becomes of a token that was meant for the upstream. One that proved an identity to us never leaves."""
 
@@ -124,6 +131,7 @@ class Route:
     unscanned_headers: frozenset[str] = frozenset({"set-cookie"})
     absolute_urls: UrlPolicy = UrlPolicy.REWRITE
     target_policy: TargetPolicy = TargetPolicy.PASS
+    suppression: SuppressionPolicy = SuppressionPolicy.REDACT
     websocket: WebsocketRules | None = None  # None: upgrades are refused
     limits: Limits = Limits()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sidecar.detection.entity_types import ERASED
 from sidecar.detection.span import Span
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.canonical import canonical
-from sidecar.redaction.placeholder import hashed, numbered
+from sidecar.redaction.placeholder import erased, hashed, numbered
 from sidecar.redaction.policy import Operator, Policy, TypePolicy
 from sidecar.redaction.surrogates import surrogate
 
@@ -14,6 +15,8 @@ MASK_SIGN = "*"
 
 def acted_on(policy: Policy, span: Span) -> bool:
     """Whether the policy changes this span at all."""
+    if span.label == ERASED:
+        return True
     rule = policy.for_type(span.label)
     return rule.operator is not Operator.KEEP and span.score >= rule.threshold
 
@@ -23,7 +26,11 @@ def replacement(label: str, value: str, rule: TypePolicy, number: int | None, ke
 
     All but ``SURROGATE`` give texts in which nothing is found again, so redacting twice is redacting once (D20). A
     surrogate is made to look like a value, and is replaced by another one when it is read again.
+
+    What belongs to an erased person is never anything else than that, whatever the policy says (E27).
     """
+    if label == ERASED:
+        return erased()
     match rule.operator:
         case Operator.REPLACE:
             if number is None:

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.detection.entity_types import ENTITY_TYPES
+from sidecar.detection.entity_types import ENTITY_TYPES, ERASED
 
 HASH_DIGITS: Final = 12
-_TYPES: Final = "|".join(sorted(ENTITY_TYPES, key=len, reverse=True))
+_TYPES: Final = "|".join(sorted((*ENTITY_TYPES, ERASED), key=len, reverse=True))
 # Threat: somebody writes an identifier as if it were a placeholder, to carry it past detection. So a number has too
 # few digits for one, and a hash has a letter among its digits.
 _GRAMMAR: Final = re.compile(rf"\[({_TYPES})(?:_([1-9][0-9]{{0,4}})|#(?=[0-9]*[a-f])[0-9a-f]{{{HASH_DIGITS}}})\]")
@@ -32,6 +32,11 @@ class Literal:
 
 def numbered(label: str, number: int) -> str:
     return f"[{label}_{number}]"
+
+
+def erased() -> str:
+    """Return what stands for every value of every erased person: the same, so that nothing links them."""
+    return numbered(ERASED, 1)
 
 
 def hashed(label: str, digest: bytes) -> str:

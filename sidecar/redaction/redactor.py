@@ -11,6 +11,7 @@ from sidecar.keys import Pseudonymizer
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.replacer import Offload, Redacted, Replacer, inline
 from sidecar.redaction.scope import PlaceholderStore
+from sidecar.redaction.suppression import Suppression
 
 __all__ = ["Detection", "Redacted", "Redactor"]
 
@@ -34,9 +35,11 @@ class Redactor:
         placeholder_keys: Pseudonymizer,
         operator_keys: Pseudonymizer,
         offload: Offload = inline,
+        suppression: Suppression | None = None,
     ) -> None:
-        """``offload`` keeps the steps of long payloads from holding up an event loop."""
+        """``offload`` keeps steps of long payloads from holding up an event loop; ``suppression``: who is erased."""
         self._detection = detection
+        self._suppression = suppression
         self._replacer = Replacer(store, placeholder_keys, operator_keys, offload)
 
     @property
@@ -53,7 +56,8 @@ class Redactor:
 
     async def detect(self, messages: Sequence[Message]) -> list[tuple[Span, ...]]:
         """Return what is found in each message. Raises ``DetectionFailed``."""
-        return await self._detection.detect(messages)
+        found = await self._detection.detect(messages)
+        return found if self._suppression is None else self._suppression.marked(messages, found)
 
     async def replace(
         self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
+from sidecar.detection.entity_types import ERASED
 from sidecar.detection.recognizer import Message
 from sidecar.detection.resolve import resolve, subtract
 from sidecar.detection.span import Span
@@ -139,7 +140,7 @@ class Replacer:
 
     def _ask(self, message: Message, span: Span, policy: Policy, people: People) -> Ask | None:
         """Return the ask for a span that gets a number; a short form of a known name asks by the whole name."""
-        if policy.for_type(span.label).operator is not Operator.REPLACE:
+        if span.label == ERASED or policy.for_type(span.label).operator is not Operator.REPLACE:
             return None
         value = message.text[span.start : span.end]
         if span.label == "PERSON":

@@ -6,7 +6,7 @@ all of them. That can forget a row of somebody who shares a name: their value ge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -52,7 +52,10 @@ class PlaceholderTarget:
         placeholder_keys: Pseudonymizer,
         labels: Sequence[str] = ALL_TYPES,
         name: str = OWN_NAME,
+        forget_memories: Callable[[], None] = lambda: None,
     ) -> None:
+        """``forget_memories`` empties what is kept in memory of texts that were read: it can't be taken apart."""
+        self._forget_memories = forget_memories
         self._store = store
         self._keys = placeholder_keys
         self._labels = tuple(labels)
@@ -85,6 +88,7 @@ class PlaceholderTarget:
         """Nothing to close."""
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
+        self._forget_memories()
         try:
             removed = await self._store.forget(self._keys_of(identities))
         except StoreUnavailable:

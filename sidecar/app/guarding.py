@@ -1,0 +1,73 @@
+"""Wires what keeps erased people from coming back: marks of epochs, the watch for restores, suppression in traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sidecar.app.secrets import epoch_key
+from sidecar.app.settings import Settings
+from sidecar.audit.record import AuditWriter
+from sidecar.erasure.attempt import utc_now
+from sidecar.erasure.epochs import Epochs
+from sidecar.erasure.restores import RestoreWatch, WatchSettings
+from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
+from sidecar.keys import Purpose
+from sidecar.metrics import Metrics
+from sidecar.redaction.suppression import Suppression, suppression_keys
+from sidecar.stores.database import Database
+from sidecar.stores.erasure_epochs import ErasureEpochs
+from sidecar.stores.erasure_suppressions import ErasureSuppressions
+from sidecar.stores.seal import Seal
+from sidecar.targets.canary import Canary
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of epochs: where they stand, what is known of them, and what raises them."""
+
+    canaries: Mapping[str, Canary]
+    store: ErasureEpochs
+    epochs: Epochs
+
+
+def marks_of(settings: Settings, database: Database, metrics: Metrics) -> Marks:
+    """Return the marks of all systems that have one."""
+    canaries = {one.target: one.canary for one in settings.restorables if one.canary is not None}
+    store = ErasureEpochs(database)
+    return Marks(canaries, store, Epochs(store, canaries, epoch_key(settings.master), metrics, utc_now))
+
+
+def watch_of(
+    settings: Settings, marks: Marks, audit: AuditWriter, metrics: Metrics, actor: str, wake: Callable[[], None]
+) -> RestoreWatch:
+    """Return what notices restores. ``actor``: how records call it; ``wake`` has the worker erase again at once."""
+    watch_settings = WatchSettings(
+        upstreams={one.target: one.upstreams for one in settings.restorables},
+        actor=actor,
+        every=timedelta(seconds=settings.config.erasure.canary_seconds),
+        wake=wake,
+    )
+    return RestoreWatch(marks.epochs, marks.store, audit, metrics, watch_settings)
+
+
+def suppressing_of(
+    settings: Settings,
+    database: Database,
+    seal: Seal,
+    suppression: Suppression,
+    metrics: Metrics,
+    wake: Callable[[], None],
+) -> Suppressing:
+    """Return what keeps ``suppression`` as the store has it."""
+    config = settings.config.erasure.suppression
+    keys = settings.master.pseudonymizer(Purpose.SUPPRESSION)
+    store = ErasureSuppressions(database, seal, lambda one: suppression_keys(one.type.value, one.value, keys))
+    suppressing_settings = SuppressingSettings(
+        kept_after=timedelta(days=config.kept_days_after_horizon),
+        between_looks=timedelta(hours=config.look_again_hours),
+        most_keys=config.max_keys,
+        wake=wake,
+    )
+    return Suppressing(store, suppression, metrics, suppressing_settings)

@@ -1,0 +1,110 @@
+"""Keeps the set of erased people in memory as the store has it, and has whoever turned up looked for again (E27)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.errors import StoreUnavailable
+from sidecar.metrics import Metrics
+from sidecar.stores.erasure_suppressions import ErasureSuppressions
+
+_log = logging.getLogger("sidecar.erasure")
+
+
+class SuppressedPeople(Protocol):
+    """What traffic is compared with, in memory."""
+
+    def load(self, requests: Mapping[bytes, str], /) -> None: ...
+
+    def take_hits(self) -> Mapping[str, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressingSettings:
+    """``kept_after``: how long after their identities are destroyed people are still compared.
+
+    ``between_looks``: a person who keeps turning up is looked for again that often and no more.
+    """
+
+    kept_after: timedelta = timedelta()
+    between_looks: timedelta = timedelta(days=1)
+    most_keys: int = 1_000_000
+    every: timedelta = timedelta(seconds=2)
+    wake: Callable[[], None] = field(default=lambda: None)
+
+
+class Suppressing:
+    """``start`` loads what is there before traffic is served."""
+
+    def __init__(
+        self,
+        store: ErasureSuppressions,
+        suppression: SuppressedPeople,
+        metrics: Metrics,
+        settings: SuppressingSettings,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store = store
+        self._suppression = suppression
+        self._keys = metrics.suppression_keys
+        self._settings = settings
+        self._clock = clock
+        self._loaded: object = None
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self._loop is not None and not self._loop.done()
+
+    async def start(self) -> None:
+        while await self.pass_once():
+            pass
+        self._loop = asyncio.create_task(self._repeat(), name="suppressing")
+
+    async def stop(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.cancel()
+            await asyncio.wait([loop])
+
+    async def pass_once(self) -> bool:
+        """Take over who was erased, report who turned up; tell whether people were added.
+
+        Raises ``StoreUnavailable``.
+        """
+        now = self._clock()
+        added = await self._store.refresh(now, self._settings.kept_after)
+        state = await self._store.state()
+        if state != self._loaded:
+            await self._load()
+            self._loaded = state
+        hits = self._suppression.take_hits()
+        if hits:
+            ordered = await self._store.look_again(hits, now, now - self._settings.between_looks)
+            _log.error(
+                "data of erased people turned up in traffic, %d values of %d requests: %d are looked for again",
+                sum(hits.values()), len(hits), ordered,
+            )  # fmt: skip
+            self._settings.wake()
+        return added > 0
+
+    async def _load(self) -> None:
+        keys = await self._store.load(self._settings.most_keys)
+        self._suppression.load(keys)
+        self._keys.set(len(keys))
+        if len(keys) == self._settings.most_keys:
+            _log.error("more people are erased than traffic can be compared with: the oldest requests are left out")
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.every.total_seconds())
+            try:
+                await self.pass_once()
+            except StoreUnavailable:
+                _log.warning("the set of erased people is not brought up to date: the store is unavailable")

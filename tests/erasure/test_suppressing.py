@@ -1,0 +1,141 @@
+"""Who is erased is known to traffic while the request can be repeated, and is looked for again who turns up (E27)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from sidecar.detection.recognizer import Message
+from sidecar.detection.span import Span
+from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
+from sidecar.keys import Purpose
+from sidecar.redaction.suppression import Suppression, suppression_keys
+from sidecar.stores.erasure_suppressions import ErasureSuppressions
+from sidecar.stores.seal import Seal
+from tests.erasure.world import CANARY, ID, MASTER, OTHER_ID, World, body, bytes_on_disk, one_target
+from tests.targets.upstream import Upstream
+
+KEYS = MASTER.pseudonymizer(Purpose.SUPPRESSION)
+
+
+def suppressing(w: World, **changes: object) -> tuple[Suppressing, Suppression]:
+    suppression = Suppression(KEYS)
+    seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
+    store = ErasureSuppressions(w.database, seal, lambda one: suppression_keys(one.type.value, one.value, KEYS))
+    settings = SuppressingSettings(**changes)  # type: ignore[arg-type]
+    return Suppressing(store, suppression, w.metrics, settings, w.clock), suppression
+
+
+@asynccontextmanager
+async def keeping(path: Path) -> AsyncIterator[tuple[World, Upstream, Suppressing, Suppression]]:
+    async with one_target(path) as (w, upstream):
+        keeper, suppression = suppressing(w)
+        yield w, upstream, keeper, suppression
+
+
+def read(suppression: Suppression, email: str = CANARY) -> str:
+    """Read a chat in which an address was found; return what it counts as."""
+    [[span]] = suppression.marked([Message(email)], [(Span(0, len(email), "EMAIL", 1.0, "test"),)])
+    return span.label
+
+
+async def test_E27_from_acceptance_to_the_horizon_and_by_hash_alone(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, suppression):
+        await keeper.pass_once()
+        assert read(suppression) == "EMAIL"
+        await w.submit()
+        await keeper.pass_once()
+        assert read(suppression) == "ERASED"
+        assert read(suppression, "bert@example.org") == "EMAIL"
+        assert CANARY.encode() not in bytes_on_disk(tmp_path)
+        await w.settle()
+        w.clock.advance(days=34)
+        await keeper.pass_once()
+        assert read(suppression) == "ERASED"
+        await w.settle()
+        w.clock.advance(days=2)
+        await keeper.pass_once()
+        assert read(suppression) == "EMAIL"
+
+
+async def test_E7_nobody_is_suppressed_who_was_not_identified(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, suppression):
+        await w.submit(body(verified_by=None))
+        await keeper.pass_once()
+        assert read(suppression) == "EMAIL"
+        await w.stores.requests.confirm(ID, "account_login", w.clock())
+        await keeper.pass_once()
+        assert read(suppression) == "ERASED"
+
+
+async def test_E27_another_replica_and_a_restart_know_it_too(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, _suppression):
+        await w.submit()
+        await keeper.pass_once()
+        other, known = suppressing(w)
+        await other.start()
+        assert other.healthy
+        assert read(known) == "ERASED"
+        await other.stop()
+
+
+async def test_E27_a_stale_worker_that_writes_the_person_back_is_found_out(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, upstream, keeper, suppression):
+        await w.submit()
+        await w.settle()
+        assert await w.state() == "completed"
+        await keeper.pass_once()
+        upstream.customers[CANARY] = 1  # a late writer
+        read(suppression)
+        await keeper.pass_once()
+        assert (await w.outcomes())["crm"] == "verifying"
+        for _ in range(2):  # looked at and found, then deleted
+            await w.settle()
+            w.clock.advance(hours=1)
+        await w.settle()
+        assert upstream.customers.get(CANARY, 0) == 0
+        assert await w.state() == "completed"
+        assert (await w.view()).round == 2
+
+
+async def test_E27_a_stale_cache_that_goes_on_is_looked_into_daily_and_no_more(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, suppression):
+        await w.submit()
+        await w.settle()
+        await keeper.pass_once()
+        for _ in range(48):
+            read(suppression)
+            await keeper.pass_once()
+            await w.settle()
+            w.clock.advance(hours=1)
+        assert (await w.view()).round == 3
+
+
+async def test_E27_kept_longer_where_that_is_wished(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, _):
+        keeper, suppression = suppressing(w, kept_after=timedelta(days=10))
+        await w.submit()
+        await w.settle()
+        await keeper.pass_once()
+        w.clock.advance(days=40)
+        await w.settle()  # identities destroyed
+        read(suppression)
+        await keeper.pass_once()  # and nothing can be looked for
+        assert read(suppression) == "ERASED"
+        assert (await w.view()).round == 1
+        w.clock.advance(days=6)
+        await keeper.pass_once()
+        assert read(suppression) == "EMAIL"
+
+
+async def test_E27_more_people_than_fit_leave_out_the_oldest(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, _):
+        keeper, suppression = suppressing(w, most_keys=1)
+        await w.submit()
+        w.clock.advance(hours=1)
+        await w.submit(body(OTHER_ID, "bert@example.org"))
+        await keeper.pass_once()
+        assert read(suppression) == "EMAIL"
+        assert read(suppression, "bert@example.org") == "ERASED"
