@@ -59,6 +59,7 @@ PURE_MODULES = {
     "sidecar.targets.form",
     "sidecar.targets.glob",
     "sidecar.targets.http_jobs",
+    "sidecar.targets.object_store_settings",
     "sidecar.targets.redis_settings",
     "sidecar.targets.sql_settings",
     "sidecar.tls.peer",

@@ -17,12 +17,13 @@ from sidecar.targets.form import TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.oauth import ClientCredentials, TokenSource
+from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ClientTls, client_context
 
-_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis", "files": "parquet"})
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis", "files": "parquet", "object_store": "s3"})
 """Which extra of the package a kind of target needs."""
 
 
@@ -44,6 +45,8 @@ def _made(config: TargetConfig, where: str) -> Target:
         return _redis(config, where)
     if isinstance(config, FilesSettings):
         return _files(config, where)
+    if isinstance(config, ObjectStoreSettings):
+        return _object_store(config, where)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 
@@ -60,6 +63,16 @@ def _files(config: FilesSettings, where: str) -> Target:
     from sidecar.targets import parquet_sets
 
     return FilesTarget(config, parquet_sets, where)
+
+
+def _object_store(config: ObjectStoreSettings, where: str) -> Target:
+    from sidecar.targets.object_store import ObjectStoreTarget
+
+    _tls(config.tls)
+    if config.access_key_id is None or config.secret_access_key is None:
+        return ObjectStoreTarget(config, None, where)
+    key = read_secret(config.access_key_id, f"{where}.access_key_id")
+    return ObjectStoreTarget(config, (key, read_secret(config.secret_access_key, f"{where}.secret_access_key")), where)
 
 
 def _tls(files: TlsFiles) -> ssl.SSLContext:

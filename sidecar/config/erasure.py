@@ -12,6 +12,7 @@ from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
+from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
 
@@ -48,7 +49,9 @@ class HttpTargetConfig(TargetForm):
     verify: dict[str, Any] | None = None
 
 
-TargetConfig = Annotated[HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings, Field(discriminator="type")]
+TargetConfig = Annotated[
+    HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings | ObjectStoreSettings, Field(discriminator="type")
+]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""
 
 
