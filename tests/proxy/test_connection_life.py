@@ -110,23 +110,27 @@ async def test_P48_bytes_on_an_idle_connection_are_not_the_next_answer(contexts:
         assert rig.upstream.connections == 3
 
 
-async def test_P48_many_callers_at_once_get_their_own_answers(contexts: Contexts) -> None:
+async def test_P48_500_callers_at_once_get_their_own_answers(contexts: Contexts) -> None:
     async def handler(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.001)
-        body = b'{"for":"' + received.target.rpartition(b"/")[2] + b'"}'
+        mine = received.target.rpartition(b"/")[2]
+        body = b'{"for":"' + mine + b'","mail":"' + mine + b'@canary.example"}'
         writer.write(answer(body, length=len(body)))
 
+    all_here = asyncio.Barrier(500)
     async with running(handler, contexts) as rig:
 
         async def caller(number: int) -> None:
             client = await rig.connect()
-            for turn in range(5):
+            await all_here.wait()
+            for turn in range(2):
                 client.writer.write(request("GET", f"/api/c{number}-{turn}"))
-                assert (await client.answer()).body == f'{{"for":"c{number}-{turn}"}}'.encode()
+                answered = await client.answer()
+                assert answered.body == f'{{"for":"c{number}-{turn}","mail":"[EMAIL_1]"}}'.encode()
             await client.close()
 
-        await asyncio.gather(*(caller(number) for number in range(60)))
-        await rig.settled(300)
+        await asyncio.gather(*(caller(number) for number in range(500)))
+        await rig.settled(1000)
 
 
 async def _nothing_running(rig: Rig) -> bool:

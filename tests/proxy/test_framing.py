@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
+from contextlib import suppress
 
 import pytest
 
@@ -92,14 +94,44 @@ async def test_P6_malformed_chunk_that_arrives_late_is_refused(split: int, conte
         assert rig.upstream.requests == []
 
 
-async def test_P7_flood_of_chunk_extensions_is_refused(contexts: Contexts) -> None:
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [(b"2;a=", b"bbbb"), (b"2;a=b", b";a=b"), (b"", b"1;aaaaaaaaaaaaaaaa=b\r\n \r\n")],
+    ids=["one value", "many names", "in every chunk"],
+)
+async def test_P7_flood_of_chunk_extensions_is_refused(begin: bytes, more: bytes, contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
-        data = post(CHUNKED, b"2;" + b"a=b;" * 5_000_000 + b"\r\n{}\r\n0\r\n\r\n")
         client = await rig.connect()
-        client.writer.write(data)
-        assert (await client.answer()).status == 400
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        client.writer.write(post(CHUNKED, begin))
+
+        async def flood() -> None:
+            with suppress(ConnectionError, ssl.SSLError):
+                while True:
+                    client.writer.write(more * 4_096)
+                    await client.writer.drain()
+
+        flooding = asyncio.create_task(flood())
+        assert (await client.answer()).status == 400, "while it still comes"
+        flooding.cancel()
         await client.close()
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+        assert (await rig.outcome()).reason == "framing"
         assert rig.upstream.requests == []
+
+
+async def test_P7_many_small_chunks_are_no_flood(contexts: Contexts) -> None:
+    body = b'{"text":"' + b"a " * 20_000 + b'"}'
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        client.writer.write(post(CHUNKED, b""))
+        for start in range(0, len(body), 1_000):
+            client.writer.write(b"".join(b"1\r\n%c\r\n" % one for one in body[start : start + 1_000]))
+            await client.writer.drain()
+        client.writer.write(b"0\r\n\r\n")
+        assert (await client.answer()).status == 200
+        await client.close()
+        assert rig.upstream.requests[0].body == body
 
 
 @pytest.mark.parametrize(
@@ -142,13 +174,15 @@ async def test_P10_pipelined_requests_are_answered_in_order(contexts: Contexts) 
     [[f"X-{number}: 1" for number in range(129)], ["X-Long: " + "a" * 8191]],
     ids=["129 fields", "a line of 8191 bytes"],
 )
-async def test_P11_heads_over_the_limit_sent_in_small_pieces(lines: list[str], contexts: Contexts) -> None:
+async def test_P11_heads_over_the_limit_sent_byte_by_byte(lines: list[str], contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
         client = await rig.connect()
         data = request("GET", "/api/chats/1", *lines)
-        for start in range(0, len(data), 97):
-            client.writer.write(data[start : start + 97])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for byte in data:
+            client.writer.write(bytes([byte]))
             await asyncio.sleep(0)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
         assert (await client.answer()).status == 400
         await client.close()
         assert (await rig.outcome()).reason == "framing"
