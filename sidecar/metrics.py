@@ -90,6 +90,18 @@ class Metrics:
             registry=one,
         )
         self.erasure_open = Gauge("sidecar_erasure_open_requests", "Erasure requests not yet ended.", registry=one)
+        self.erasure_deadline_alerts = Counter(
+            "sidecar_erasure_deadline_alerts",
+            "Requests that came to a share of their time, in percent, with something left to do.",
+            ["percent"],
+            registry=one,
+        )
+        self.erasure_notices = Counter(
+            "sidecar_erasure_notices",
+            "Tries to tell somebody of a request, by kind and by what became of them.",
+            ["kind", "outcome"],
+            registry=one,
+        )
         self.erasure_late_writers = Counter(
             "sidecar_erasure_late_writers",
             "Systems in which an erased person turned up again before the second look.",

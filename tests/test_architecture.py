@@ -48,6 +48,7 @@ PURE_MODULES = {
     "sidecar.erasure.receipt",
     "sidecar.erasure.request",
     "sidecar.erasure.steps",
+    "sidecar.erasure.webhook",
     "sidecar.errors",
     "sidecar.targets.backup_settings",
     "sidecar.targets.canary_settings",

@@ -18,6 +18,7 @@ from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import stores_on
 from sidecar.erasure.intake import Intake
+from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.restores import RestoreWatch
@@ -54,6 +55,7 @@ class Erasing:
     suppressing: Suppressing
     targets: tuple[Target, ...]
     worker: ErasureWorker
+    notices: NoticeSender
     routes: tuple[AdminRoute, ...]
 
     @property
@@ -84,7 +86,7 @@ def erasing_of(
     )
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     second_look = timedelta(hours=settings.config.erasure.second_look_hours)
-    stores = stores_on(database, seal, second_look)
+    stores = stores_on(database, seal, second_look, tuple(settings.sender.webhooks))
     signing_key = receipt_key(settings.master)
     intake = Intake(
         stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)
@@ -108,7 +110,8 @@ def erasing_of(
         routes += opendsr_routes(
             OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
         )
-    return Erasing(tuple(marks.canaries.values()), watch, suppressing, targets, worker, routes)
+    notices = NoticeSender(stores.notices, settings.sender, metrics)
+    return Erasing(tuple(marks.canaries.values()), watch, suppressing, targets, worker, notices, routes)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from sidecar.config.erasure_life import DeadlinesConfig, OpenDsrConfig
+from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, OpenDsrConfig, WebhookConfig
 from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
@@ -79,4 +79,6 @@ class ErasureConfig(Section):
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
     suppression: SuppressionConfig = SuppressionConfig()
+    notify: tuple[WebhookConfig, ...] = ()
+    callbacks: CallbacksConfig = CallbacksConfig()
     canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

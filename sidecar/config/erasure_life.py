@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints
 
-from sidecar.config.scalars import Section
+from sidecar.config.scalars import Name, Section
+from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.erasure.deadlines import ClockPolicy
+from sidecar.targets.form import SecretSource
 
 
 def _known_zone(name: str) -> str:
@@ -48,3 +50,20 @@ class OpenDsrConfig(Section):
     private_key: Path
     certificate_url: HttpsUrl
     verified_by: Word | None = None
+
+
+class WebhookConfig(Section):
+    """Somebody who is told of everything that happens to requests, signed as Standard Webhooks has it."""
+
+    name: Name
+    url: HttpsUrl
+    secret: SecretSource
+    tls: UpstreamTlsConfig = UpstreamTlsConfig()
+
+
+class CallbacksConfig(Section):
+    """Which hosts controllers may have us call. Addresses that are not public are refused unless named here."""
+
+    hosts: frozenset[str] = frozenset()
+    private_networks: tuple[IPvAnyNetwork, ...] = ()
+    tls: UpstreamTlsConfig = UpstreamTlsConfig()

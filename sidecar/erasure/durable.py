@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_alerts import ErasureAlerts
 from sidecar.stores.erasure_endings import ErasureEndings
 from sidecar.stores.erasure_notices import ErasureNotices, Teller
 from sidecar.stores.erasure_plans import ErasurePlans
@@ -23,6 +24,7 @@ class ErasureStores:
     plans: ErasurePlans
     endings: ErasureEndings
     notices: ErasureNotices
+    alerts: ErasureAlerts
     teller: Teller
 
 
@@ -37,5 +39,6 @@ def stores_on(
         plans=ErasurePlans(database, seal),
         endings=ErasureEndings(database, teller, second_look),
         notices=ErasureNotices(database, seal),
+        alerts=ErasureAlerts(database, teller),
         teller=teller,
     )

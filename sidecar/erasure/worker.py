@@ -152,6 +152,9 @@ class ErasureWorker:
         """End requests whose tasks have ended, forget those past their horizon, and count."""
         ended = await self._endings.make()
         await self._stores.tasks.forget(self._clock())
+        for percent, count in (await self._stores.alerts.raise_due(self._clock())).items():
+            self._metrics.erasure_deadline_alerts.labels(str(percent)).inc(count)
+            _log.warning("%d erasure requests have used %d %% of their time", count, percent)
         counts = await self._stores.requests.counts(self._clock())
         self._metrics.erasure_open.set(counts.open)
         self._metrics.erasure_overdue.set(counts.overdue)

@@ -38,6 +38,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD: Final = 64
 
 
+def milliseconds(moment: datetime) -> int:
+    """Return a time as it is kept."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
 class Moment(TypeDecorator[datetime]):
     """A UTC time, kept as whole milliseconds since 1970, so that every database orders it alike."""
 
@@ -45,7 +50,7 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        return None if value is None else (value - _EPOCH) // timedelta(milliseconds=1)
+        return None if value is None else milliseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else _EPOCH + timedelta(milliseconds=value)
