@@ -70,6 +70,11 @@ _RECURRING = frozenset({
 })  # fmt: skip
 
 
+def is_purpose(text: str) -> bool:
+    """Whether a text is the reference of a ticket, as records may name it."""
+    return _GRAMMARS["purpose"].fullmatch(text) is not None
+
+
 class RecordRejected(AuditUnavailable):
     """A value does not fit its field. Names the field, never the value."""
 

@@ -16,22 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
+from sidecar.audit.reader import Position
 from sidecar.audit.sinks.sink import Forwarded, Sink, SinkOverfull, SinkUnavailable
+from sidecar.audit.source import RecordSource, SourceUnavailable
 from sidecar.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-
-
-class RecordSource(Protocol):
-    """The log, as far as forwarding needs it. Blocking; called in a thread."""
-
-    def size(self) -> int:
-        """Return how many records are durable."""
-
-    def read(self, first: int) -> Iterator[Forwarded]:
-        """Yield the records from number ``first`` on, to the end of what is durable now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +111,24 @@ class _Run:
         self._metrics = metrics
         self._pace = pace
         self._next = 0
+        self._after: Position | None = None
         self._batch = pace.batch
 
     async def forever(self) -> None:
         self._next = await self._beginning()
         while True:
-            records = await asyncio.to_thread(self._source.read, self._next)
-            while batch := await asyncio.to_thread(_take, records, self._pace.batch):
-                self._tell_gap(batch[0].seq)
-                await self._deliver(batch)
-            await self._tell_backlog()
+            try:
+                await self._catch_up()
+            except SourceUnavailable as trouble:
+                await self._wait(self._pace.retry_limit_seconds, str(trouble))
             await asyncio.sleep(self._pace.poll_seconds)
+
+    async def _catch_up(self) -> None:
+        records = self._source.read(self._next, self._after)
+        while batch := await asyncio.to_thread(_take, records, self._pace.batch):
+            self._tell_gap(batch[0].seq)
+            await self._deliver(batch)
+        await self._tell_backlog()
 
     async def _beginning(self) -> int:
         """Return where to go on. A number beyond the log's end is another log's: then from the first record."""
@@ -163,7 +161,7 @@ class _Run:
             wait = min(2 * wait, self._pace.retry_limit_seconds)
 
     async def _advance(self, taken: Sequence[Forwarded]) -> None:
-        self._next = taken[-1].seq + 1
+        self._next, self._after = taken[-1].seq + 1, taken[-1].position
         self._metrics.audit_forwarded.labels(self._sink.name).inc(len(taken))
         try:
             await asyncio.to_thread(self._cursor.store, self._next)

@@ -21,20 +21,20 @@ class Row:
     last: Stored | None = None
 
     @property
+    def records(self) -> tuple[Stored, ...]:
+        return (self.first, self.last) if self.last else (self.first,)
+
+    @property
     def members(self) -> Mapping[str, object]:
         """Everything that is known, under the names of the records; an outcome's word outranks its intent's."""
         first, last = self.first, self.last or self.first
         joined: dict[str, object] = {"decision": Decision.PENDING.value} if _phase(first) == Phase.INTENT else {}
-        joined |= {**first.members, **last.members}
+        for stored in (first, last):
+            joined |= stored.members
         joined.pop("phase", None)
-        return {
-            "seq": first.index, "time": first.time, "end_seq": last.index, "end_time": last.time, **joined,
-        }  # fmt: skip
-
-    @property
-    def records(self) -> tuple[Stored, ...]:
-        """The records as they stand in the log."""
-        return (self.first, self.last) if self.last else (self.first,)
+        if any(one.links is None for one in self.records):
+            joined["links"] = "erased"
+        return {"seq": first.index, "time": first.time, "end_seq": last.index, "end_time": last.time, **joined}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,18 @@ class Question:
         wanted = {name: getattr(self, name) for name in ("actor", "route", "decision", "action", "exchange_id")}
         if any(value is not None and members.get(name) != value for name, value in wanted.items()):
             return False
-        return self.pseudonyms is None or not self.pseudonyms.isdisjoint(_links(row))
+        return self.pseudonyms is None or any(not self.pseudonyms.isdisjoint(links_of(one)) for one in row.records)
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """What is asked, without what is not."""
+        asked = {name: getattr(self, name) for name in ("since", "until", "actor", "route", "decision", "action")}
+        asked |= {"exchange_id": self.exchange_id, "pseudonyms": sorted(self.pseudonyms or ()) or None}
+        return {name: value for name, value in asked.items() if value is not None}
 
 
 def rows(records: Iterable[Stored]) -> Iterator[Row]:
-    """Yield every row."""
+    """Yield every row of records that follow each other."""
     under_way: dict[str, Stored] = {}
     for stored in records:
         exchange_id = str(stored.members.get("exchange_id", ""))
@@ -81,11 +88,11 @@ def rows(records: Iterable[Stored]) -> Iterator[Row]:
         yield Row(stored)
 
 
+def links_of(stored: Stored) -> Iterator[str]:
+    """Yield the pseudonyms that a record links to; none of one whose links were erased."""
+    for value in stored.links.members.values() if stored.links else ():
+        yield from value if isinstance(value, list) else (str(value),)
+
+
 def _phase(stored: Stored) -> object:
-    return stored.members.get("phase")
-
-
-def _links(row: Row) -> Iterator[str]:
-    for stored in row.records:
-        for value in stored.links.members.values() if stored.links else ():
-            yield from value if isinstance(value, list) else (str(value),)
+    return stored.facts.members.get("phase") if stored.facts else None

@@ -12,7 +12,9 @@ from sidecar.audit.leaf import Flaw
 from sidecar.audit.record import Action, Decision, Event, Intent, Outcome, Phase
 
 FOLDER = Path(__file__).parents[2] / "docs"
-DOCS = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("audit.md", "audit-format.md"))
+DOCS = "".join(
+    (FOLDER / name).read_text(encoding="utf-8") for name in ("audit.md", "audit-format.md", "audit-reading.md")
+)
 WORDS = {
     *(one.value for kind in (Action, Flaw, Phase) for one in kind),
     *(one.value for one in Decision if one is not Decision.PENDING),
@@ -20,6 +22,7 @@ WORDS = {
     "--expect-head", "--checkpoint", "--key", "--silence-seconds",
     "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
     "--conversation", "--subject", "--conversation-file", "--subject-file", "--key-file", "--format", "--json",
+    "--reason", "--bundle", "--prove-complete", "--unrecorded",
     "REQUIRE_MOUNTS",
     "sidecar_audit_healthy", "torn_line", "write_failed",
 }  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.audit.forwarding import Cursor, Forwarding, Pace
 from sidecar.audit.outbound import Endpoint
+from sidecar.audit.reader import Position
 from sidecar.audit.sinks.http import HttpSink
 from sidecar.audit.sinks.sink import Forwarded, Sink, SinkOverfull
 from sidecar.metrics import Metrics
@@ -29,7 +30,7 @@ class Growing:
     def size(self) -> int:
         return self.count
 
-    def read(self, first: int) -> Iterator[Forwarded]:
+    def read(self, first: int, after: Position | None = None) -> Iterator[Forwarded]:
         for seq in range(max(first, self.dropped), self.count):
             yield record(seq)
 

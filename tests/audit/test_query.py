@@ -17,7 +17,7 @@ from sidecar.audit.query import Question, rows
 from sidecar.audit.reader import Stored, read_records
 from sidecar.audit.record import Action, Decision, Entry, Event
 from sidecar.audit.store import segment_path
-from tests.audit.samples import PSEUDONYM, intent, keys_of, outcome, write_log
+from tests.audit.samples import ORIGIN, PSEUDONYM, intent, keys_of, outcome, write_log
 
 OTHER = "k2:" + "f" * 32
 MADE: list[Entry] = [
@@ -99,13 +99,13 @@ def read_until_broken(folder: Path) -> Iterator[Stored]:
         return
 
 
-def test_records_are_exported_with_their_leaf_hash(log: list[Stored]) -> None:
-    lines = [json.loads(line) for line in "".join(export(rows(log), ExportFormat.RECORDS)).splitlines()]
-    assert {one["hash"] for one in lines} == {one.record.hash for one in log}
+def test_rows_are_exported_as_json_lines(log: list[Stored]) -> None:
+    text = "".join(export(rows(log), ExportFormat.JSONL, ORIGIN))
+    assert [json.loads(line) for line in text.splitlines()] == [dict(row.members) for row in rows(log)]
 
 
 def test_csv_has_one_row_for_each_exchange(log: list[Stored]) -> None:
-    table = list(csv.DictReader(io.StringIO("".join(export(rows(log), ExportFormat.CSV)), newline="")))
+    table = list(csv.DictReader(io.StringIO("".join(export(rows(log), ExportFormat.CSV, ORIGIN)), newline="")))
     assert [one["exchange_id"] for one in table] == ["", "b", "a", "c", "d"]
     assert table[2]["entities"] == "EMAIL=1 PERSON=3"
     assert table[3]["conversations"] == f"{OTHER} {PSEUDONYM}"
@@ -113,7 +113,9 @@ def test_csv_has_one_row_for_each_exchange(log: list[Stored]) -> None:
 
 
 def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
-    text = "".join(export(rows(stored(tmp_path / "audit", [intent("a", actor='=HYPERLINK("x")')])), ExportFormat.CSV))
+    text = "".join(
+        export(rows(stored(tmp_path / "audit", [intent("a", actor='=HYPERLINK("x")')])), ExportFormat.CSV, ORIGIN)
+    )
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["actor"] == '\'=HYPERLINK("x")'
 

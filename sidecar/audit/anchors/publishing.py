@@ -13,18 +13,19 @@ from typing import Protocol
 from sidecar.audit.anchors.anchor import Anchor, AnchorConflict, AnchorUnavailable, Offer
 from sidecar.audit.anchors.verdict import Answer, Reach
 from sidecar.audit.note import Note, parse_checkpoint
+from sidecar.audit.source import SourceUnavailable
 from sidecar.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 
 class CheckpointSource(Protocol):
-    """The log, as far as anchors need it. Blocking; called in a thread."""
+    """The log, as far as anchors need it. Both methods raise SourceUnavailable, and are called again."""
 
-    def checkpoint(self) -> Note | None:
+    async def checkpoint(self) -> Note | None:
         """Return the newest signed checkpoint; None of a log that has none yet."""
 
-    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+    async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
         """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``."""
 
 
@@ -35,6 +36,7 @@ class Pace:
     interval_seconds: float = 300.0
     retry_seconds: float = 5.0
     retry_limit_seconds: float = 300.0
+    last_seconds: float = 3.0  # for the last one, at a stop
 
 
 class AnchorPublishing:
@@ -66,12 +68,24 @@ class AnchorPublishing:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def conclude(self) -> None:
+        """Bring the last checkpoint, once the log is closed: one try for each anchor, none of them waited for long."""
+
+        async def bring(anchor: Anchor) -> None:
+            try:
+                async with asyncio.timeout(self._pace.last_seconds):
+                    await self._publish(anchor, -1)
+            except (AnchorUnavailable, AnchorConflict, SourceUnavailable, TimeoutError):
+                _log.warning("audit: anchor %s does not have the last checkpoint; it is brought next time", anchor.name)
+
+        await asyncio.gather(*(bring(anchor) for anchor in self._anchors))
+
     async def _keep(self, anchor: Anchor) -> None:
         published, wait = -1, self._pace.retry_seconds
         while True:
             try:
                 published = await self._publish(anchor, published)
-            except AnchorUnavailable as trouble:
+            except (AnchorUnavailable, SourceUnavailable) as trouble:
                 _log.warning("audit: %s; tried again in %.0f s", trouble, wait)
                 self._metrics.audit_anchor_failures.labels(anchor.name).inc()
                 await asyncio.sleep(wait)
@@ -87,14 +101,14 @@ class AnchorPublishing:
 
     async def _publish(self, anchor: Anchor, published: int) -> int:
         """Bring the newest checkpoint, if it is a new one; return the size that the anchor has now."""
-        note = await asyncio.to_thread(self._source.checkpoint)
+        note = await self._source.checkpoint()
         if note is None:
             return published
         size = parse_checkpoint(note.text).size
         if size > published:
 
             async def prove(old_size: int) -> tuple[bytes, ...]:
-                return await asyncio.to_thread(self._source.consistency, old_size, size)
+                return await self._source.consistency(old_size, size)
 
             await anchor.publish(Offer(note, prove))
             self._metrics.audit_anchored_records.labels(anchor.name).set(size)

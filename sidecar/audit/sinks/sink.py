@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sidecar.audit.canonical import canonical
+from sidecar.audit.reader import Position
 from sidecar.errors import SidecarError
 
 
@@ -24,13 +25,17 @@ class SinkOverfull(SinkUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """One record as sinks see it. ``log`` and ``seq`` together tell a repetition from a new one."""
+    """One record as sinks see it. ``log`` and ``seq`` together tell a repetition from a new one.
+
+    ``position`` is for us: where in the log it stands, as segment and offset.
+    """
 
     log: str
     seq: int
     time: str
     hash: str
     facts: Mapping[str, object] = field(repr=False)
+    position: Position | None = None
 
     @property
     def members(self) -> Mapping[str, object]:

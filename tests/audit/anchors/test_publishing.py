@@ -26,10 +26,10 @@ class Growing:
     def __init__(self, size: int = 0, salt: bytes = b"") -> None:
         self.size, self.salt = size, salt
 
-    def checkpoint(self) -> Note | None:
+    async def checkpoint(self) -> Note | None:
         return offer(self.size, self.salt).note if self.size else None
 
-    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+    async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
         return consistency_proof(old_size, new_size, nodes_over(leaves(new_size, self.salt)))
 
 

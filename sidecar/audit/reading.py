@@ -1,0 +1,107 @@
+"""The log as many askers read it while it grows: one at a time, in a thread, with an index that keeps up. Edge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sidecar.audit.index import INDEX_NAME, AuditIndex
+from sidecar.audit.keyring import KeyProvider
+from sidecar.audit.lookup import AuditLookup
+from sidecar.audit.note import Note
+from sidecar.audit.query import Question, Row
+from sidecar.audit.source import SourceUnavailable, translated
+from sidecar.errors import SidecarError
+
+T = TypeVar("T")
+SCAN_LIMIT: Final = 200_000  # records; a question that no index answers reads them all
+
+_log = logging.getLogger(__name__)
+
+
+class QuestionTooWide(SidecarError):
+    """Nothing but reading too many records would answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the rows of an answer. ``size``: how many records were looked at, also for the next page."""
+
+    rows: tuple[Mapping[str, object], ...]
+    size: int
+    more: int | None  # how many rows to leave out next; None at the end
+
+
+class AuditReading:
+    """Runs between ``start`` and ``stop``. Every method raises SourceUnavailable."""
+
+    def __init__(self, folder: Path, keys: KeyProvider, catch_up_seconds: float = 2.0) -> None:
+        self._folder = folder
+        self._keys = keys
+        self._catch_up_seconds = catch_up_seconds
+        self._lock = asyncio.Lock()
+        self._index: AuditIndex | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._keeping = asyncio.create_task(self._keep_up(), name="audit-index")
+
+    async def stop(self) -> None:
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+        async with self._lock:
+            index, self._index = self._index, None
+            if index is not None:
+                await asyncio.to_thread(index.close)
+
+    async def do(self, act: Callable[[AuditLookup], T]) -> T:
+        """Do something with a lookup that knows all that is written by now."""
+        async with self._lock:
+            return await asyncio.to_thread(self._do, act)
+
+    async def page(self, question: Question, limit: int, skip: int = 0, size: int | None = None) -> Page:
+        """Return some rows, of the first ``size`` records where that is given. Raises QuestionTooWide."""
+
+        def read(lookup: AuditLookup) -> Page:
+            end = lookup.size if size is None else min(size, lookup.size)
+            if lookup.scan_length(question, end) > SCAN_LIMIT:
+                raise QuestionTooWide("ask for a shorter time, or by conversation, subject, actor or exchange")
+            found: list[Row] = list(islice(lookup.find(question, end), skip, skip + limit + 1))
+            more = skip + limit if len(found) > limit else None
+            return Page(tuple(row.members for row in found[:limit]), end, more)
+
+        return await self.do(read)
+
+    async def checkpoint(self) -> Note | None:
+        """Return the newest signed checkpoint; None of a log that has none yet."""
+        return await self.do(lambda lookup: lookup.checkpoint())
+
+    async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``."""
+        return await self.do(lambda lookup: lookup.consistency(old_size, new_size))
+
+    def _do(self, act: Callable[[AuditLookup], T]) -> T:
+        with translated():
+            if self._index is None or self._index.is_gone(self._folder / INDEX_NAME):
+                self._index = AuditIndex(self._folder / INDEX_NAME)
+            lookup = AuditLookup(self._folder, self._keys, self._index)
+            lookup.catch_up()
+            return act(lookup)
+
+    async def _keep_up(self) -> None:
+        """Keep the index so near to the end that nobody who asks waits for it."""
+        while True:
+            try:
+                await self.do(lambda _: None)
+            except SourceUnavailable as trouble:
+                _log.warning("audit: the index does not keep up: %s", trouble)
+            await asyncio.sleep(self._catch_up_seconds)

@@ -1,0 +1,178 @@
+"""Export bundles that verify without us (A36, A37), and what becomes of those that were tampered with."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.audit_log import LogFolder
+from sidecar.audit.bundle import Bundled, Order, write_bundle
+from sidecar.audit.export import ExportFormat
+from sidecar.audit.query import Question
+from sidecar.audit.store import CHECKPOINT_NAME
+from sidecar.errors import ConfigError
+from tests.audit.written import lookup_of, pseudonym, verified, visits, written
+
+SINCE, UNTIL = "2026-03-01T09:01:00.000000Z", "2026-03-01T09:03:20.000000Z"
+ABOUT = Question(since=SINCE, until=UNTIL, pseudonyms=frozenset({pseudonym(2)}))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> LogFolder:
+    return written(tmp_path_factory.mktemp("log"), visits(300), segment_records=128)
+
+
+def bundled(log: LogFolder, path: Path, question: Question = ABOUT, **options: Any) -> Bundled:
+    order = Order(question, "CASE-2026-17", "2026-03-02T00:00:00.000000Z", **options)
+    return write_bundle(lookup_of(log), order, path)
+
+
+def test_a_bundle_verifies_stand_alone_a36(log: LogFolder, tmp_path: Path) -> None:
+    made = bundled(log, tmp_path / "b")
+    assert (made.rows, made.size) == (14, 600)
+    code, said = verified("bundle", tmp_path / "b", log, "--checkpoint", log.folder / CHECKPOINT_NAME)
+    assert code == 0
+    assert f"integrity: intact ({made.records} records" in said
+    assert "reason of the export: CASE-2026-17" in said
+    assert "completeness: not shown" in said
+
+
+def test_a_tar_is_the_same_bundle_and_says_nothing_of_the_machine(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b.tar", complete=True)
+    code, said = verified("bundle", tmp_path / "b.tar", log)
+    assert code == 0
+    assert "completeness: whole" in said
+    with tarfile.open(tmp_path / "b.tar") as archive:
+        assert {(one.uid, one.uname, one.mtime) for one in archive} == {(0, "", 0)}
+    assert [one.name for one in tmp_path.iterdir()] == ["b.tar"]
+
+
+@pytest.mark.parametrize(("since", "until"), [(SINCE, UNTIL), (None, UNTIL), (SINCE, None), (None, None)])
+def test_the_count_of_a_search_is_provable_a37(
+    log: LogFolder, tmp_path: Path, since: str | None, until: str | None
+) -> None:
+    bundled(log, tmp_path / "b", Question(since, until, pseudonyms=frozenset({pseudonym(2)})), complete=True)
+    code, said = verified("bundle", tmp_path / "b", log)
+    assert code == 0
+    assert "completeness: whole" in said
+    assert "but for" not in said
+
+
+def test_nobody_elses_facts_are_opened_to_prove_it(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b", complete=True)
+    shown = {json.loads(line)["seq"] for line in (tmp_path / "b" / "records.jsonl").read_text().splitlines()}
+    text = (tmp_path / "b" / "range.jsonl").read_text()
+    assert "trainer-" not in text
+    assert len(text.splitlines()) > len(shown) > 0
+
+
+@pytest.mark.parametrize(
+    "question", [Question(), Question(actor="trainer-1"), Question(actor="a", pseudonyms=frozenset())]
+)
+def test_what_is_not_a_question_of_links_can_not_be_proven_complete(
+    log: LogFolder, tmp_path: Path, question: Question
+) -> None:
+    with pytest.raises(ConfigError, match="prove-complete"):
+        bundled(log, tmp_path / "b", question, complete=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_over(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b")
+    with pytest.raises(ConfigError, match="there already"):
+        bundled(log, tmp_path / "b")
+
+
+def test_all_views_are_in_it_on_demand(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b", formats=tuple(ExportFormat))
+    names = {one.name for one in (tmp_path / "b").iterdir()}
+    assert {"rows.csv", "rows.jsonl", "rows.ocsf.jsonl", "records.jsonl", "manifest.json", "checkpoint"} == names
+
+
+Rows = list[dict[str, Any]]
+
+
+def change_rows(folder: Path, name: str, change: Callable[[Rows], Rows]) -> None:
+    rows = change([json.loads(line) for line in (folder / name).read_text().splitlines()])
+    (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def set_fact(rows: Rows) -> Rows:
+    rows[0]["facts"]["actor"] = "somebody-else"
+    return rows
+
+
+def set_leaf(rows: Rows) -> Rows:
+    rows[0]["leaf"] = rows[0]["leaf"].replace('"seq":', '"seq":1', 1)
+    return rows
+
+
+def set_proof(rows: Rows) -> Rows:
+    rows[0]["proof"] = rows[0]["proof"][1:]
+    return rows
+
+
+def set_links(rows: Rows) -> Rows:
+    hidden = next(row for row in rows if row["links"] and "conversations" in row["links"])
+    hidden["links"]["conversations"] = []
+    return rows
+
+
+ATTACKS: dict[str, tuple[str, Callable[[Rows], Rows], str]] = {
+    "a fact": ("records.jsonl", set_fact, "the facts are not what the leaf commits to"),
+    "a leaf": ("records.jsonl", set_leaf, "not of this record"),
+    "a proof": ("records.jsonl", set_proof, "proof"),
+    "a record left out": ("records.jsonl", lambda rows: rows[1:], "records, where the manifest says"),
+    "a record moved": ("records.jsonl", lambda rows: [{**rows[0], "seq": rows[1]["seq"]}, *rows[1:]], "not of this"),
+    "of the range": ("range.jsonl", lambda rows: [*rows[:5], *rows[6:]], "a record of the range is missing"),
+    "the range cut": ("range.jsonl", lambda rows: rows[:-3], "ends before"),
+    "a link of the range": ("range.jsonl", set_links, "the links are not what the leaf commits to"),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_bundle_that_was_tampered_with_is_broken(log: LogFolder, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "b"
+    bundled(log, folder, complete=True)
+    file, change, word = ATTACKS[name]
+    change_rows(folder, file, change)
+    assert f"{file}: edited" in verified("bundle", folder, log)[1]  # the manifest's word
+    reseal(folder)  # whoever changes a bundle changes its manifest, too
+    code, said = verified("bundle", folder, log)
+    assert code == 1
+    assert word in said
+
+
+def test_a_record_that_was_asked_for_can_not_be_left_out_a37(log: LogFolder, tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    bundled(log, folder, complete=True)
+    other = tmp_path / "other"
+    bundled(log, other, Question(SINCE, UNTIL, pseudonyms=frozenset({pseudonym(9)})), complete=True)
+    for name in ("records.jsonl", "range.jsonl"):  # as if nothing had been found, with every leaf in place
+        (folder / name).write_bytes((other / name).read_bytes())
+    reseal(folder, records=0)
+    code, said = verified("bundle", folder, log)
+    assert code == 1
+    assert "was asked for and is not among the records" in said
+
+
+def test_a_range_that_ends_too_early_is_told_a37(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b", complete=True)
+    question = {"pseudonyms": [pseudonym(9)], "since": SINCE, "until": "2026-03-01T10:00:00.000000Z"}
+    reseal(tmp_path / "b", question=question)
+    code, said = verified("bundle", tmp_path / "b", log)
+    assert code == 1
+    assert "ends before the time that was asked for" in said
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in manifest["files"]:
+        manifest["files"][name] = sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))

@@ -1,0 +1,55 @@
+"""Logs in a folder for the tests of what reads them, and the verifier that auditors use, as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.audit_log import LogFolder
+from sidecar.audit.index import INDEX_NAME, AuditIndex
+from sidecar.audit.lookup import AuditLookup
+from sidecar.audit.record import Entry
+from tests.audit.samples import entries, intent, outcome
+
+VERIFIER = Path(__file__).parents[2] / "docs" / "audit-verifier" / "verify_audit.py"
+NOBODY = "k1:" + "0" * 32
+
+
+def pseudonym(number: int) -> str:
+    return f"k1:{number:032x}"
+
+
+def visits(count: int, people: int = 5) -> list[Entry]:
+    """Exchanges that overlap: each intent comes before the outcome of the one before it."""
+    made: list[Entry] = []
+    for number in range(count):
+        made.append(replace(intent(f"x{number}", actor=f"trainer-{number % 3}"), target_pseudonym=NOBODY))
+        if number:
+            made.append(_ended(number - 1, people))
+    return [*made, _ended(count - 1, people)] if count else made
+
+
+def _ended(number: int, people: int) -> Entry:
+    return replace(outcome(f"x{number}"), conversations=(pseudonym(number % people),))
+
+
+def written(folder: Path, made: Iterable[Entry] | None = None, segment_records: int = 40) -> LogFolder:
+    log = LogFolder(folder, segment_records=segment_records, checkpoint_records=10)
+    log.write(entries(20) if made is None else made)
+    return log
+
+
+def lookup_of(log: LogFolder) -> AuditLookup:
+    lookup = AuditLookup(log.folder, log.keys, AuditIndex(log.folder / INDEX_NAME))
+    lookup.catch_up()
+    return lookup
+
+
+def verified(what: str, path: Path, log: LogFolder, *options: object) -> tuple[int, str]:
+    """Run the stand-alone verifier; return its exit code and what it said."""
+    command = [sys.executable, "-I", VERIFIER, what, path, "--key", log.signer.verifier, *options]
+    done = subprocess.run([str(one) for one in command], capture_output=True, text=True, check=False, cwd="/")
+    return done.returncode, done.stdout + done.stderr
