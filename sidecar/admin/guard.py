@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 
 from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_role
 from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
-from sidecar.admin.route import SUBJECT, AdminRoute, Handler
+from sidecar.admin.route import RESULTS, SUBJECT, AdminRoute, Handler, purpose_of
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.errors import AccessDenied, AuditUnavailable, PayloadRefused, SidecarError, StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -113,6 +113,7 @@ class Guard:
             reason=ending.reason if ending else None,
             status=response.status if response else None,
             subject=request.get(SUBJECT),
+            results=request.get(RESULTS),
             bytes_received=request.content_length or 0,
             bytes_sent=_body_bytes(response),
             duration_us=(time.monotonic_ns() - began) // 1000,
@@ -155,6 +156,7 @@ class Guard:
             route=route.path,
             method=method_label(request.method),
             target_pseudonym=self._pseudonyms.label(request.rel_url.raw_path),
+            purpose=purpose_of(request),
         )
 
     def _count(self, request: web.Request, path: str, response: web.StreamResponse) -> web.StreamResponse:

@@ -9,10 +9,14 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.access import Identity, Role
+from sidecar.audit.fields import is_purpose
 from sidecar.audit.record import Action
 
 SUBJECT: Final = web.RequestKey("subject", str)
 """A handler puts the keyed pseudonym of the person concerned here, for the guard's record of the outcome."""
+
+RESULTS: Final = web.RequestKey("results", int)
+"""A handler puts here how many records a search or an export gave."""
 
 Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
 
@@ -29,3 +33,9 @@ class AdminRoute:
     roles: frozenset[Role] | None
     action: Action | None
     handler: Handler
+
+
+def purpose_of(request: web.Request) -> str | None:
+    """Return why an auditor looks: the reference of a ticket in the query, if it is one (A36)."""
+    purpose = request.query.get("reason", "")
+    return purpose if is_purpose(purpose) else None

@@ -24,7 +24,8 @@ from sidecar.admin.listener import MAX_BODY_BYTES, AdminListener, AdminSettings
 from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
-from sidecar.app.auditing import audit_of, changes_since, start_event
+from sidecar.app.audit_reading import Auditing, started_auditing
+from sidecar.app.auditing import changes_since, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
@@ -112,7 +113,8 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
-        audit = await _started(stack, audit_of(settings, metrics))
+        auditing = await started_auditing(stack, settings, metrics)
+        audit = auditing.log
         stack.push_async_callback(audit.note, Event(Action.STOP))
         detection, detects = await _detection(stack, settings, metrics)
         placeholders = StoredPlaceholders(database)
@@ -128,7 +130,8 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         data = await _data_listener(stack, settings, exchange, metrics)
         await _started(stack, Pulse(metrics))
         routes = (
-            *probe_routes((*_checks(data, audit, erasing), detects), metrics.registry, _quarantined_by(erasing)),
+            *probe_routes((*_checks(data, auditing, erasing), detects), metrics.registry, _quarantined_by(erasing)),
+            *auditing.routes,
             *(erasing.routes if erasing else ()),
         )
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
@@ -246,9 +249,10 @@ async def _admin_listener(
     return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))
 
 
-def _checks(data: DataListener, audit: AuditLog, erasing: Erasing | None) -> tuple[ReadinessCheck, ...]:
+def _checks(data: DataListener, auditing: Auditing, erasing: Erasing | None) -> tuple[ReadinessCheck, ...]:
     return (
         ReadinessCheck("data_listener", lambda: data.ready),
-        ReadinessCheck("audit", lambda: audit.healthy),
+        ReadinessCheck("audit", lambda: auditing.log.healthy),
+        ReadinessCheck("audit_anchors", auditing.anchored),
         ReadinessCheck("erasure", lambda: erasing is None or erasing.healthy),
     )

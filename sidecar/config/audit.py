@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sidecar.config.audit_elsewhere import AnchorConfig, SinkConfig
 from sidecar.config.scalars import Name, Seconds, Section
 
 _OLD_FILE = (
@@ -63,6 +64,10 @@ class AuditConfig(Section):
     segment: SegmentConfig = SegmentConfig()
     retention_days: Annotated[float, Field(gt=0, le=36_525)] | None = None
     holds: tuple[HoldConfig, ...] = ()
+    anchors: tuple[AnchorConfig, ...] = ()
+    anchor_interval_seconds: Seconds = 300.0
+    anchor_patience_seconds: Seconds = 5.0
+    sinks: tuple[SinkConfig, ...] = ()
 
     @field_validator("file")
     @classmethod

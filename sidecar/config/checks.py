@@ -43,6 +43,8 @@ def check_duplicates(config: Config) -> Iterator[Problem]:
     yield from _twice("identities", (one.name for one in config.identities))
     yield from _twice("routes", (one.name for one in config.routes))
     yield from _twice("erasure.notify", (one.name for one in config.erasure.notify))
+    yield from _twice("audit.anchors", (one.name for one in config.audit.anchors))
+    yield from _twice("audit.sinks", (one.name for one in config.audit.sinks))
     yield from _twice("erasure.targets", (one.name for one in config.erasure.targets))
     yield from _twice("detection.id_grammars", (one.name for one in config.detection.id_grammars))
     yield from _twice("detection.plugins", (one.name for one in config.detection.plugins))
