@@ -84,6 +84,7 @@ class RequestFault(StrEnum):
     ORIGIN = "origin"  # a page from elsewhere asks for a WebSocket
     SLOW = "slow"
     OVERLOADED = "overloaded"
+    TOO_MANY = "too_many"  # denials of one peer: counted, no longer recorded one by one
     PERSONAL_DATA = "personal_data"
     QUARANTINED = "quarantined"  # the upstream went back in time; who was erased since is erased again first (E39)
 

@@ -50,6 +50,9 @@ class Metrics:
         self.holdback_bytes = Gauge(
             "sidecar_holdback_bytes", "Bytes of streams held back until they are decided on.", registry=one
         )
+        self.held_body_bytes = Gauge(
+            "sidecar_held_body_bytes", "Bytes of bodies that exchanges hold, of those that they may hold.", registry=one
+        )
         self.inflight = Gauge("sidecar_inflight_requests", "Exchanges under way.", registry=one)
 
     def _count_detection(self, one: CollectorRegistry) -> None:

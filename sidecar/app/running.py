@@ -38,6 +38,8 @@ from sidecar.detection.cache import CachedDetection, CacheLimits
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.proxy.admission import Admission
+from sidecar.proxy.body_budget import BodyBudget
+from sidecar.proxy.denials import DenialLimits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
@@ -208,7 +210,7 @@ def _parts_of(
     closed_upstreams: Callable[[], Collection[str]],
 ) -> Parts:
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
-    meter = Meter(metrics)
+    meter, data = Meter(metrics), settings.config.listeners.data
     return Parts(
         admission=Admission(settings.routes, settings.callers, closed_upstreams),
         upstreams=upstreams,
@@ -216,6 +218,9 @@ def _parts_of(
         audit=audit,
         pseudonyms=pseudonyms,
         meter=meter,
+        budget=BodyBudget(data.max_held_mebibytes * 2**20, metrics),
+        max_inflight=data.max_exchanges,
+        denials=DenialLimits(data.recorded_denials_per_minute, 10 * data.recorded_denials_per_minute),
         detector_version=lambda: redactor.detector_version,
     )
 

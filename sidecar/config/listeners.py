@@ -36,6 +36,9 @@ class DataListenerConfig(Section):
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     drain_delay_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 25.0
+    max_exchanges: Annotated[int, Field(ge=1, le=100_000)] = 512
+    max_held_mebibytes: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    recorded_denials_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
 
 
 class AdminListenerConfig(Section):

@@ -14,6 +14,7 @@ from sidecar.audit.record import Action, Decision, Intent, Outcome
 from sidecar.detection.entity_types import ERASED
 from sidecar.errors import Direction, PayloadFault, PayloadRefused, RequestFault, RequestRefused
 from sidecar.metrics import method_label
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.refusals import Refusal
 from sidecar.proxy.rewriter import Rewritten
 from sidecar.proxy.routes import Route, SuppressionPolicy
@@ -27,6 +28,8 @@ class Account:
     """The running account of one exchange. Holds no payload text; names are the operator's."""
 
     method: str
+    share: BodyShare = field(repr=False)
+    """What the exchange holds of bodies, of all that may be held."""
     exchange_id: str = field(default_factory=partial(token_hex, 16))
     began: float = field(default_factory=time.perf_counter)
     caller: Identity = ANONYMOUS

@@ -2,7 +2,8 @@
 
 Invariants. Nothing is forwarded before the intent is durable (A2). What was not scanned is not relayed. A failure
 before the first response byte is a refusal; after it the connection is cut, so that the client can tell. Every request
-that arrives here leaves exactly one intent and one outcome, however it ends (P58).
+that arrives here leaves exactly one intent and one outcome, however it ends (P58), but for denials of a peer that has
+had too many: those are counted, and the counts recorded (``denials``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -26,7 +27,9 @@ from sidecar.errors import (
 from sidecar.keys import Pseudonymizer
 from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
+from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.conclusion import Conclusions, report
+from sidecar.proxy.denials import DenialLimits, Denials
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
@@ -52,8 +55,10 @@ class Parts:
     audit: AuditWriter
     pseudonyms: Pseudonymizer
     meter: Meter
+    budget: BodyBudget
     detector_version: Callable[[], str]  # a new one once the catalogue changed
     max_inflight: int = 512
+    denials: DenialLimits = field(default_factory=DenialLimits)
 
 
 class Exchange:
@@ -68,6 +73,7 @@ class Exchange:
         self._inflight = 0
         self._draining = False
         self._conclusions = Conclusions(parts.audit, parts.detector_version)
+        self._denials = Denials(parts.audit, parts.denials)
 
     def drain(self) -> None:
         """From now on ask clients to open their next connection elsewhere (P49)."""
@@ -80,6 +86,7 @@ class Exchange:
     async def settle(self) -> None:
         """Return when every outcome has been written or has failed to be."""
         await self._conclusions.settle()
+        await self._denials.settle()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Only cancellation, which is the client going away, leaves as an exception."""
@@ -90,7 +97,7 @@ class Exchange:
         return await self._handle(request, RequestRefused(fault))
 
     async def _handle(self, request: web.BaseRequest, malformed: RequestRefused | None) -> web.StreamResponse:
-        account = Account(request.method)
+        account = Account(request.method, self._parts.budget.share())
         self._inflight += 1
         self._meter.begin()
         try:
@@ -105,6 +112,7 @@ class Exchange:
             return await self._refuse(request, account, error)
         finally:
             self._inflight -= 1
+            account.share.give_back()
             self._close(account)
 
     async def _run(
@@ -115,7 +123,7 @@ class Exchange:
         scope = f"{account.route_name} {target.partition('?')[0]}"
         if "Upgrade" in request.headers:  # it would not have been admitted where no WebSocket is served
             return await self._switch(request, target, account, scope)
-        body = RequestBody(request, limits)
+        body = RequestBody(request, limits, account.share)
         scanner, source = self._scanner, sources_for(self._text_source, request, target, account)
         answer: Answer | None = None
         try:
@@ -160,6 +168,11 @@ class Exchange:
                     raise RequestRefused(RequestFault.OVERLOADED)
         except (AccessDenied, RequestRefused) as error:
             denial = error
+        if denial is not None and not self._denials.may_be_recorded(
+            peer.certificate_sha256 or request.remote or "unknown"
+        ):
+            await self._denials.count(refusal_for(denial, Direction.REQUEST, account.shown).reason)
+            raise RequestRefused(RequestFault.TOO_MANY)
         pseudonym = self._parts.pseudonyms.label("target", target.partition("?")[0])
         account.intending = asyncio.ensure_future(self._parts.audit.intend(account.intent(peer, pseudonym)))
         # Shielded: a client that goes away meanwhile must not leave an intent that nobody concludes.

@@ -55,6 +55,7 @@ _REQUEST = {
     RequestFault.ORIGIN: HTTPStatus.FORBIDDEN,
     RequestFault.SLOW: HTTPStatus.REQUEST_TIMEOUT,
     RequestFault.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    RequestFault.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
     RequestFault.PERSONAL_DATA: HTTPStatus.UNPROCESSABLE_ENTITY,
     RequestFault.QUARANTINED: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -119,7 +120,7 @@ def render(refusal: Refusal, exchange_id: str) -> web.Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if refusal.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(sorted(refusal.allowed))

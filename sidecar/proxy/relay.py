@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from sidecar.errors import PayloadFault, PayloadRefused, RequestFault, RequestRefused, SidecarError
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.routes import Limits
 from sidecar.proxy.streaming import BodySource
 
@@ -28,8 +29,9 @@ class ClientGone(Exception):
 class RequestBody:
     """The body of one request, read once: in whole, or chunk by chunk as an upstream takes it."""
 
-    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+    def __init__(self, request: web.BaseRequest, limits: Limits, share: BodyShare) -> None:
         self._request = request
+        self._share = share
         self._limits = limits
         self.received = 0
         self.failure: SidecarError | ClientGone | None = None
@@ -59,12 +61,18 @@ class RequestBody:
         writer.output_size = 0  # not part of the response
 
     async def read(self) -> bytes:
-        """Return all of it, or raise as soon as it is too much or too slow, while the client still sends (P41)."""
+        """Return all of it, or raise as soon as it is too much or too slow, while the client still sends (P41).
+
+        What is announced is taken from the share before it is read, so that many who begin at once do not all fail.
+        """
+        announced = self._request.content_length or 0
+        self._share.hold(announced)
         whole = bytearray()
         try:
             async with asyncio.timeout(self._limits.request_body_seconds):
                 async for some in self._some():
                     whole += some
+                    self._share.hold(max(0, len(whole) - max(announced, len(whole) - len(some))))
         except TimeoutError:
             raise RequestRefused(RequestFault.SLOW) from None
         return bytes(whole)

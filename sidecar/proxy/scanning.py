@@ -28,6 +28,7 @@ from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.pieces import without_pieces
 from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.codings import uncompress
 from sidecar.proxy.encoding import to_text
 from sidecar.proxy.event_stream import EventStream, StreamRules
@@ -68,7 +69,7 @@ class Scanner:
         """Return a request body with personal data replaced by the route's policy."""
         route = account.admitted_route
         kind, payload_format = format_of_request(fields, route.body)
-        text = await _decode(data, fields, kind, route.limits.request_body_bytes)
+        text = await _decode(data, fields, kind, route.limits.request_body_bytes, account.share)
         return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
 
     async def translate_request(
@@ -77,7 +78,7 @@ class Scanner:
         """Return a request body that passes unscanned, with its annotations carried over (X6)."""
         route = account.admitted_route
         kind, payload_format = format_of_request(fields, route.body)
-        text = await _decode(data, fields, kind, route.limits.request_body_bytes)
+        text = await _decode(data, fields, kind, route.limits.request_body_bytes, account.share)
         return await self._rewriter.translate(text, payload_format, route.fields, passage)
 
     async def annotated_texts(self, text: str, route: Route, scope: str, annotated: FieldMap) -> SourceTexts:
@@ -107,7 +108,7 @@ class Scanner:
         rules = StreamRules(stream_format, route.fields, route.policy, scope, passage, limits)
         events = EventStream(rules, self._rewriter.without_memory(), account.add)
         framing = stream_format.framing(route.limits.response_body_bytes)
-        return AnswerStream(answer, framing, events, route, self._meter)
+        return AnswerStream(answer, framing, events, route, self._meter, account.share)
 
     async def rewrite_answer(
         self, method: str, answer: Answer, account: Account, scope: str, passage: Passage = PLAIN
@@ -123,11 +124,11 @@ class Scanner:
         route, kind = account.admitted_route, kind_of(answer)
         payload_format = _format_of_answer(kind, route.body)
         began = time.perf_counter()
-        data = await answer.read(route.limits.response_body_bytes)
+        data = await answer.read(route.limits.response_body_bytes, account.share)
         self._meter.upstream(route.name, time.perf_counter() - began)
         if not data:
             return None
-        text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes)
+        text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes, account.share)
         if route.body is BodyMode.SOCKETIO and route.fields.deltas:
             text = without_pieces(text, route.fields)
         return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
@@ -210,10 +211,12 @@ def _format_of_answer(kind: MediaType, mode: BodyMode) -> PayloadFormat:
     return _JSON
 
 
-async def _decode(data: bytes, fields: CIMultiDictProxy[str], kind: MediaType, cap: int) -> str:
+async def _decode(data: bytes, fields: CIMultiDictProxy[str], kind: MediaType, cap: int, share: BodyShare) -> str:
     coding = fields.get("Content-Encoding")
     if coding is not None and len(data) > _ON_THE_LOOP:
         data = await asyncio.to_thread(uncompress, data, coding, cap)
     elif coding is not None:
         data = uncompress(data, coding, cap)
+    if coding is not None:
+        share.hold(len(data))
     return to_text(data, kind.charset)

@@ -17,6 +17,7 @@ from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.ndjson_stream import NdjsonStream
 from sidecar.payloads.sse import SseStream
 from sidecar.payloads.stream import Frame, Framing, StreamFormat
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.codings import Uncompressing
 from sidecar.proxy.event_stream import EventStream, StreamLimits
 from sidecar.proxy.meter import Meter
@@ -70,10 +71,13 @@ def stream_limits(limits: Limits) -> StreamLimits:
 class AnswerStream:
     """The body of an answer, rewritten as it comes (``BodySource``).
 
-    Raises ``PayloadRefused`` at once for a coding or a charset that streams don't have.
+    Raises ``PayloadRefused`` at once for a coding or a charset that streams don't have. ``share``: of the bytes that
+    may be held; where they are used up the stream breaks off.
     """
 
-    def __init__(self, answer: Answer, framing: Framing, events: EventStream, route: Route, meter: Meter) -> None:
+    def __init__(
+        self, answer: Answer, framing: Framing, events: EventStream, route: Route, meter: Meter, share: BodyShare
+    ) -> None:
         if kind_of(answer).charset not in _UTF8:
             raise PayloadRefused(PayloadFault.CHARSET, "a stream that is not in UTF-8")
         self._answer = answer
@@ -82,6 +86,7 @@ class AnswerStream:
         self._events = events
         self._route = route
         self._meter = meter
+        self._share = share
         self._frames: deque[Frame] = deque()
         self._is_last = False  # the upstream has ended, and its frames are all there
         self._is_over = False
@@ -103,6 +108,7 @@ class AnswerStream:
             finally:
                 self._own_seconds += time.perf_counter() - began
                 self._measure(self._events.held_bytes)
+            self._share.vary(self._events.held_bytes)
         return out
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ async def take_answer(
         urls.clean_fields(fields)
         if request.method == "HEAD" or not 0 <= answer.announced <= _SENT_AT_ONCE:
             return Taken(web.StreamResponse(status=answer.status, headers=fields), answer)
-        whole = await answer.read(_SENT_AT_ONCE)
+        whole = await answer.read(_SENT_AT_ONCE, account.share)
         return Taken(web.Response(status=answer.status, headers=fields, body=whole), answer)
     passage = Passage(Direction.RESPONSE, source, urls)
     stream = scanner.stream_answer(request.method, answer, account, scope, passage)

@@ -22,6 +22,7 @@ from sidecar.payloads.paths import PathPattern
 from sidecar.payloads.sources import SourceRule, is_plain
 from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.codings import uncompress
 from sidecar.proxy.encoding import to_text
 from sidecar.proxy.headers import BodyFate, Hop, request_fields
@@ -104,7 +105,7 @@ class TextSource:
             fields.popall(name, None)
         answer = await upstream.send("GET", target, fields, None)
         try:
-            return await _text_of(answer, route.limits.response_body_bytes), route
+            return await _text_of(answer, route.limits.response_body_bytes, account.share), route
         finally:
             answer.close()
 
@@ -117,10 +118,10 @@ def sources_for(parts: TextSourceParts, request: web.BaseRequest, target: str, a
     return source.fetch if source.applies else None
 
 
-async def _text_of(answer: Answer, cap: int) -> str:
+async def _text_of(answer: Answer, cap: int, share: BodyShare) -> str:
     if answer.status != _OK:
         raise PayloadRefused(PayloadFault.OFFSETS, f"the annotated text can't be had: {answer.status}")
-    data = uncompress(await answer.read(cap), answer.fields.get("Content-Encoding", "identity"), cap)
+    data = uncompress(await answer.read(cap, share), answer.fields.get("Content-Encoding", "identity"), cap)
     return to_text(data, media_type_of(answer.fields.get("Content-Type", "application/json")).charset)
 
 

@@ -27,6 +27,7 @@ from sidecar.errors import (
     UpstreamFailed,
     UpstreamFault,
 )
+from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.headers import validate_response
 from sidecar.proxy.upstream_calls import LONGEST_BODY, Patience, Reply, Tls, UpstreamCalls
 from sidecar.proxy.upstream_socket import UpstreamSocket, UpstreamSockets
@@ -122,11 +123,15 @@ class Answer:
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
             raise UpstreamFailed(_fault_of(error)) from None
 
-    async def read(self, cap: int) -> bytes:
-        """Return the whole body, or raise ``PayloadRefused`` for more than ``cap`` bytes."""
+    async def read(self, cap: int, share: BodyShare) -> bytes:
+        """Return the whole body, or raise ``PayloadRefused`` for more than ``cap`` bytes.
+
+        Raises ``RequestRefused`` (overloaded) for more than the share can take.
+        """
         if self.announced > cap:
             raise PayloadRefused(PayloadFault.TOO_LARGE)
         first = await self.read_some()
+        share.hold(len(first))
         if self.ended and len(first) <= cap:
             return first
         whole = bytearray(first)
@@ -134,6 +139,7 @@ class Answer:
             some = await self.read_some()
             if not some:
                 return bytes(whole)
+            share.hold(len(some))
             whole += some
         raise PayloadRefused(PayloadFault.TOO_LARGE)
 

@@ -87,7 +87,15 @@ class ScannedMessages:
 
     async def text(self, text: str, direction: Direction) -> Sequence[str]:
         self._check_open(self._route)
-        self._count(direction, len(text.encode()))
+        size = len(text.encode())
+        self._count(direction, size)
+        self._account.share.hold(size)
+        try:
+            return await self._rewritten(text, direction)
+        finally:
+            self._account.share.let_go(size)
+
+    async def _rewritten(self, text: str, direction: Direction) -> Sequence[str]:
         stream = self._streams.get(direction)
         if self._passes(direction) or stream is None:
             return self._sent(direction, [await self._scanned(text, self._format.of(), direction)])

@@ -39,6 +39,7 @@ _PAYLOAD_CODES = {
 }
 _REQUEST_CODES = {
     RequestFault.FRAMING: WSCloseCode.PROTOCOL_ERROR,
+    RequestFault.OVERLOADED: WSCloseCode.TRY_AGAIN_LATER,
     RequestFault.QUARANTINED: WSCloseCode.TRY_AGAIN_LATER,
 }
 

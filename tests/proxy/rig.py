@@ -24,6 +24,8 @@ from sidecar.payloads.document import Edit, LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.amending import own_url_edits
+from sidecar.proxy.body_budget import BodyBudget
+from sidecar.proxy.denials import DenialLimits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
@@ -41,6 +43,7 @@ AUDITOR_TOKEN = "a-token-of-an-auditor"
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
 CANARY = "jane.roe@canary.example"
 
+MANY_DENIALS = DenialLimits(per_minute=10_000, in_all_per_minute=10_000)
 Handler = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -175,6 +178,7 @@ class MemoryAudit:
     def __init__(self) -> None:
         self.intents: list[Intent] = []
         self.outcomes: list[Outcome] = []
+        self.events: list[Event] = []
         self.changed = asyncio.Event()
         self.full = False
         self.gate = asyncio.Event()
@@ -195,6 +199,9 @@ class MemoryAudit:
 
     async def note(self, event: Event) -> None:
         await asyncio.sleep(0)
+        if self.full:
+            raise AuditUnavailable("no space left")
+        self.events.append(event)
 
 
 class EmailRewriter:
@@ -318,6 +325,8 @@ async def running(
     settings: ListenerSettings | None = None,
     upstream_changes: Mapping[str, Any] = MappingProxyType({}),
     max_inflight: int = 512,
+    denials: DenialLimits = MANY_DENIALS,
+    budget: BodyBudget | None = None,
     real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
     closed_upstreams: Collection[str] = frozenset(),
 ) -> AsyncIterator[Rig]:
@@ -349,6 +358,8 @@ async def running(
             meter=meter,
             detector_version=lambda: "test",
             max_inflight=max_inflight,
+            denials=denials,
+            budget=budget or BodyBudget(2**30, metrics),
         )
     )
     listener = DataListener(

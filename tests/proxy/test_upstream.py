@@ -10,6 +10,8 @@ import pytest
 from multidict import CIMultiDict
 
 from sidecar.errors import ConfigError, UpstreamFailed, UpstreamFault
+from sidecar.metrics import Metrics
+from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.upstream import Plaintext, Upstream, UpstreamSettings
 from sidecar.tls.contexts import ClientAuth as Asks
 from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
@@ -94,7 +96,7 @@ async def test_P56_certificates_of_upstreams_are_verified(
     try:
         if fault is None:
             answer = await upstream.send("GET", "/", CIMultiDict(), None)
-            assert await answer.read(10) == b"{}"
+            assert await answer.read(10, BodyBudget(10, Metrics()).share()) == b"{}"
             answer.close()
         else:
             with pytest.raises(UpstreamFailed) as failed:

@@ -16,6 +16,8 @@ from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
 from sidecar.errors import UpstreamFailed, UpstreamFault
+from sidecar.metrics import Metrics
+from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.upstream import Upstream, UpstreamSettings
 from sidecar.proxy.upstream_calls import LONGEST_BODY
 from sidecar.tls.contexts import ClientAuth as Asks
@@ -61,7 +63,7 @@ async def asking(handler: Handler) -> AsyncIterator[tuple[Upstream, RawUpstream]
 async def ask(upstream: Upstream, method: str = "GET", body: bytes | None = None) -> bytes:
     got = await upstream.send(method, "/a", CIMultiDict({"Host": "x"}), body)
     try:
-        return await got.read(10**6)
+        return await got.read(10**6, BodyBudget(10**6, Metrics()).share())
     finally:
         got.close()
 
