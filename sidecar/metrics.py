@@ -113,6 +113,12 @@ class Metrics:
         self.erasure_overdue = Gauge(
             "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
         )
+        self.erasure_manual_open = Gauge(
+            "sidecar_erasure_manual_open_tasks", "Tasks that wait for people.", ["target"], registry=one
+        )
+        self.erasure_manual_late = Gauge(
+            "sidecar_erasure_manual_late_tasks", "Of these, past their due date.", ["target"], registry=one
+        )
 
     def _count_audit_elsewhere(self, one: CollectorRegistry) -> None:
         self.audit_anchored_records = Gauge(

@@ -18,6 +18,8 @@ from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import stores_on
 from sidecar.erasure.intake import Intake
+from sidecar.erasure.manual_api import ManualParts, manual_routes
+from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
@@ -28,9 +30,11 @@ from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_attestations import Attestations
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
+from sidecar.targets.manual import ManualTarget
 from sidecar.targets.placeholders import PlaceholderTarget
 from sidecar.targets.target import Target
 
@@ -53,6 +57,7 @@ class Erasing:
     canaries: tuple[Canary, ...]
     watch: RestoreWatch
     suppressing: Suppressing
+    reminder: ManualReminder
     targets: tuple[Target, ...]
     worker: ErasureWorker
     notices: NoticeSender
@@ -104,14 +109,24 @@ def erasing_of(
         wake=worker.wake,
     )
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
-    routes = (*erasure_routes(parts), *quarantine_routes(marks.store, watch))
+    reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
+    routes = (*erasure_routes(parts), *quarantine_routes(marks.store, watch), *by_hand)
     if settings.processor is not None and settings.config.erasure.opendsr is not None:
         trusted = settings.config.erasure.opendsr.verified_by
         routes += opendsr_routes(
             OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
         )
     notices = NoticeSender(stores.notices, settings.sender, metrics)
-    return Erasing(tuple(marks.canaries.values()), watch, suppressing, targets, worker, notices, routes)
+    return Erasing(tuple(marks.canaries.values()), watch, suppressing, reminder, targets, worker, notices, routes)
+
+
+def _by_hand(
+    settings: Settings, database: Database, metrics: Metrics, wake: Callable[[], None]
+) -> tuple[ManualReminder, tuple[AdminRoute, ...]]:
+    """Return what reminds people of their tasks, and where they say that these are done."""
+    manual = {target.name: target.settings for target in settings.targets if isinstance(target, ManualTarget)}
+    store = Attestations(database, {name: one.eyes for name, one in manual.items()})
+    return ManualReminder(store, manual, metrics), manual_routes(ManualParts(store, manual, wake))
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

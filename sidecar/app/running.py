@@ -143,7 +143,9 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         for part in watching:  # before traffic: what was restored while nobody looked must not be shown
             await _started(stack, part)
         await _started(stack, data)
-        parts: tuple[Startable, ...] = (*erasing.targets, erasing.worker, erasing.notices) if erasing else ()
+        parts: tuple[Startable, ...] = ()
+        if erasing:
+            parts = (*erasing.targets, erasing.worker, erasing.notices, erasing.reminder)
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
             await _started(stack, part)
         yield Running(data.port, admin.port)

@@ -16,6 +16,7 @@ from sidecar.targets.files_settings import FilesSettings, Format
 from sidecar.targets.form import TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.manual import ManualSettings, ManualTarget
 from sidecar.targets.oauth import ClientCredentials, TokenSource
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.redis_settings import RedisSettings
@@ -47,6 +48,8 @@ def _made(config: TargetConfig, where: str) -> Target:
         return _files(config, where)
     if isinstance(config, ObjectStoreSettings):
         return _object_store(config, where)
+    if isinstance(config, ManualSettings):
+        return ManualTarget(config)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 

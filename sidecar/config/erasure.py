@@ -12,6 +12,7 @@ from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
+from sidecar.targets.manual import ManualSettings
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
@@ -50,7 +51,8 @@ class HttpTargetConfig(TargetForm):
 
 
 TargetConfig = Annotated[
-    HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings | ObjectStoreSettings, Field(discriminator="type")
+    HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings | ObjectStoreSettings | ManualSettings,
+    Field(discriminator="type"),
 ]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""
 

@@ -101,6 +101,8 @@ def after_delete(state: TaskState, result: DeleteResult, now: datetime, pace: Pa
         if result.fault is TargetFault.IDENTITY_UNUSABLE:
             return Advance(_moved(state, Outcome.CAPABILITY_UNRESOLVED), now)
         return _again(state, Outcome.RETRYABLE_FAILURE, result.retry_after, now, pace, chance)
+    if result.status is DeleteStatus.MANUAL:
+        return Advance(_moved(state, Outcome.MANUAL_REQUIRED), now)
     total = state.deleted if result.count is None else (state.deleted or 0) + result.count
     submitted = result.status is DeleteStatus.SUBMITTED
     moved = TaskState(

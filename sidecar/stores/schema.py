@@ -25,6 +25,7 @@ ERASURE_NOTICES: Final = "erasure_notices"
 ERASURE_CALLBACKS: Final = "erasure_callbacks"
 ERASURE_EPOCHS: Final = "erasure_epochs"
 ERASURE_REDONE: Final = "erasure_redone"
+ERASURE_ATTESTATIONS: Final = "erasure_attestations"
 ERASURE_SUPPRESSED: Final = "erasure_suppressed"
 ERASURE_SUPPRESSION_KEYS: Final = "erasure_suppression_keys"
 

@@ -42,6 +42,7 @@ class DeleteStatus(StrEnum):
     DELETED = "deleted"
     NO_DATA = "no_data"
     SUBMITTED = "submitted"  # accepted, under way
+    MANUAL = "manual"  # only people can do it
     FAILED = "failed"
 
 

@@ -13,7 +13,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from sidecar.errors import ConfigError
-from sidecar.stores import erasure_epochs, erasure_suppressions, erasure_tables, migrations, placeholder_rows
+from sidecar.stores import (
+    erasure_epochs,
+    erasure_suppressions,
+    erasure_tables,
+    migrations,
+    placeholder_rows,
+)
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.migrations import known_revisions
 from sidecar.stores.schema import metadata
