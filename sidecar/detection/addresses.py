@@ -267,4 +267,5 @@ def _corners(view: View) -> Iterator[Span]:
 
 def _is_dated(view: View, place: int) -> bool:
     word = view.words[place]
-    return bool(_ORDINAL.fullmatch(word)) or view.vocabulary.is_chat(word) or word in view.vocabulary.months
+    chat = view.vocabulary.is_chat(word) or word in view.vocabulary.months
+    return bool(_ORDINAL.fullmatch(word)) or chat or (len(word) > 5 and word.endswith("ing"))

@@ -23,6 +23,8 @@ _ORDINAL: Final = re.compile(
     r"|[0-9]{1,4}(?:yr|yrs|mph|kmh|c|f|usd|eur|gbp|rs|ish)"
 )
 """One word that is an ordinal, a measure with its unit, or a well-known short name."""
+_ORDINAL_WORD: Final = re.compile(r"[0-9]{1,3}(?:st|nd|rd|th)")
+_CHOICES: Final = frozenset({"or", "and"})
 _YEARS: Final = range(1900, 2036)
 _MONEY: Final = re.compile(r"[$€£¥₹]\s?\Z|(?:usd|eur|gbp|inr|rs\.?|dollars?|euros?)\s\Z")
 _MONEY_AFTER: Final = re.compile(r"\s?(?:[$€£¥₹%°]|,-)")
@@ -64,6 +66,8 @@ def read_code(view: View, place: int) -> Code | None:
 
 def _starts_code(view: View, place: int) -> bool:
     word = view.words[place]
+    if _ORDINAL_WORD.fullmatch(word):
+        return False
     if word[0].isdigit() or any(c.isdigit() for c in word):
         return len(word) <= 64
     if place + 1 >= len(view.words) or not view.words[place + 1][0].isdigit():
@@ -111,7 +115,8 @@ def _without_trailing_letters(view: View, first: int, last: int) -> int:
 
 def _is_word(view: View, word: str) -> bool:
     vocabulary = view.vocabulary
-    return vocabulary.is_plain(word) or word in vocabulary.units or word in vocabulary.months
+    named = word in vocabulary.units or word in vocabulary.months or vocabulary.names_slot(word)
+    return named or vocabulary.is_plain(word)
 
 
 def _is_counted(view: View, place: int) -> bool:
@@ -136,7 +141,8 @@ def _alternates(view: View, place: int) -> bool:
     """Say whether a letter and another number go on after this one: "56 f 5" is a row, "56 f" a temperature."""
     words = view.words
     follow = words[place + 1 : place + 3]
-    return len(follow) == 2 and len(follow[0]) <= 2 and follow[0].isalpha() and follow[1].isdigit()
+    letters = len(follow) == 2 and len(follow[0]) <= 2 and follow[0].isalpha() and follow[0] not in _CHOICES
+    return letters and follow[1].isdigit()
 
 
 def is_measure(view: View, code: Code) -> bool:

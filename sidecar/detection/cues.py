@@ -29,9 +29,12 @@ _SLOTS: Final[tuple[tuple[str, str], ...]] = (
         r"account|\bacc?t?\b(?: no| number)|customer (?:id|number)|member(?:ship)? (?:id|number)|policy|patient id",
     ),
     ("order", r"order|confirmation|booking|reservation|tracking|ticket|claim|reference|invoice|serial"),
-    ("order", r"case (?:id|number)|\bids?\b"),
+    ("order", r"case (?:id|number)|(?<!flight )\bids?\b"),
+    ("plate", r"\bplates?\b"),
+    ("flight", r"\bflight (?:id|number|no)\b|\bwhich flight"),
     ("zip", r"\bzip\b|post ?code|postal"),
-    ("addr", r"address|ship (?:it|to)|deliver|located|pick(?:ed)? (?:you )?up|drop|street|where do you live"),
+    ("addr", r"address|deliver|located|pick(?:ed)? (?:you )?up|drop|street|where do you live"),
+    ("addr", r"(?:ship|send) (?:it|to|them|that)"),
     ("place", r"\bcity\b|\bstate\b|country|where|location|depart|destination"),
     ("item", r"item|product|brand|model|device|which one|purchase"),
     ("when", r"\bwhen\b|\bdate\b|what time|which day|what day|how long"),
@@ -44,17 +47,37 @@ _SLOTS: Final[tuple[tuple[str, str], ...]] = (
 _PATTERNS: Final = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _SLOTS)
 _LONGEST_TURN: Final = 400
 _MOST_SLOTS: Final = 3
+_LONGEST_NOD: Final = 12
+"""Characters of a turn that only says "go on"."""
+
 NO_CUE: Final = "none"
 
 
 def cue(message: Message) -> str:
-    """Who speaks and what was asked last: ``c:name+acct``, ``a:yes``, ``-:none``. One of a closed set."""
+    """Who speaks and what was asked last: ``c:name+acct``, ``a:yes``, ``-:none``. One of a closed set.
+
+    ``c~phone``: the last turn only nodded; the one before it was about a phone number.
+    """
     speaker = (message.speaker or "-")[:1]
     turn = _last_turn(message)
     if turn is None:
         return f"{speaker}:{NO_CUE}"
     sign = ":" if turn.speaker != message.speaker else "="
-    return f"{speaker}{sign}{'+'.join(slots(turn.text)) or 'other'}"
+    named = slots(turn.text)
+    if not named and len(turn.text) <= _LONGEST_NOD:
+        sign, named = "~", _named_before(message, turn)
+    return f"{speaker}{sign}{'+'.join(named) or 'other'}"
+
+
+def _named_before(message: Message, nod: Turn) -> tuple[str, ...]:
+    """The slots of the latest turn before ``nod`` that names any: "okay" goes on about what was asked."""
+    place = next(place for place, turn in enumerate(message.context) if turn is nod)
+    return next(filter(None, (slots(turn.text) for turn in reversed(message.context[:place]))), ())
+
+
+def asked_slots(name: str) -> frozenset[str]:
+    """The slots that the other side asked for, of a cue."""
+    return frozenset(name[2:].split("+")) if name[1:2] in {":", "~"} else frozenset()
 
 
 def slots(question: str) -> tuple[str, ...]:

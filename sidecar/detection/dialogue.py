@@ -26,6 +26,7 @@ _POSSESSIVES: Final = frozenset({"your", "ur", "ihre", "ihr", "votre", "su", "tu
 _SHORT: Final = 12
 _LONG: Final = 40
 """Words of an answer up to which all of it, or its longer numbers, are typed by the question."""
+_AFTER_VERBS: Final = frozenset({"to", "into", "by", "from", "with", "at", "that", "zu", "von", "mit", "par", "por"})
 _MOST_NAME_WORDS: Final = 4
 _NUMERIC: Final = frozenset(
     {"ACCOUNT_ID", "ORDER_ID", "TRACKING_NUMBER", "OTHER_ID", "NATIONAL_ID", "CREDIT_CARD", "PHONE", "PASSPORT",
@@ -134,9 +135,16 @@ def _worded(view: View, question: Question, codes: list[Code]) -> Iterator[Span]
     first = _first_word(view, codes)
     last = _end_of_words(view, first, label)
     others = len(view.words) - last
-    if last == first or (others > 3 and label != "PERSON" and view.gap(last).strip() == ""):
+    if last == first or (label != "PERSON" and _goes_on(view, last)):
+        return
+    if others > 3 and label != "PERSON" and view.gap(last).strip() == "":
         return
     yield view.span(first, last, label, DIALOGUE if others <= 2 else GRAMMAR, RULE)
+
+
+def _goes_on(view: View, last: int) -> bool:
+    """Say whether the sentence goes on: "promoted" of "i just got promoted to captain" is no password."""
+    return last < len(view.words) and not view.gap(last).strip() and view.words[last] in _AFTER_VERBS
 
 
 def _first_word(view: View, codes: list[Code]) -> int:
@@ -149,9 +157,15 @@ def _first_word(view: View, codes: list[Code]) -> int:
 
 
 def _skip_fillers(view: View, place: int) -> int:
-    while place < len(view.words) and view.words[place] in view.vocabulary.fillers:
+    """Skip everyday openers, and what an apostrophe cuts off them: the "m" of "i'm"."""
+    words = view.words
+    while place < len(words) and (words[place] in view.vocabulary.fillers or _is_cut_off(view, place)):
         place += 1
     return place
+
+
+def _is_cut_off(view: View, place: int) -> bool:
+    return view.gap(place) in {"'", "’"} and len(view.words[place]) <= 2
 
 
 def _end_of_words(view: View, first: int, label: str) -> int:

@@ -101,12 +101,12 @@ def _spelled_domain(view: View, place: int) -> int | None:
     for last in range(place + 1, min(place + 9, len(words))):
         if words[last] not in TLDS or words[place] in TLDS or words[place] in dots:
             continue
-        if words[last] not in _SPLIT_TLDS and words[last - 1] not in dots and "." not in view.gap(last):
+        if words[last] not in _SPLIT_TLDS and words[last - 1] not in dots and view.gap(last) != ".":
             continue
         between = words[place:last]
         provider = between[0] in PROVIDERS
         spoken = any(word in dots for word in between)
-        written = "." in view.gap(last)
+        written = view.gap(last) == "." or (provider and "." in view.gap(last))
         if (provider and len(between) <= 2) or ((spoken or written) and len(between) <= 6 and _dotted(between, dots)):
             further = last + 1
             while further + 1 < len(words) and words[further] in dots and words[further + 1] in TLDS:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from sidecar.detection.span import Span
+
+MODEL: Final = "ner"
+"""The recognizer that is a model, by name."""
 
 CUSTOMER = "customer"
 AGENT = "agent"

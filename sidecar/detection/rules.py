@@ -24,6 +24,7 @@ from sidecar.detection.recognizer import Message, Recognizer
 from sidecar.detection.scores import GRAMMAR
 from sidecar.detection.secret_shapes import find_secrets
 from sidecar.detection.span import Span
+from sidecar.detection.spelled import find_spelled
 from sidecar.detection.view import Rule, look, to_original
 from sidecar.detection.vocabulary import vocabulary
 from sidecar.detection.web import find_network, find_places, find_urls, find_wallets
@@ -85,6 +86,7 @@ class PatternRecognizer:
         question = question_of(message, self._vocabulary)
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
         found.extend(find_addresses(view, question))
+        found.extend(find_spelled(view, question))
         dates = list(find_dates(view, question))
         found = [*outside((span for span in found if span.score < GRAMMAR), dates), *_firm(found), *dates]
         found.extend(outside([*find_answers(view, question), *find_lone(view, question)], dates))

@@ -95,6 +95,10 @@ class Vocabulary:
     at_words: frozenset[str] = field(repr=False)
     dot_words: frozenset[str] = field(repr=False)
 
+    def names_slot(self, word: str) -> bool:
+        """Say whether a word names a value all by itself ("ph", "otp")."""
+        return any(not rest and strength is Strength.STRONG for rest, _, strength in self.slots.by_first.get(word, ()))
+
     def is_chat(self, word: str) -> bool:
         """Say whether a word is one of a chat's own, which not even a street is called after."""
         return word in self.common or word in self.fillers

@@ -8,6 +8,7 @@ from typing import Protocol
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.keys import Pseudonymizer
+from sidecar.redaction.own_texts import OwnTexts
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.replacer import Offload, Redacted, Replacer, inline
 from sidecar.redaction.scope import PlaceholderStore
@@ -40,6 +41,7 @@ class Redactor:
         """``offload`` keeps steps of long payloads from holding up an event loop; ``suppression``: who is erased."""
         self._detection = detection
         self._suppression = suppression
+        self._own_texts = OwnTexts(placeholder_keys)
         self._replacer = Replacer(store, placeholder_keys, operator_keys, offload)
 
     @property
@@ -63,4 +65,13 @@ class Redactor:
         self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy
     ) -> list[Redacted]:
         """Return each message redacted, in order, by what was found in it. Raises as ``redact``."""
-        return await self._replacer.replace(scope, messages, found, policy)
+        circumstances = (scope, policy.version, self.detector_version)
+        if len(found) == len(messages):  # the replacer refuses anything else
+            found = [
+                self._own_texts.still_to_redact(message.text, spans, *circumstances)
+                for message, spans in zip(messages, found, strict=True)
+            ]
+        redacted = await self._replacer.replace(scope, messages, found, policy)
+        for one in redacted:
+            self._own_texts.remember(one.text, *circumstances)
+        return redacted

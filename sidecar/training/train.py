@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from spacy.util import compile_infix_regex, load_model_from_config
 from thinc.api import Adam, Config, Optimizer, fix_random_seed
 
 from sidecar.detection.lexicon import Lexicon
+from sidecar.detection.ner import multiply_with_numpy
 from sidecar.training.corpus import Labelled, read_files, to_example
 from sidecar.training.gazetteer import word_codes
 from sidecar.training.synthesis.dialogues import Writer
@@ -37,6 +37,7 @@ class Settings:
     passes: int
     repeat_up_to: int
     most_repeats: int
+    most_of_a_source: int
     batch_messages: tuple[int, int]
     dropout: float
     learn_rate: float
@@ -77,15 +78,20 @@ def train(settings: Settings, data: Sequence[Path], report: Report = print) -> L
     fix_random_seed(settings.seed)
     rng = random.Random(settings.seed)  # noqa: S311  not for secrets
     nlp = blank_pipeline()
-    real = [to_example(nlp, labelled) for labelled in _balanced(list(read_files(data)), settings)]
-    report(f"{len(real)} labelled messages and {settings.synthetic_messages} synthetic ones in each pass")
+    real = {
+        source: [to_example(nlp, one) for one in labelled] for source, labelled in _balanced(data, settings).items()
+    }
+    report(f"{_sizes(real)} labelled messages, {settings.synthetic_messages} synthetic ones in each pass")
     sample = [to_example(nlp, labelled) for labelled in Writer(settings.seed).messages(_SAMPLE)]
-    nlp.initialize(lambda: [*sample, *rng.sample(real, min(len(real), _SAMPLE))])
+    nlp.initialize(lambda: [*sample, *_drawn(real, _SAMPLE, rng)])
+    multiply_with_numpy(nlp)
     optimizer = Adam(settings.learn_rate, L2=0.01, grad_clip=1.0, use_averages=True, L2_is_weight_decay=True)
-    steps = _Steps(settings, settings.synthetic_messages + len(real))
+    messages = sum(min(len(examples), settings.most_of_a_source) for examples in real.values())
+    steps = _Steps(settings, settings.synthetic_messages + messages)
     for number in range(settings.passes):
         synthetic = Writer(settings.seed + 1 + number).messages(settings.synthetic_messages)
-        examples = [*real, *(to_example(nlp, labelled) for labelled in synthetic)]
+        examples = _drawn(real, settings.most_of_a_source, rng)
+        examples += [to_example(nlp, labelled) for labelled in synthetic]
         rng.shuffle(examples)
         loss = _one_pass(nlp, examples, optimizer, steps, settings)
         report(f"pass {number + 1} of {settings.passes}: {steps.number} steps, loss {loss:.2f} a message")
@@ -93,11 +99,24 @@ def train(settings: Settings, data: Sequence[Path], report: Report = print) -> L
         return _cleaned(nlp, settings)
 
 
-def _balanced(labelled: list[Labelled], settings: Settings) -> list[Labelled]:
-    """All of it, and small sources repeated, so that large ones don't drown them."""
-    sizes = Counter(one.source for one in labelled)
-    repeats = {source: min(settings.most_repeats, settings.repeat_up_to // size) for source, size in sizes.items()}
-    return [one for one in labelled for _ in range(max(1, repeats[one.source]))]
+def _balanced(data: Sequence[Path], settings: Settings) -> dict[str, list[Labelled]]:
+    """The labelled messages by source, those of small ones repeated, so that large ones don't drown them."""
+    by_source: dict[str, list[Labelled]] = {}
+    for one in read_files(data):
+        by_source.setdefault(one.source, []).append(one)
+    return {
+        source: labelled * max(1, min(settings.most_repeats, settings.repeat_up_to // len(labelled)))
+        for source, labelled in by_source.items()
+    }
+
+
+def _drawn(real: Mapping[str, list[Example]], most: int, rng: random.Random) -> list[Example]:
+    """At most so many examples of each source, another lot each time."""
+    return [example for examples in real.values() for example in rng.sample(examples, min(len(examples), most))]
+
+
+def _sizes(real: Mapping[str, list[Example]]) -> str:
+    return " + ".join(f"{len(examples)} {source}" for source, examples in real.items()) or "no"
 
 
 class _Steps:
@@ -129,9 +148,10 @@ class _Steps:
 
 def _one_pass(nlp: Language, examples: list[Example], optimizer: Optimizer, steps: _Steps, settings: Settings) -> float:
     losses: dict[str, float] = {}
+    ner: Any = nlp.get_pipe("ner")  # the only one that learns; ``nlp.update`` would copy and align each document anew
     for batch in steps.batches(examples):
         optimizer.learn_rate = steps.learn_rate()
-        nlp.update(batch, drop=settings.dropout, sgd=optimizer, losses=losses)
+        ner.update(batch, drop=settings.dropout, sgd=optimizer, losses=losses)
     return losses["ner"] / len(examples)
 
 

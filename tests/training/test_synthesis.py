@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.detection.entity_types import ENTITY_TYPES
+from sidecar.detection.recognizer import Message
+from sidecar.training.corpus import GoldSpan, Labelled
 from sidecar.training.synthesis.atoms import grammar
 from sidecar.training.synthesis.dialogues import Writer, domains, exchanges
 from sidecar.training.synthesis.grammar import Grammar, IdKind, Piece, Value
 from sidecar.training.synthesis.lists import DATA, lines
 from sidecar.training.synthesis.noise import bare, typed
 from sidecar.training.synthesis.people import Babbler
+from sidecar.training.synthesis.redacted import redacted
 from sidecar.training.synthesis.speech import spoken
 
 SLOT = re.compile(r"\{(\w+)\}")
@@ -148,3 +151,26 @@ def test_a_babbler_makes_names_that_are_not_in_its_list() -> None:
 
 def test_comments_of_data_files_are_no_entries() -> None:
     assert all(not line.startswith("# ") for path in FILES for line in lines(path))
+
+
+def test_redacted_values_have_no_label() -> None:
+    """D20: the model learns that a placeholder is nothing, and that what stands beside it still is something."""
+    text = "ann lee, 12 elm st, 4821"
+    spans = (GoldSpan(0, 7, "PERSON"), GoldSpan(9, 18, "LOCATION"), GoldSpan(20, 24, "ACCOUNT_ID"))
+    made = redacted(Labelled(Message(text), spans), 1.0, random.Random(1))
+    assert re.fullmatch(r"\[PERSON_\d+\], 12 elm st, \[ACCOUNT_ID_\d+\]", made.message.text)
+    assert [(made.message.text[span.start : span.end], span.label) for span in made.spans] == [
+        ("12 elm st", "LOCATION")
+    ]
+    assert redacted(Labelled(Message(text), spans), 0.0, random.Random(1)).message.text == text
+
+
+def test_calls_have_read_back_numbers_and_spelled_names() -> None:
+    """D7: digits as words, letters one by one, "at" and "dot"."""
+    writer = Writer(5)
+    said = [writer.call() for _ in range(400)]
+    values = [one.message.text[span.start : span.end].lower() for one in said for span in one.spans]
+    assert any(re.search(r"\b(?:double|triple) \w+", value) for value in values)
+    assert any(re.fullmatch(r"\w(?: \w){3,}", value) for value in values)
+    assert any(" at " in value and " dot " in value for value in values)
+    assert {one.message.speaker for one in said} >= {"agent", "customer"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,9 +13,9 @@ from sidecar.cli import main
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline
 from sidecar.detection.recognizer import Message
-from sidecar.training.corpus import Labelled
+from sidecar.training.corpus import Labelled, to_example
 from sidecar.training.synthesis.dialogues import Writer
-from sidecar.training.train import _balanced, blank_pipeline, lower_outside, read_settings, train
+from sidecar.training.train import _balanced, _drawn, blank_pipeline, lower_outside, read_settings, train
 
 LARGEST_MODEL_BYTES = 8_000_000
 
@@ -71,11 +71,22 @@ def test_the_dial_finds_more_and_never_less_often(trained: Path) -> None:
     assert after > before
 
 
-def test_small_sources_are_repeated() -> None:
+def test_small_sources_are_repeated(tmp_path: Path) -> None:
     """A source of a thousand messages would drown in one of forty thousand."""
     settings = replace(read_settings(), repeat_up_to=10, most_repeats=3)
-    labelled = [Labelled(Message("x"), (), source) for source in "a" * 12 + "b" * 5 + "c"]
-    assert Counter(one.source for one in _balanced(labelled, settings)) == {"a": 12, "b": 10, "c": 3}
+    for source, count in {"a": 12, "b": 5, "c": 1}.items():
+        (tmp_path / f"{source}.jsonl").write_text('{"text": "x"}\n' * count, encoding="utf-8")
+    repeated = {source: len(labelled) for source, labelled in _balanced([tmp_path], settings).items()}
+    assert repeated == {"a": 12, "b": 10, "c": 3}
+
+
+def test_of_large_sources_another_lot_is_drawn_each_time(trained: Path) -> None:
+    nlp = load_pipeline(trained)
+    examples = [to_example(nlp, Labelled(Message(str(number)), ())) for number in range(30)]
+    rng = Random(1)
+    lots = [_drawn({"large": examples, "small": examples[:3]}, 10, rng) for _ in range(2)]
+    assert [len(lot) for lot in lots] == [13, 13]
+    assert lots[0] != lots[1]
 
 
 def test_labelled_folders_are_trained_on(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_labelled_folders_are_trained_on(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(row)] * 40), encoding="utf-8")
     said: list[str] = []
     train(replace(read_settings(), synthetic_messages=60, passes=1), [tmp_path], report=said.append)
-    assert said[0].startswith("120 labelled messages")  # repeated, as it is small
+    assert said[0].startswith("120 own labelled messages")  # repeated, as it is small
 
 
 def test_a_bad_folder_is_said_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

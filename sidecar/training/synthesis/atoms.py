@@ -54,9 +54,8 @@ def _spelled(rng: random.Random) -> str:
     return rng.choice(("-", "-", " ", " ", ".", ", ")).join(letters.upper() if rng.random() < 0.4 else letters)
 
 
-def _misspelled(rng: random.Random) -> str:
-    """A word with two letters swapped, or one doubled or lost."""
-    text = word(rng)
+def _misspelled(text: str, rng: random.Random) -> str:
+    """With two letters swapped, or one doubled or lost."""
     place = rng.randrange(len(text) - 1)
     pair = text[place : place + 2]
     return text[:place] + rng.choice((pair[::-1], pair[0] + pair, pair[0])) + text[place + 2 :]
@@ -105,7 +104,9 @@ def _atoms() -> dict[str, Draw]:
         "w": word,
         "nation": lambda rng: rng.choice(entries("nations")).capitalize(),
         "hotel_name": lambda rng: rng.choice(entries("hotels")),
-        "w_typo": _misspelled,
+        "w_typo": lambda rng: _misspelled(word(rng), rng),
+        "W_typo": lambda rng: _misspelled(word(rng), rng).capitalize(),
+        "colour_typo": lambda rng: _misspelled(rng.choice(entries("colours")), rng),
         "food_plain": lambda rng: rng.choice(entries("foods")).replace(" ", ""),
         "W": lambda rng: word(rng).capitalize(),
         "word2": lambda rng: f"{word(rng)} {word(rng)}",

@@ -15,6 +15,7 @@ from sidecar.training.synthesis.atoms import grammar
 from sidecar.training.synthesis.grammar import Grammar, Piece
 from sidecar.training.synthesis.lists import DATA, lines
 from sidecar.training.synthesis.noise import bare, typed, written
+from sidecar.training.synthesis.redacted import redacted
 from sidecar.training.synthesis.speech import spoken
 
 SOURCE: Final = "synthetic"
@@ -28,6 +29,12 @@ _SPLITS: Final = (
     ("And the order number?", ("{order}",)),
 )
 """What is asked, and the one value that is answered in parts."""
+
+_NODS: Final = ("okay", "ok", "uh huh", "mm hm", "go ahead", "yes", "got it", "okay and", "sure", "right", "alright")
+"""What agents say while a value is given to them in parts."""
+
+_REDACTED_SHARE: Final = 0.05
+"""Of messages that went through the sidecar before."""
 
 _UNADDRESSED: Final = ("comments", "comments", "social", "news", "stories")
 """Domains that are no dialogue."""
@@ -94,7 +101,10 @@ class Writer:
 
     def _message(self) -> Labelled:
         kinds = tuple(_FAMILIES)
-        return self._rng.choices(kinds, [_FAMILIES[kind] for kind in kinds])[0](self)
+        labelled = self._rng.choices(kinds, [_FAMILIES[kind] for kind in kinds])[0](self)
+        if self._rng.random() < _REDACTED_SHARE:
+            return redacted(labelled, self._rng.choice((0.5, 1.0)), self._rng)
+        return labelled
 
     def answer(self) -> Labelled:
         """An answer to a question, with the question before it most of the time."""
@@ -193,8 +203,27 @@ class Writer:
         earlier = " ".join(parts[max(0, start - 2) : start])
         noise = rng.choice((typed, typed, bare, spoken))
         context = (Turn(AGENT, question), Turn(CUSTOMER, earlier)) if earlier else (Turn(AGENT, question),)
+        if earlier and rng.random() < 0.3:
+            context = (*context, Turn(AGENT, rng.choice(_NODS)))
         message = Piece(" ".join(parts[start : place + 1]).strip(",") or piece.text, piece.label)
         return _labelled(noise([message], rng), CUSTOMER, context if rng.random() < 0.8 else context[1:])
+
+    def call(self) -> Labelled:
+        """A turn of a telephone call, as a speech recogniser writes it."""
+        rng = self._rng
+        if rng.random() < 0.28:
+            before = self._line(rng.choice(templates("call_customer")), spoken)
+            pieces = spoken(self._pick("call_agent"), rng)
+            return _labelled(pieces, AGENT, (Turn(CUSTOMER, before),) if rng.random() < 0.8 else ())
+        pieces = self._pick("call_customer")
+        if rng.random() < 0.2:
+            pieces += [Piece(rng.choice((" ", " ", " and ", ". ", ", ")), None), *self._pick("call_customer")]
+        question = self._line(rng.choice(templates("call_agent")), spoken)
+        context: tuple[Turn, ...] = (Turn(AGENT, question),)
+        if rng.random() < 0.25:
+            said = self._line(rng.choice(templates("call_customer")), spoken)
+            context = (Turn(CUSTOMER, said), Turn(AGENT, rng.choice(_NODS)))
+        return _labelled(spoken(pieces, rng), CUSTOMER, context if rng.random() < 0.85 else ())
 
     def _customer(self, pieces: list[Piece], question: str | None) -> Labelled:
         rng = self._rng
@@ -229,7 +258,8 @@ _FAMILIES: Final[dict[Callable[[Writer], Labelled], float]] = {
     Writer.agent: 9,
     Writer.free: 22,
     Writer.domain: 26,
-    Writer.split: 5,
+    Writer.split: 6,
+    Writer.call: 14,
     Writer.unaddressed: 9,
 }
 

@@ -16,9 +16,9 @@ def frequent(names: tuple[str, ...], rng: random.Random) -> str:
 def given(rng: random.Random) -> str:
     """A given name. Some are words or places as well."""
     lot = rng.random()
-    if lot < 0.36:
+    if lot < 0.32:
         return frequent(rng.choice(people.census_given()), rng)
-    if lot < 0.44:
+    if lot < 0.39:
         return rng.choice(people.by_locale()["en_IN"].given + entries("given_indian") * 3)
     if lot < 0.58:
         return rare(rng)

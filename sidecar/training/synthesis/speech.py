@@ -23,18 +23,76 @@ _TEENS: Final = (
     "nineteen",
 )
 _TENS: Final = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SIGNS: Final = {"@": "at", ".": "dot", "-": "dash", "_": "underscore", "#": "number", "/": "slash", "+": "plus"}
+_SIGNS: Final = {
+    "@": ("at", "at", "at", "at the rate", "at sign"),
+    ".": ("dot", "dot", "dot", "dot", "point", "period"),
+    "-": ("dash", "hyphen", "minus"),
+    "_": ("underscore", "underscore", "under score"),
+    "#": ("number", "hash"),
+    "/": ("slash",),
+    "+": ("plus",),
+}
+"""How signs of addresses are said."""
+
+_PARTED: Final = {"gmail": "g mail", "hotmail": "hot mail", "yahoo": "ya hoo", "outlook": "out look"}
 _NUMBERED: Final = frozenset({"PHONE", "ORDER_ID", "ACCOUNT_ID", "CREDIT_CARD", "NATIONAL_ID", "PASSWORD", "OTHER_ID"})
-_FILLERS: Final = ("um ", "uh ", "er ", "so ", "okay ", "yeah ", "well ")
+_FILLERS: Final = (
+    "um ",
+    "uh ",
+    "er ",
+    "so ",
+    "okay ",
+    "yeah ",
+    "well ",
+    "uh yeah ",
+    "okay so ",
+    "sure ",
+    "yes ",
+    "oh ",
+)
+_CASED: Final = frozenset({"PERSON", "ADDRESS", "LOCATION", "ORG", "PRODUCT"})
 
 
 def spoken(pieces: list[Piece], rng: random.Random) -> list[Piece]:
-    """The same pieces as a transcript: lower case, no punctuation, values said letter by letter or as words."""
-    spells = rng.random() < 0.55
+    """The same pieces as a transcript: values said letter by letter or as words, mostly without capitals and signs."""
+    spells, counts = rng.random() < 0.55, rng.random() < 0.6
     made = [Piece(_value(piece, spells, rng), piece.label) for piece in pieces]
+    if counts:
+        made = [piece if piece.label not in (None, "DATE") else _in_words(piece, rng) for piece in made]
     if rng.random() < 0.25:
         made = [Piece(rng.choice(_FILLERS), None), *made]
-    return made
+    return _as_sentence(made, rng) if rng.random() < 0.2 else made
+
+
+def _in_words(piece: Piece, rng: random.Random) -> Piece:
+    """Quantities, times and prices in words: "at 5 30" → "at five thirty". They are no identifiers."""
+    return Piece(re.sub(r"\d+", lambda match: _number(match[0], rng), piece.text), piece.label)
+
+
+def _number(text: str, rng: random.Random) -> str:
+    number = int(text)
+    if len(text) > 4 or text[0] == "0":
+        return _digits(text, rng)
+    thousands, hundreds, rest = number // 1000, number % 1000 // 100, number % 100
+    if 1900 <= number < 2100 and number % 1000:
+        return _said_part(text, False, rng)
+    parts = [f"{_DIGITS[thousands]} thousand"] if thousands else []
+    parts += [f"{_DIGITS[hundreds]} hundred"] if hundreds else []
+    if rest or not parts:
+        parts += [("and " if parts and rng.random() < 0.5 else "") + _counted(rest)]
+    return " ".join(parts)
+
+
+def _as_sentence(pieces: list[Piece], rng: random.Random) -> list[Piece]:
+    """As recognisers write that put capitals and stops: "My name is Jon Smith. S M I T H."."""
+    made = [Piece(_capital_words(piece.text), piece.label) if piece.label in _CASED else piece for piece in pieces]
+    first = made[0]
+    made[0] = Piece(first.text[:1].upper() + first.text[1:], first.label)
+    return [*made, Piece(rng.choice((".", ".", "?", "")), None)]
+
+
+def _capital_words(text: str) -> str:
+    return re.sub(r"(?<![\w'])[a-z]", lambda match: match[0].upper(), text)
 
 
 def _value(piece: Piece, spells: bool, rng: random.Random) -> str:
@@ -71,14 +129,21 @@ def _letters(word: str, rng: random.Random) -> str:
     """``smith`` → ``s m i t h``, ``s for sugar m for mike …``, ``double s``."""
     lot = rng.random()
     if lot < 0.15:
-        rows = {row[0]: row[1] for row in columns("spelling_words")}
-        joint = rng.choice((" for ", " as in ", " like "))
-        return " ".join(
-            f"{letter}{joint}{rng.choice(rows[letter].split())}" if letter in rows else letter for letter in word
-        )
+        return _by_words(word, rng)
     if lot < 0.25:
         return "-".join(word) if rng.random() < 0.7 else ".".join(word)
+    if lot < 0.33:
+        return rng.choice((". ", ", ")).join(word)
     return re.sub(r"(\w) \1\b", r"double \1", " ".join(word)) if rng.random() < 0.5 else " ".join(word)
+
+
+def _by_words(word: str, rng: random.Random) -> str:
+    """``s for sugar m as in mike …`` or ``sierra mike``."""
+    rows = {row[0]: row[1].split() for row in columns("spelling_words")}
+    if rng.random() < 0.3:
+        return " ".join(rows[letter][0] if letter in rows else letter for letter in word)
+    joint = rng.choice((" for ", " as in ", " like "))
+    return " ".join(f"{letter}{joint}{rng.choice(rows[letter])}" if letter in rows else letter for letter in word)
 
 
 def _said(text: str, spells: bool, rng: random.Random) -> str:
@@ -89,7 +154,15 @@ def _said(text: str, spells: bool, rng: random.Random) -> str:
             made.append(_digits(part, rng))
         else:
             made.append(_letters(part.lower(), rng) if spells and len(part) < 9 else part.lower())
-    return " ".join(made) or text
+    said = " ".join(made) or text
+    return _in_groups(said, rng) if rng.random() < 0.15 else said
+
+
+def _in_groups(said: str, rng: random.Random) -> str:
+    """With the pauses that some recognisers write: ``four five two, six seven one``."""
+    words, size = said.split(), rng.choice((2, 3, 3, 4))
+    joint = rng.choice((", ", ", ", " uh ", " and ", ". "))
+    return joint.join(" ".join(words[place : place + size]) for place in range(0, len(words), size))
 
 
 def _digits(text: str, rng: random.Random) -> str:
@@ -97,8 +170,10 @@ def _digits(text: str, rng: random.Random) -> str:
     lot = rng.random()
     nought = rng.choice(("zero", "zero", "oh", "o"))
     if lot < 0.45:
-        said = [nought if digit == "0" else _DIGITS[int(digit)] for digit in text]
-        return re.sub(r"\b(\w+) \1\b", r"double \1", " ".join(said)) if rng.random() < 0.4 else " ".join(said)
+        said = " ".join(nought if digit == "0" else _DIGITS[int(digit)] for digit in text)
+        if rng.random() < 0.5:
+            said = re.sub(r"\b(\w+) \1 \1\b", r"triple \1", said)
+        return re.sub(r"\b(\w+) \1\b", r"double \1", said) if rng.random() < 0.4 else said
     if lot < 0.6:
         return " ".join(_pair(text[place : place + 2], nought) for place in range(0, len(text), 2))
     if lot < 0.8:
@@ -152,5 +227,6 @@ def _said_address(text: str, rng: random.Random) -> str:
         elif part.isalpha():
             made.append(_letters(part.lower(), rng) if rng.random() < 0.15 and len(part) < 8 else part.lower())
         else:
-            made.append(_SIGNS.get(part, ""))
-    return " ".join(part for part in made if part)
+            made.append(rng.choice(_SIGNS.get(part, ("",))))
+    parts = rng.random() < 0.3
+    return " ".join(_PARTED.get(part, part) if parts else part for part in made if part)
