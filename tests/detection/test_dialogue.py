@@ -69,3 +69,12 @@ def test_turns_without_speakers_are_read_d12() -> None:
 def test_only_the_end_of_a_long_turn_is_read_d17() -> None:
     question = "what is your name? " + "thank you for waiting. " * 60
     assert covered(ask("zorblat", question)) == "zorblat"
+
+
+def test_what_an_apostrophe_cuts_off_is_no_part_of_a_name() -> None:
+    assert spot(ask("I'm Ben", "Could I have your name?")) == [("PERSON", "Ben")]
+
+
+def test_a_choice_of_two_codes_begins_with_the_first() -> None:
+    found = spot(ask("it is 3941 or 9503", "and your pin?"))
+    assert {value for _, value in found} <= {"3941", "9503", "3941 or 9503"}

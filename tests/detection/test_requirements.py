@@ -94,6 +94,9 @@ NEGATIVES_D11 = [
     ("i may order it in august", [], ()),
     ("i'm sorry. i don't know", [], ("A: what was your mother's maiden name?",)),
     ("i just got promoted to captain", [], ("A: please enter the code.",)),
+    ("i love the bourbon selection at Southside.  It's extensive", [], ()),
+    ("feta 90 cal, goat cheese 150 cal", [], ()),
+    ("leaving on may 15th and returning on the 27th", [], ()),
     ("7th-21st the following month", [], ("A: would you like to change the dates?",)),
 ]
 TABLE = {
