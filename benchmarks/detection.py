@@ -105,7 +105,7 @@ def presidio(nlp: Language) -> tuple[Reads, Reads]:
         from presidio_analyzer.nlp_engine import SpacyNlpEngine
     except ImportError:
         raise SystemExit("Presidio is not installed: pip install -e '.[bench]'") from None
-    nlp_engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "ours"}])
+    nlp_engine: Any = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "ours"}])
     nlp_engine.nlp = {"en": nlp}
     analyzer = AnalyzerEngine(nlp_engine=nlp_engine, supported_languages=["en"])
     batch_analyzer = BatchAnalyzerEngine(analyzer_engine=analyzer)
