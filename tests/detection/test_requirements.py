@@ -12,6 +12,8 @@ from sidecar.detection.detector import Detector
 from sidecar.detection.entity_types import DEFAULT_TYPES
 from sidecar.detection.recognizer import AGENT, CUSTOMER, KnownValue, Message, Turn
 
+Row = tuple[str, list[str], tuple[str, ...]]
+
 KNOWN = (
     KnownValue("PERSON", "Crystal Minh"),
     KnownValue("EMAIL", "c.minh@mail.example"),
@@ -19,7 +21,7 @@ KNOWN = (
     KnownValue("ORDER_ID", "8837-20194"),
     KnownValue("ADDRESS", "12 Rose Ave, Tulsa"),
 )
-NAMES_D1 = [
+NAMES_D1: list[Row] = [
     ("crystal minh", ["crystal minh"], ()),
     ("CRYSTAL MINH", ["CRYSTAL MINH"], ()),
     ("hi im jon", ["jon"], ()),
@@ -31,13 +33,13 @@ NAMES_D1 = [
     ("marta", ["marta"], ("A: can I have your full name?",)),
     ("kowalczyk", ["kowalczyk"], ("A: and your last name?", "C: marta")),
 ]
-DIALOGUE_D2 = [
+DIALOGUE_D2: list[Row] = [
     ("2201", ["2201"], ("A: what's your account number?",)),
     ("sam 5854", ["sam", "5854"], ("A: can I get your name and account number?",)),
     ("5", [], ("A: how many boxes?",)),
     ("mailbox", [], ("A: what would you like to order?",)),
 ]
-KNOWN_VALUES_D3 = [
+KNOWN_VALUES_D3: list[Row] = [
     ("tell crystal that MINH called", ["crystal", "MINH"], ()),
     ("it's 415.555.0123 again, order 883720194", ["415.555.0123", "883720194"], ()),
     ("order 8837 20194, mail C.MINH@mail.example", ["8837 20194", "C.MINH@mail.example"], ()),
@@ -45,7 +47,7 @@ KNOWN_VALUES_D3 = [
     ("the parcel for cystal", ["cystal"], ()),
     ("i live on 12 rose ave", ["12 rose ave"], ()),
 ]
-ADDRESSES_D4 = [
+ADDRESSES_D4: list[Row] = [
     ("350 5th ave apt 12b, new york, ny 10118", ["350 5th ave apt 12b, new york, ny 10118"], ()),
     ("flat 3, 22 acacia avenue, leeds ls1 4dy", ["flat 3, 22 acacia avenue, leeds ls1 4dy"], ()),
     ("hauptstraße 12, 50667 köln", ["hauptstraße 12, 50667 köln"], ()),
@@ -54,12 +56,12 @@ ADDRESSES_D4 = [
     ("ls1 4dy", ["ls1 4dy"], ("A: and the postcode?",)),
     ("10118", ["10118"], ("A: zip code?",)),
 ]
-NUMBERS_D6 = [
+NUMBERS_D6: list[Row] = [
     ("my tracking number is 1Z999AA10123456784", ["1Z999AA10123456784"], ()),
     ("ticket INC0012345 is open", ["INC0012345"], ()),
     ("customer no 48213", ["48213"], ()),
 ]
-SHAPES_D7 = [
+SHAPES_D7: list[Row] = [
     ("jon dot smith at gmail dot com", ["jon dot smith at gmail dot com"], ()),
     ("+44 20 7946 0958", ["+44 20 7946 0958"], ()),
     ("4 1 5 5 5 5 0 1 2 3", ["4 1 5 5 5 5 0 1 2 3"], ()),
@@ -73,7 +75,7 @@ SHAPES_D7 = [
     ("my key is AKIAIOSFODNN7EXAMPLE", ["AKIAIOSFODNN7EXAMPLE"], ()),
     ("hunter2", ["hunter2"], ("A: and your password?",)),
 ]
-HIDDEN_D10 = [
+HIDDEN_D10: list[Row] = [
     ("j\u200bo\u200bn@mail\u200b.example", ["j\u200bo\u200bn@mail\u200b.example"], ()),
     ("４１１１ １１１１ １１１１ １１１１", ["４１１１ １１１１ １１１１ １１１１"], ()),
     ("jon&#64;mail.example", ["jon&#64;mail.example"], ()),
@@ -81,7 +83,7 @@ HIDDEN_D10 = [
     ("4111😀1111😀1111😀1111", ["4111😀1111😀1111😀1111"], ()),
     ("my name is Јоhn Ѕmith", ["Јоhn Ѕmith"], ()),  # Cyrillic J, o and S
 ]
-NEGATIVES_D11 = [
+NEGATIVES_D11: list[Row] = [
     ("see you in May", [], ()),
     ("the Amber one please", [], ()),
     ("hello there", [], ()),
