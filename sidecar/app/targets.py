@@ -19,6 +19,7 @@ from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.manual import ManualSettings, ManualTarget
 from sidecar.targets.oauth import ClientCredentials, TokenSource
 from sidecar.targets.object_store_settings import ObjectStoreSettings
+from sidecar.targets.plugins import PluginTarget, PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
@@ -50,6 +51,8 @@ def _made(config: TargetConfig, where: str) -> Target:
         return _object_store(config, where)
     if isinstance(config, ManualSettings):
         return ManualTarget(config)
+    if isinstance(config, PluginTargetSettings):
+        return PluginTarget(config, where)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 

@@ -14,6 +14,7 @@ from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.manual import ManualSettings
 from sidecar.targets.object_store_settings import ObjectStoreSettings
+from sidecar.targets.plugins import PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.sql_settings import SqlSettings
 
@@ -51,7 +52,13 @@ class HttpTargetConfig(TargetForm):
 
 
 TargetConfig = Annotated[
-    HttpTargetConfig | SqlSettings | RedisSettings | FilesSettings | ObjectStoreSettings | ManualSettings,
+    HttpTargetConfig
+    | SqlSettings
+    | RedisSettings
+    | FilesSettings
+    | ObjectStoreSettings
+    | ManualSettings
+    | PluginTargetSettings,
     Field(discriminator="type"),
 ]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""

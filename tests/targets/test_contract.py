@@ -11,6 +11,7 @@ import pytest
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
 from tests.targets.bucket_rig import bucket_rig
 from tests.targets.files_rig import files_rig
+from tests.targets.plugin_rig import plugin_rig
 from tests.targets.redis_rig import redis_rig
 from tests.targets.rig import ANNA, BERT, HOSTILE, MakeRig, Person, Rig
 from tests.targets.sql_rig import sql_rig
@@ -18,6 +19,7 @@ from tests.targets.sql_rig import sql_rig
 KINDS: dict[str, MakeRig] = {
     "files": files_rig,
     "object_store": bucket_rig,
+    "plugin": plugin_rig,
     "redis": redis_rig("single"),
     "redis-cluster": redis_rig("cluster"),
     "sql-postgresql": sql_rig("postgresql"),
