@@ -21,11 +21,22 @@ _SCHEME = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d+(?:[/?#]|\Z))")
 _BASE64 = re.compile(r"data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)
 _ORIGIN = re.compile(r"(?:https?|wss?)://[a-z0-9.:\[\]-]+(?=[/?#\s,]|\Z)", re.IGNORECASE)
 _PIECE = re.compile(r"[^/?&=;,#\s]+")
+# Where a list goes on. Whoever asks for the next page sends them back as they are.
+_PAGES = frozenset({
+    "after", "before", "continuation", "continuationtoken", "cursor", "ending_before", "marker", "next_cursor",
+    "next_token", "nexttoken", "page_token", "pagetoken", "starting_after",
+})  # fmt: skip
+_CURSOR = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?!.*%40)(?:[A-Za-z0-9_+/-]|%2[BbFf]|%3[Dd]){4,}={0,2}")
 _DEEPEST = 3  # percent codes within percent codes
 
 
 def looks_like_url(text: str) -> bool:
     return _LOOKS.fullmatch(text) is not None
+
+
+def is_cursor(name: str, value: str) -> bool:
+    """Whether a parameter says where a list goes on, by a value as random as such values are."""
+    return name.lower() in _PAGES and _CURSOR.fullmatch(value) is not None
 
 
 def refuse_base64(text: str) -> None:
@@ -47,6 +58,8 @@ def add_url(builder: SplicedBuilder, text: str, host: Host, path: Path) -> None:
     spoken = _SPOKEN.match(text)
     scheme = spoken or _SCHEME.match(text)
     for number, (kind, name, start, end) in enumerate(_pieces(text, scheme.end() if scheme else 0, bool(spoken))):
+        if kind is LeafKind.STRING and is_cursor(name, text[start:end]):
+            continue
         plain = _decoded(text[start:end], unquote if spoken or kind is LeafKind.KEY else unquote_plus)
         place = (*path, name) if name else (*path, number)
         place = (*place, plain) if kind is LeafKind.KEY else place

@@ -35,6 +35,11 @@ class OwnUrls:
     def __post_init__(self) -> None:
         object.__setattr__(self, "decisive", f"{self.policy.value} {self.ours} {' '.join(sorted(self.theirs))}")
 
+    def is_one(self, value: str) -> bool:
+        """Whether a string as a whole is a URL of the upstream, or of ours."""
+        found = _WHOLE.match(value)
+        return found is not None and _plain(found[2]) in self.theirs
+
     def rewritten(self, value: str) -> str:
         """Return a string that is a URL of the upstream as one of ours; any other string as it is.
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
+from sidecar.payloads.urls import is_cursor
+
 # Fields of tokens, numbers and dates. They are passed over unless their value holds what such values never do.
 _STRUCTURAL = frozenset({
     "accept-patch", "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
@@ -46,13 +48,6 @@ _PROTOCOL_PARAMETERS = frozenset({
     "client_id", "code", "code_challenge", "nonce", "relaystate", "samlrequest", "samlresponse", "session_state",
     "state",
 })  # fmt: skip
-
-# Where a list goes on. Whoever asks for the next page sends them back as they are.
-_PAGES = frozenset({
-    "after", "before", "continuation", "continuationtoken", "cursor", "ending_before", "marker", "next_cursor",
-    "next_token", "nexttoken", "page_token", "pagetoken", "starting_after",
-})  # fmt: skip
-_CURSOR = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])(?!.*%40)(?:[A-Za-z0-9_+/-]|%2[BbFf]|%3[Dd]){4,}={0,2}")
 
 # A value of those parameters that is one: long, or of digits and letters; never an address or a telephone number.
 _RANDOM = re.compile(r"(?=.{20,}\Z|(?=.*[0-9])(?=.*[A-Za-z]))(?!.*%40)[A-Za-z0-9_.~%+/-]+")
@@ -139,7 +134,7 @@ def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
 def _is_opaque(name: str, value: str) -> bool:
     if name in _PROTOCOL_PARAMETERS:
         return _RANDOM.fullmatch(value) is not None
-    return name in _PAGES and _CURSOR.fullmatch(value) is not None
+    return is_cursor(name, value)
 
 
 def _decoded(piece: str, depth: int) -> Iterator[str]:

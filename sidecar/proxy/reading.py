@@ -11,8 +11,9 @@ from typing import TypeVar
 from sidecar.payloads.annotations import Found
 from sidecar.payloads.document import Document, Leaf, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.links import open_links
 from sidecar.payloads.marking import NO_MARKING, Marking, SourceTexts, mark
-from sidecar.payloads.markup import MarkupDocument, open_markup
+from sidecar.payloads.markup import open_markup
 from sidecar.payloads.placement import Placer, Treatment
 from sidecar.payloads.selection import Selection, select
 from sidecar.proxy.passage import Passage
@@ -37,12 +38,10 @@ class Reading:
 async def read_payload(text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> Reading:
     """Raises ``PayloadRefused`` for what can't be parsed, and for annotations of a request that fit no text."""
     if not fields.annotations:
-        document, selection = await _at_leisure(text, lambda: _sorted(_parsed(text, payload_format, fields), fields))
-        return Reading(document, selection, NO_MARKING)
-    document, found = await _at_leisure(text, lambda: _found(_parsed(text, payload_format, fields), fields))
-    marking = await mark_annotations(document.leaves, found, passage)
-    _, selection = await _at_leisure(text, lambda: _sorted(document, fields, marking.unscanned))
-    return Reading(document, selection, marking)
+        return await _at_leisure(text, lambda: _sorted(_parsed(text, payload_format, fields, passage), fields))
+    parsed, found = await _at_leisure(text, lambda: _found(_parsed(text, payload_format, fields, passage), fields))
+    marking = await mark_annotations(parsed.document.leaves, found, passage)
+    return await _at_leisure(text, lambda: _sorted(parsed, fields, marking))
 
 
 async def mark_annotations(leaves: Sequence[Leaf], found: Found, passage: Passage) -> Marking:
@@ -59,27 +58,35 @@ async def _at_leisure(text: str, work: Callable[[], _T]) -> _T:
     return await asyncio.to_thread(work) if len(text) > _PARSED_IN_THE_LOOP else work()
 
 
-def _parsed(text: str, payload_format: PayloadFormat, fields: FieldMap) -> Document:
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A document whose strings are opened. ``unreadable``: leaves that have to be taken away."""
+
+    document: Document
+    unreadable: tuple[int, ...] = ()
+
+
+def _parsed(text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> _Parsed:
     document = payload_format.parse(text)
-    return open_markup(document, fields) if fields.html else document
+    if passage.urls is not None:
+        document = open_links(document, fields, passage.urls.is_one)
+    return _Parsed(*open_markup(document, fields)) if fields.html else _Parsed(document)
 
 
-def _found(document: Document, fields: FieldMap) -> tuple[Document, Found]:
-    return document, fields.finder.find(document.leaves)
+def _found(parsed: _Parsed, fields: FieldMap) -> tuple[_Parsed, Found]:
+    return parsed, fields.finder.find(parsed.document.leaves)
 
 
-def _sorted(
-    document: Document, fields: FieldMap, unscanned: frozenset[int] = frozenset()
-) -> tuple[Document, Selection]:
-    """``unscanned`` are left to others, but for those that the field map takes away or hashes whatever they say."""
-    leaves = document.leaves
-    if unscanned:
+def _sorted(parsed: _Parsed, fields: FieldMap, marking: Marking = NO_MARKING) -> Reading:
+    """What the marking leaves to others is not scanned, but where the field map takes it away or hashes it."""
+    leaves = parsed.document.leaves
+    if marking.unscanned:
         place = Placer(fields).place
-        leaves = [leaf for leaf in leaves if leaf.index not in unscanned or place(leaf).treatment in _FIXED]
+        leaves = [leaf for leaf in leaves if leaf.index not in marking.unscanned or place(leaf).treatment in _FIXED]
     selection = select(leaves, fields, without_placeholders)
-    if isinstance(document, MarkupDocument) and document.unreadable:
-        selection = replace(selection, dropped=(*selection.dropped, *document.unreadable))
-    return document, selection
+    if parsed.unreadable:
+        selection = replace(selection, dropped=(*selection.dropped, *parsed.unreadable))
+    return Reading(parsed.document, selection, marking)
 
 
 def without_placeholders(value: str) -> str:

@@ -15,7 +15,8 @@ from sidecar.payloads.document import LeafKind
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.json_body import JsonBody
-from sidecar.payloads.markup import MarkupDocument, open_markup
+from sidecar.payloads.markup import open_markup
+from sidecar.payloads.opened import OpenedDocument
 from sidecar.payloads.spliced import Limits
 from tests.proxy.rewriting import Parts
 
@@ -29,11 +30,11 @@ MESSAGES = parse_field_map(
 )
 
 
-def opened(body: Any, fields: FieldMap = BODIES) -> MarkupDocument:
-    return open_markup(JsonBody().parse(json.dumps(body)), fields)
+def opened(body: Any, fields: FieldMap = BODIES) -> OpenedDocument:
+    return open_markup(JsonBody().parse(json.dumps(body)), fields)[0]
 
 
-def texts(document: MarkupDocument) -> list[tuple[tuple[str | int, ...], str]]:
+def texts(document: OpenedDocument) -> list[tuple[tuple[str | int, ...], str]]:
     return [(leaf.path, leaf.text) for leaf in document.leaves if leaf.kind is LeafKind.STRING]
 
 
@@ -71,7 +72,7 @@ def test_html_in_json_in_a_string() -> None:
 
 
 def test_html_in_cells_of_a_table() -> None:
-    document = open_markup(CsvBody().parse('id,body\n1,"<p>""Zed""</p>"\n'), BODIES)
+    document, _ = open_markup(CsvBody().parse('id,body\n1,"<p>""Zed""</p>"\n'), BODIES)
     (leaf,) = [leaf for leaf in document.leaves if leaf.text == '"Zed"']
     assert document.render({leaf.index: '"Q"'}) == b'id,body\n1,"<p>""Q""</p>"\n'
 

@@ -120,7 +120,7 @@ def parsed(sample: str) -> Document:
 
 
 def opened(sample: str, preset: str) -> Document:
-    return open_markup(parsed(sample), load_preset(preset))
+    return open_markup(parsed(sample), load_preset(preset))[0]
 
 
 def read(sample: str, preset: str) -> tuple[Conversation, ...]:

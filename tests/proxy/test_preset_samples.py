@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,17 @@ from sidecar.detection.assembly import DetectorSettings, build_detector
 from sidecar.detection.detector import Detector
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
+from sidecar.errors import Direction
 from sidecar.keys import Purpose
 from sidecar.payloads.document import PayloadFormat
+from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import load_preset
 from sidecar.payloads.socketio import SEPARATOR, SocketioPolling
+from sidecar.proxy.absolute_urls import own_urls
+from sidecar.proxy.passage import Passage
 from sidecar.proxy.rewriter import Rewriter
+from sidecar.proxy.routes import UrlPolicy
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.redactor import Redactor
 from tests.payloads.test_presets import EXPECTED, SAMPLES
@@ -93,6 +99,28 @@ async def test_P42_P60_a_sample_of_each_platform_names_nobody_and_keeps_its_ids(
     assert kept or name == "gradio-join"
     again = (await one.rewrite(shown, payload_format, fields, Policy(), "here")).body.decode()
     assert again == shown, "redacted twice is redacted once"
+
+
+OURS = own_urls(UrlPolicy.REWRITE, "sidecar.example:8443", ("127.0.0.1:8080",))
+LINKS = {
+    "http://127.0.0.1:8080/v1/chats?offset=1&limit=10": "https://sidecar.example:8443/v1/chats?offset=1&limit=10",
+    "https://sidecar.example:8443/v1/chats/7/messages": "https://sidecar.example:8443/v1/chats/7/messages",
+    "http://127.0.0.1:8080/v1/chats?cursor=abc123de": "https://sidecar.example:8443/v1/chats?cursor=abc123de",
+    "http://127.0.0.1:8080/u/ottilie%40brandvold.example?name=Ottilie+Brandvold": (
+        "https://sidecar.example:8443/u/%5BEMAIL_1%5D?name=%5BPERSON_1%5D"
+    ),
+    "https://elsewhere.example/u/ottilie": "[URL_1]",
+}
+
+
+@pytest.mark.parametrize("url", LINKS)
+async def test_X2_P42_links_of_the_upstream_lead_on_through_the_sidecar(url: str, detector: Detector) -> None:
+    body = json.dumps({"next": url, "data": json.dumps({"url": url}), "messages": []})
+    one, passage = rewriter(detector), Passage(Direction.RESPONSE, urls=OURS)
+    for text in (body, (await one.rewrite(body, JsonBody(), FieldMap(), Policy(), "here", passage)).body.decode()):
+        shown = json.loads((await one.rewrite(text, JsonBody(), FieldMap(), Policy(), "here", passage)).body)
+        assert shown["next"] == LINKS[url]
+        assert json.loads(shown["data"]) == {"url": LINKS[url]}
 
 
 def test_every_row_of_platforms_has_a_sample() -> None:
