@@ -105,6 +105,11 @@ class Metrics:
             ["kind", "outcome"],
             registry=one,
         )
+        self.erasure_hold_failures = Counter(
+            "sidecar_erasure_hold_failures",
+            "Times that nobody could say whether something is held, so that nothing was deleted.",
+            registry=one,
+        )
         self.erasure_late_writers = Counter(
             "sidecar_erasure_late_writers",
             "Systems in which an erased person turned up again before the second look.",

@@ -15,8 +15,10 @@ from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
+from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import stores_on
+from sidecar.erasure.hold_api import hold_routes
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.manual_api import ManualParts, manual_routes
 from sidecar.erasure.manual_reminder import ManualReminder
@@ -98,7 +100,16 @@ def erasing_of(
     )
     marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
-    worker = ErasureWorker(stores, targets, audit, signing_key, metrics, worker_settings, epochs=marks.epochs)
+    worker = ErasureWorker(
+        stores,
+        targets,
+        audit,
+        signing_key,
+        metrics,
+        worker_settings,
+        epochs=marks.epochs,
+        hold_source=settings.hold_source,
+    )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
     parts = ErasureParts(
         intake=intake,
@@ -110,14 +121,22 @@ def erasing_of(
     )
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
-    routes = (*erasure_routes(parts), *quarantine_routes(marks.store, watch), *by_hand)
-    if settings.processor is not None and settings.config.erasure.opendsr is not None:
-        trusted = settings.config.erasure.opendsr.verified_by
-        routes += opendsr_routes(
-            OpenDsrParts(settings.processor, intake, stores.requests, trusted, metrics, worker.wake)
-        )
+    holding = hold_routes(stores.holds, worker.wake, utc_now)
+    routes = (*erasure_routes(parts), *holding, *quarantine_routes(marks.store, watch), *by_hand)
+    routes += _opendsr(settings, parts)
     notices = NoticeSender(stores.notices, settings.sender, metrics)
     return Erasing(tuple(marks.canaries.values()), watch, suppressing, reminder, targets, worker, notices, routes)
+
+
+def _opendsr(settings: Settings, parts: ErasureParts) -> tuple[AdminRoute, ...]:
+    """Return the endpoints for controllers, where we can sign our answers to them."""
+    config = settings.config.erasure.opendsr
+    if settings.processor is None or config is None:
+        return ()
+    trusted = config.verified_by
+    return opendsr_routes(
+        OpenDsrParts(settings.processor, parts.intake, parts.requests, trusted, parts.metrics, parts.wake)
+    )
 
 
 def _by_hand(

@@ -14,13 +14,14 @@ from sidecar.app.detecting import check_detection
 from sidecar.app.restoring import Restorable, restorable_of
 from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
-from sidecar.app.telling import sender_of
+from sidecar.app.telling import hold_source_of, sender_of
 from sidecar.app.tls import client_tls_of
 from sidecar.config.detection import PolicyConfig
 from sidecar.config.erasure_life import OpenDsrConfig
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
 from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, WebsocketConfig
+from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.notices import SenderSettings
 from sidecar.erasure.processor import Processor, parse_processor
 from sidecar.errors import ConfigError, Problem
@@ -61,6 +62,7 @@ class Settings:
     admin_tls: ServerTls | None
     horizon: timedelta
     sender: SenderSettings = field(repr=False)
+    hold_source: HoldSource = field(repr=False)
     processor: Processor | None = field(default=None, repr=False)
 
 
@@ -95,11 +97,12 @@ def settings_of(config: Config) -> Settings:
     problems.of(lambda: check_detection(config.detection))
     processor = problems.of(lambda: processor_of(config.erasure.opendsr))
     sender = problems.of(lambda: sender_of(config.erasure, processor))
+    hold_source = problems.of(lambda: hold_source_of(config.erasure.holds))
     listeners = config.listeners
     data_tls = problems.of(lambda: _checked(server_tls_of(listeners.data.tls)))
     shown = listeners.admin.tls
     admin_tls = problems.of(lambda: _checked(server_tls_of(shown))) if shown else None
-    if problems.found or master is None or table is None or data_tls is None or sender is None:
+    if problems.found or master is None or table is None or data_tls is None or sender is None or hold_source is None:
         raise ConfigError(tuple(problems.found))
     return Settings(
         config=config,
@@ -114,6 +117,7 @@ def settings_of(config: Config) -> Settings:
         admin_tls=admin_tls,
         horizon=timedelta(days=config.erasure.horizon_days),
         sender=sender,
+        hold_source=hold_source,
         processor=processor,
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sidecar.app.secrets import read_secret
 from sidecar.app.tls import client_tls_of
 from sidecar.config.erasure import ErasureConfig
-from sidecar.config.erasure_life import WebhookConfig
+from sidecar.config.erasure_life import HoldsConfig, WebhookConfig
+from sidecar.erasure.hold_sources import FileHolds, HoldSource, HttpHolds, NoHolds
 from sidecar.erasure.notices import SenderSettings, Webhook
 from sidecar.erasure.processor import Processor
 from sidecar.erasure.public_hosts import HostRules
@@ -30,3 +31,14 @@ def sender_of(config: ErasureConfig, processor: Processor | None) -> SenderSetti
 def _webhook(config: WebhookConfig, where: str) -> Webhook:
     key = parse_webhook_key(read_secret(config.secret, f"{where}.secret"), f"{where}.secret")
     return Webhook(config.name, config.url, key, client_context(client_tls_of(config.tls)))
+
+
+def hold_source_of(config: HoldsConfig | None) -> HoldSource:
+    """Return who lists legal holds. Raises ``ConfigError``."""
+    if config is None:
+        return NoHolds()
+    if config.file is not None:
+        return FileHolds(config.file)
+    where = "erasure.holds.headers"
+    headers = {name: read_secret(one, f"{where}.{name}") for name, one in config.headers.items()}
+    return HttpHolds(config.url or "", headers, client_context(client_tls_of(config.tls)))

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, OpenDsrConfig, WebhookConfig
+from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, HoldsConfig, OpenDsrConfig, WebhookConfig
 from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.targets.files_settings import FilesSettings
@@ -88,6 +88,7 @@ class ErasureConfig(Section):
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
     suppression: SuppressionConfig = SuppressionConfig()
+    holds: HoldsConfig | None = None
     notify: tuple[WebhookConfig, ...] = ()
     callbacks: CallbacksConfig = CallbacksConfig()
     canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

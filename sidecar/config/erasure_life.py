@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints
+from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from sidecar.config.scalars import Name, Section
 from sidecar.config.traffic import UpstreamTlsConfig
@@ -67,3 +67,18 @@ class CallbacksConfig(Section):
     hosts: frozenset[str] = frozenset()
     private_networks: tuple[IPvAnyNetwork, ...] = ()
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
+
+
+class HoldsConfig(Section):
+    """Who lists legal holds beside privacy officers: a file, or a system that is asked before anything is deleted."""
+
+    file: Path | None = None
+    url: HttpsUrl | None = None
+    headers: dict[str, SecretSource] = Field(default_factory=dict)
+    tls: UpstreamTlsConfig = UpstreamTlsConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HoldsConfig:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give exactly one of file and url")
+        return self

@@ -19,8 +19,10 @@ from uuid import uuid4
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent
 from sidecar.audit.record import Outcome as AuditOutcome
+from sidecar.erasure.hold import HoldsUnknown
+from sidecar.erasure.holds import Holds
 from sidecar.erasure.outcomes import Outcome
-from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_poll, after_verify, next_step
+from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_poll, after_verify, next_step, when_held
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_tasks import ErasureTasks, Evidence, Leased, LeaseLost
@@ -85,6 +87,7 @@ class Attempts:
         metrics: Metrics,
         settings: AttemptSettings,
         epochs: EpochWriter,
+        holds: Holds,
         clock: Clock = utc_now,
         chance: Callable[[], float] = random,
         checkpoint: Checkpoint = nowhere,
@@ -94,6 +97,7 @@ class Attempts:
         self._metrics = metrics
         self._settings = settings
         self._epochs = epochs
+        self._holds = holds
         self._clock = clock
         self._chance = chance
         self._checkpoint = checkpoint
@@ -118,7 +122,7 @@ class Attempts:
             return
         self._checkpoint("intended")
         began = monotonic_ns()
-        advance, evidence = await self._call(target, leased, step)
+        advance, evidence = await self._held(leased, step) or await self._call(target, leased, step)
         self._checkpoint("called")
         decision, reason = await self._record(leased, advance, evidence)
         self._checkpoint("recorded")
@@ -134,6 +138,21 @@ class Attempts:
             )
         )
         self._checkpoint("concluded")
+
+    async def _held(self, leased: Leased, step: Step) -> tuple[Advance, Evidence] | None:
+        """Return where a hold leads; a hold that nobody can tell of is a failure like any other: nothing is deleted."""
+        if step is not Step.DELETE:
+            return None
+        now, pace = self._clock(), self._settings.pace
+        try:
+            hold = await self._holds.look(leased.task_id, leased.target, leased.identities, now)
+        except HoldsUnknown:
+            failed = DeleteResult(DeleteStatus.FAILED, fault=TargetFault.HOLDS_UNKNOWN)
+            return after_delete(leased.state, failed, now, pace, self._chance()), _evidence(step, failed, now)
+        if hold is None:
+            return None
+        advance = when_held(leased.state, hold.ground.value, hold.until, now)
+        return advance, Evidence(step, "held", None, None, None, now)
 
     async def _call(self, target: Target, leased: Leased, step: Step) -> tuple[Advance, Evidence]:
         if step is Step.DELETE:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_alerts import ErasureAlerts
 from sidecar.stores.erasure_endings import ErasureEndings
+from sidecar.stores.erasure_holds import ErasureHolds
 from sidecar.stores.erasure_notices import ErasureNotices, Teller
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
@@ -25,6 +26,7 @@ class ErasureStores:
     endings: ErasureEndings
     notices: ErasureNotices
     alerts: ErasureAlerts
+    holds: ErasureHolds
     teller: Teller
 
 
@@ -40,5 +42,6 @@ def stores_on(
         endings=ErasureEndings(database, teller, second_look),
         notices=ErasureNotices(database, seal),
         alerts=ErasureAlerts(database, teller),
+        holds=ErasureHolds(database, seal, teller),
         teller=teller,
     )

@@ -84,6 +84,7 @@ class Advance:
     until: datetime | None = None
     remaining: int | None = None
     verified_at: datetime | None = None
+    ground: str | None = None
 
 
 def next_step(outcome: Outcome, side: Side = Side.UPSTREAM, reference: str | None = None) -> Step:
@@ -114,6 +115,11 @@ def after_delete(state: TaskState, result: DeleteResult, now: datetime, pace: Pa
     )
     wait = pace.backoff.delay(1, result.retry_after, chance) if submitted else pace.before_verify
     return Advance(moved, now + wait)
+
+
+def when_held(state: TaskState, ground: str, until: datetime | None, now: datetime) -> Advance:
+    """Return where a legal hold leads: nothing was done, and the task waits (E31)."""
+    return Advance(_moved(state, Outcome.RETAINED), now, until, ground=ground)
 
 
 def after_poll(

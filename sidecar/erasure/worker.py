@@ -31,6 +31,8 @@ from sidecar.erasure.attempt import (
 )
 from sidecar.erasure.durable import ErasureStores
 from sidecar.erasure.endings import Endings, Signer
+from sidecar.erasure.hold_sources import HoldSource
+from sidecar.erasure.holds import Holds
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -74,6 +76,7 @@ class ErasureWorker:
         chance: Callable[[], float] = random,
         checkpoint: Checkpoint = nowhere,
         epochs: EpochWriter | None = None,
+        hold_source: HoldSource | None = None,
     ) -> None:
         self._stores = stores
         self._targets = tuple(targets)
@@ -82,9 +85,18 @@ class ErasureWorker:
         self._clock = clock
         self._checkpoint = checkpoint
         self._allowances = {target.name: Allowance(target.limits) for target in self._targets}
+        self._holds = Holds(stores.holds, metrics, hold_source)
         attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace)
         self._attempts = Attempts(
-            stores.tasks, audit, metrics, attempt_settings, epochs or NoEpochs(), clock, chance, checkpoint
+            stores.tasks,
+            audit,
+            metrics,
+            attempt_settings,
+            epochs or NoEpochs(),
+            self._holds,
+            clock,
+            chance,
+            checkpoint,
         )
         signer = Signer(settings.name, signing_key, settings.horizon)
         self._endings = Endings(stores.endings, audit, signer, metrics, clock, checkpoint)
@@ -150,6 +162,7 @@ class ErasureWorker:
 
     async def tend(self) -> bool:
         """End requests whose tasks have ended, forget those past their horizon, and count."""
+        resumed = await self._holds.tend(self._clock())
         ended = await self._endings.make()
         await self._stores.tasks.forget(self._clock())
         for percent, count in (await self._stores.alerts.raise_due(self._clock())).items():
@@ -158,7 +171,7 @@ class ErasureWorker:
         counts = await self._stores.requests.counts(self._clock())
         self._metrics.erasure_open.set(counts.open)
         self._metrics.erasure_overdue.set(counts.overdue)
-        return ended
+        return ended or resumed
 
     def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:
         return lambda: self._drive(target)

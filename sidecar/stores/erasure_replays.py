@@ -95,6 +95,7 @@ def fresh(now: datetime) -> dict[str, Any]:
         "reference": None,
         "verified_at": None,
         "until_at": None,
+        "ground": None,
     }
 
 

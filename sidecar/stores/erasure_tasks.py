@@ -214,6 +214,7 @@ def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance
             reference=reference,
             verified_at=advance.verified_at,
             until_at=advance.until,
+            ground=advance.ground,
         )
     )
     if written.rowcount != 1:

@@ -33,6 +33,7 @@ class TargetFault(StrEnum):
     TOO_MANY = "too_many"  # more than can be one person's
     TARGET_ERROR = "target_error"  # an error of the target's own that says no more
     WENT_BACK = "went_back"  # an older copy was put back; what was erased since is erased again first
+    HOLDS_UNKNOWN = "holds_unknown"  # nobody can say whether something is lawfully kept (E32)
     IDENTITY_UNUSABLE = "identity_unusable"  # can't be written safely where the target wants it
 
 

@@ -18,6 +18,7 @@ from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.epochs import Epochs
+from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.intake import Accepted, Intake
 from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
@@ -142,6 +143,7 @@ async def world(
     canaries: Mapping[str, Canary] | None = None,
     second_look: timedelta = timedelta(),
     webhooks: tuple[str, ...] = (),
+    hold_source: HoldSource | None = None,
 ) -> AsyncIterator[World]:
     """Open a world on a database file or URL; the targets are started with it."""
     clock = clock or Clock()
@@ -150,7 +152,15 @@ async def world(
     for target in targets:
         await target.start()
     made = wire(
-        database, targets, clock, settings or WorkerSettings(), checkpoint, canaries or {}, second_look, webhooks
+        database,
+        targets,
+        clock,
+        settings or WorkerSettings(),
+        checkpoint,
+        canaries or {},
+        second_look,
+        webhooks,
+        hold_source,
     )
     try:
         yield made
@@ -170,6 +180,7 @@ def wire(
     canaries: Mapping[str, Canary] = MappingProxyType({}),
     second_look: timedelta = timedelta(),
     webhooks: tuple[str, ...] = (),
+    hold_source: HoldSource | None = None,
 ) -> World:
     seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
     stores = stores_on(database, seal, second_look, webhooks)
@@ -178,7 +189,7 @@ def wire(
     store = ErasureEpochs(database)
     epochs = Epochs(store, canaries, EPOCH_KEY, metrics, clock)
     worker = ErasureWorker(
-        stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint, epochs
+        stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint, epochs, hold_source
     )
     upstreams = {name: frozenset({f"{name}-upstream"}) for name in canaries}
     return World(
