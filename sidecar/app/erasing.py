@@ -17,7 +17,7 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
 from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
-from sidecar.erasure.durable import stores_on
+from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.hold_api import hold_routes
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.manual_api import ManualParts, manual_routes
@@ -86,18 +86,14 @@ def erasing_of(
     if not settings.targets:
         return None
     keys = settings.master.pseudonymizer
-    targets: tuple[Target, ...] = (
-        *settings.targets,
-        *(backup for one in settings.restorables for backup in one.backup_targets(metrics)),
-        PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES, forget_memories=memories.forget),
-    )
+    own = PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES, forget_memories=memories.forget)
+    backups = (backup for one in settings.restorables for backup in one.backup_targets(metrics))
+    targets: tuple[Target, ...] = (*settings.targets, *backups, own)
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
-    second_look = timedelta(hours=settings.config.erasure.second_look_hours)
-    stores = stores_on(database, seal, second_look, tuple(settings.sender.webhooks))
+    stores = _stores(settings, database, seal)
     signing_key = receipt_key(settings.master)
-    intake = Intake(
-        stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), deadline_policy_of(settings.config.erasure.deadlines)
-    )
+    dates = deadline_policy_of(settings.config.erasure.deadlines)
+    intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates)
     marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
     worker = ErasureWorker(
@@ -126,6 +122,11 @@ def erasing_of(
     routes += _opendsr(settings, parts)
     notices = NoticeSender(stores.notices, settings.sender, metrics)
     return Erasing(tuple(marks.canaries.values()), watch, suppressing, reminder, targets, worker, notices, routes)
+
+
+def _stores(settings: Settings, database: Database, seal: Seal) -> ErasureStores:
+    second_look = timedelta(hours=settings.config.erasure.second_look_hours)
+    return stores_on(database, seal, second_look, tuple(settings.sender.webhooks))
 
 
 def _opendsr(settings: Settings, parts: ErasureParts) -> tuple[AdminRoute, ...]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 
 from sidecar.errors import ConfigError
 from sidecar.stores import (
+    erasure_attestations,
     erasure_epochs,
     erasure_suppressions,
     erasure_tables,
@@ -25,6 +26,7 @@ from sidecar.stores.migrations import known_revisions
 from sidecar.stores.schema import metadata
 
 DECLARING: Final = (
+    erasure_attestations,
     erasure_epochs,
     erasure_suppressions,
     erasure_tables,
