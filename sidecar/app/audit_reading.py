@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from sidecar.admin.audit_api import AuditParts, audit_routes
 from sidecar.admin.route import AdminRoute
@@ -14,11 +16,13 @@ from sidecar.app.auditing import audit_of, log_keys_of, origin_of
 from sidecar.app.settings import Settings
 from sidecar.audit.anchors.anchor import Anchor
 from sidecar.audit.anchors.publishing import AnchorPublishing, Pace, ask, opened
+from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.forwarding import Forwarding
 from sidecar.audit.log import AuditLog
 from sidecar.audit.reading import AuditReading
 from sidecar.audit.reads import ReadsCollecting
 from sidecar.audit.source import LogSource
+from sidecar.config import load_config
 from sidecar.config.model import Config
 from sidecar.erasure.request import IdentityType, SubjectIdentity, subject_pseudonym
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -42,6 +46,18 @@ def anchors_of(config: Config) -> tuple[Anchor, ...]:
     """Return the anchors. Raises ``ConfigError``."""
     folder = config.audit.folder
     return tuple(anchor_of(one, f"audit.anchors[{index}]", folder) for index, one in enumerate(config.audit.anchors))
+
+
+def ask_anchors(path: Path) -> tuple[Answer, ...]:
+    """Return what the anchors of a configuration hold of its log. Raises ``ConfigError``."""
+    config = load_config(path)
+    anchors = anchors_of(config)
+
+    async def asked() -> tuple[Answer, ...]:
+        async with opened(anchors):
+            return await ask(anchors, origin_of(config), config.audit.anchor_patience_seconds)
+
+    return asyncio.run(asked())
 
 
 async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> Auditing:

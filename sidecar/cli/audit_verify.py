@@ -48,6 +48,10 @@ def add_parser(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         help="a checkpoint kept elsewhere, that the log must still hold; may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--anchors", metavar="CONFIG", type=Path,
+        help="ask the anchors of this configuration what they hold, and hold the log against it",
+    )  # fmt: skip
+    parser.add_argument(
         "--key", metavar="VKEY[@SIZE]", type=_log_key, action="append", default=[],
         help="the log's first public key, as noted elsewhere; with @SIZE it is not believed beyond so many records",
     )  # fmt: skip
@@ -70,7 +74,7 @@ def verify_log(args: argparse.Namespace) -> int:
     report = verify(
         lambda: pieces(args.file),
         Walk(args.key),
-        [*_own_copy(args.file), *(_answer(one) for one in args.checkpoint)],
+        [*_own_copy(args.file), *(_answer(one) for one in args.checkpoint), *_asked(args.anchors)],
         _opened(args.file, args.key_file),
         [expected.seq + 1] if expected else (),
         args.silence_seconds,
@@ -101,6 +105,15 @@ def _opened(folder: Path, arguments: Sequence[str]) -> OpenSegment | None:
 def _own_copy(folder: Path) -> Iterator[Answer]:
     if (folder / CHECKPOINT_NAME).exists():
         yield _answer(folder / CHECKPOINT_NAME)
+
+
+def _asked(config: Path | None) -> tuple[Answer, ...]:
+    """Return what the anchors of a configuration hold. The rest of it is only wired where it is needed."""
+    if config is None:
+        return ()
+    from sidecar.app.audit_reading import ask_anchors
+
+    return ask_anchors(config)
 
 
 def _answer(path: Path) -> Answer:

@@ -19,7 +19,7 @@ WORDS = {
     *(one.value for kind in (Action, Flaw, Phase) for one in kind),
     *(one.value for one in Decision if one is not Decision.PENDING),
     *(one.name for kind in (Intent, Outcome, Event) for one in fields(kind)),
-    "--expect-head", "--checkpoint", "--key", "--silence-seconds",
+    "--expect-head", "--checkpoint", "--anchors", "--key", "--silence-seconds",
     "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
     "--conversation", "--subject", "--conversation-file", "--subject-file", "--key-file", "--format", "--json",
     "--reason", "--bundle", "--prove-complete", "--unrecorded",
