@@ -107,14 +107,7 @@ def erasing_of(
         hold_source=settings.hold_source,
     )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
-    parts = ErasureParts(
-        intake=intake,
-        requests=stores.requests,
-        tasks=stores.tasks,
-        receipt_keys=(signing_key.public_key(),),
-        metrics=metrics,
-        wake=worker.wake,
-    )
+    parts = ErasureParts(intake, stores.requests, stores.tasks, (signing_key.public_key(),), metrics, wake=worker.wake)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
     holding = hold_routes(stores.holds, worker.wake, utc_now)
