@@ -118,6 +118,7 @@ class _Verification:
             seq = self._walk.signed_size if flaw is Flaw.REWRITTEN else self._walk.size
             finding = Finding(self._number, self._line, seq, flaw, broken.detail)
         walk = self._walk
+        finding = finding or self._false_stub()
         self._is_end_known = finding is None or finding.flaw is Flaw.TORN
         return Report(
             walk,
@@ -130,6 +131,14 @@ class _Verification:
             tuple(self._hush.found),
             self._dropped,
         )
+
+    def _false_stub(self) -> Finding | None:
+        for stub in self._walk.unproven:
+            try:
+                self._walk.prove(stub)
+            except BrokenLine as broken:
+                return Finding(stub.segment, 1, stub.first, broken.flaw, broken.detail)
+        return None
 
     def _piece(self, piece: Piece) -> None:
         walk = self._walk

@@ -37,6 +37,15 @@ class LogKey:
         return self.until is None or size <= self.until
 
 
+class Unproven(NamedTuple):
+    """A stub that was passed: its segment, the records [first, end) that it stands for, and its note."""
+
+    segment: int
+    first: int
+    end: int
+    note: Note
+
+
 class Walk:
     """Where a walk stands. Every method raises BrokenLine for what can't come next, and then stays where it was.
 
@@ -55,6 +64,7 @@ class Walk:
         self.signed: Note | None = None  # the newest checkpoint that was passed
         self.signed_size = 0
         self.checkpoints = 0
+        self.unproven: list[Unproven] = []
         self.introductions: list[Note] = []  # checkpoints of this segment that made keys the log's
         self._claimed = ""  # the key that the segment names
         self._tree = Frontier()
@@ -134,13 +144,14 @@ class Walk:
         return checkpoint
 
     def pass_stub(self, number: int, data: bytes) -> None:
-        """Pass a segment that was dropped, on the word of its signed stub."""
+        """Pass a segment that was dropped, on the word of its stub. Who signed that is asked at the end of the walk:
+        it may be a key that was introduced long after the segment."""
         stub, note = parse_stub(data)
         self._belongs(stub.log)
         self._comes_next(number, stub.first)
         for one in stub.introductions:
             self._introduce(one, self.believed(one))
-        self._signed(note, stub.first + stub.count)
+        self.unproven.append(Unproven(number, stub.first, stub.first + stub.count, note))
         try:
             tree = grown(self.tree, stub.nodes)
         except Misaligned:
@@ -150,6 +161,10 @@ class Walk:
         self._tree, self.size = tree, tree.size
         self.log, self.segment, self.first = stub.log, number, stub.first
         self.hash, self.time = stub.prev, stub.until
+
+    def prove(self, stub: Unproven) -> None:
+        """Raise BrokenLine unless a key of the log signed a stub that was passed."""
+        self._signed(stub.note, stub.end)
 
     def believed(self, note: Note) -> Checkpoint:
         """Return the checkpoint in a note, if a key of the log signed it and it is this log's."""
