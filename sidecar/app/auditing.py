@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Mapping
 from hashlib import sha256
 from itertools import islice
@@ -14,11 +15,14 @@ from sidecar.audit.canonical import canonical
 from sidecar.audit.keyring import KeyProvider, LocalKeys, signer_of
 from sidecar.audit.log import AuditLog, AuditSettings
 from sidecar.audit.opening import StartCheck
+from sidecar.audit.providers.aws import KmsKeys, KmsSettings
+from sidecar.audit.providers.vault import VaultKeys, VaultSettings
 from sidecar.audit.reader import read_segment
 from sidecar.audit.record import Action, Event
 from sidecar.audit.retention import Hold, Retention
 from sidecar.audit.store import numbers, segment_path
 from sidecar.audit.writer import Rhythm
+from sidecar.config.audit import AwsKeyProviderConfig, KeyProviderConfig, VaultKeyProviderConfig
 from sidecar.config.model import Config
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
@@ -57,11 +61,27 @@ def log_keys_of(settings: Settings) -> LogKeys:
     origin = origin_of(settings.config)
     masters = {one.version: one for one in (*settings.earlier_masters, settings.master)}
     earlier = tuple(signer_of(one, origin) for one in settings.earlier_masters)
-    return LogKeys(provider_of(masters), signer_of(settings.master, origin), earlier)
+    provider = provider_of(settings.config.audit.key_provider, masters)
+    return LogKeys(provider, signer_of(settings.master, origin), earlier)
 
 
-def provider_of(masters: Mapping[int, MasterKey]) -> KeyProvider:
+def provider_of(config: KeyProviderConfig, masters: Mapping[int, MasterKey]) -> KeyProvider:
     """Return what wraps the keys of segments."""
+    match config:
+        case VaultKeyProviderConfig():
+            return VaultKeys(
+                VaultSettings(
+                    config.url,
+                    config.key,
+                    lambda: config.token_file.read_text(encoding="ascii").strip(),
+                    config.mount,
+                    config.namespace,
+                    ssl.create_default_context(cafile=config.ca) if config.url.startswith("https:") else None,
+                    config.timeout_seconds,
+                )
+            )
+        case AwsKeyProviderConfig():
+            return KmsKeys(KmsSettings(config.key_arn, config.region, config.endpoint, config.timeout_seconds))
     return LocalKeys(masters)
 
 

@@ -25,7 +25,7 @@ class KeyTree:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = dict(nodes)
-        self._path = ""
+        self._last = 0
         self._way: list[bytes] = []  # keys on the way to the last leaf, the held node first
 
     @property
@@ -35,7 +35,7 @@ class KeyTree:
     def leaf(self, index: int) -> bytes | None:
         """Return the 32-byte key of a leaf; None when it was destroyed."""
         path = path_of(index)
-        common = _common(path, self._path)
+        common = DEPTH - (index ^ self._last).bit_length()  # steps that both ways share
         held = DEPTH + 1 - len(self._way)  # how deep the held node lies
         if not self._way or common < held:
             start = next((depth for depth in range(DEPTH + 1) if path[:depth] in self._nodes), None)
@@ -48,7 +48,7 @@ class KeyTree:
         for side in path[common:]:
             key = child(key, side)
             self._way.append(key)
-        self._path = path
+        self._last = index
         return key
 
     def without(self, indices: Iterable[int]) -> KeyTree:
@@ -80,10 +80,3 @@ def _puncture(nodes: dict[str, bytes], path: str) -> None:
         side, other = path[depth], "1" if path[depth] == "0" else "0"
         nodes[path[:depth] + other] = child(key, other)
         key = child(key, side)
-
-
-def _common(one: str, other: str) -> int:
-    """Return how many steps two ways share."""
-    if one == other:
-        return len(one)
-    return next((depth for depth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.app.auditing import log_keys_of
+from sidecar.app.settings import settings_of
 from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach, Standing
 from sidecar.audit.completeness import SILENCE_SECONDS, Completeness
-from sidecar.audit.keyring import LocalKeys
+from sidecar.audit.keyring import KeyProvider, LocalKeys
 from sidecar.audit.note import NoteInvalid, parse_checkpoint, parse_note, parse_verifier
 from sidecar.audit.reader import open_segment
 from sidecar.audit.store import CHECKPOINT_NAME, pieces
 from sidecar.audit.verify import OpenSegment, Report, verify
 from sidecar.audit.walk import LogKey, Walk
+from sidecar.config import load_config
 from sidecar.errors import ConfigError, KeyMaterialError, Problem
 from sidecar.keys import MasterKey
 
@@ -60,6 +63,10 @@ def add_parser(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         help="the master key that the log was written with, to open every record; repeat it after a rotation",
     )  # fmt: skip
     parser.add_argument(
+        "--config", metavar="FILE", type=Path,
+        help="a configuration whose key provider opens every record, in place of --key-file",
+    )  # fmt: skip
+    parser.add_argument(
         "--silence-seconds",
         type=float,
         default=SILENCE_SECONDS,
@@ -75,7 +82,7 @@ def verify_log(args: argparse.Namespace) -> int:
         lambda: pieces(args.file),
         Walk(args.key),
         [*_own_copy(args.file), *(_answer(one) for one in args.checkpoint), *_asked(args.anchors)],
-        _opened(args.file, args.key_file),
+        _opened(args.file, _provider(args)),
         [expected.seq + 1] if expected else (),
         args.silence_seconds,
     )
@@ -95,11 +102,15 @@ def read_master_key(argument: str) -> MasterKey:
     return MasterKey(secret, int(version))
 
 
-def _opened(folder: Path, arguments: Sequence[str]) -> OpenSegment | None:
-    if not arguments:
-        return None
-    keys = LocalKeys({one.version: one for one in map(read_master_key, arguments)})
-    return lambda log, number, first: open_segment(folder, log, number, first, keys)
+def _provider(args: argparse.Namespace) -> KeyProvider | None:
+    if args.config is not None:
+        return log_keys_of(settings_of(load_config(args.config))).provider
+    masters = [read_master_key(one) for one in args.key_file]
+    return LocalKeys({one.version: one for one in masters}) if masters else None
+
+
+def _opened(folder: Path, keys: KeyProvider | None) -> OpenSegment | None:
+    return None if keys is None else lambda log, number, first: open_segment(folder, log, number, first, keys)
 
 
 def _own_copy(folder: Path) -> Iterator[Answer]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from sidecar.config.audit_elsewhere import AnchorConfig, SinkConfig
-from sidecar.config.scalars import Name, Seconds, Section
+from sidecar.config.scalars import HttpUrl, Name, Seconds, Section, is_loopback
 
 _OLD_FILE = (
     "is how releases before the format 2 were told of the log, which was one file; now it is a folder. Remove this key,"
@@ -51,6 +52,47 @@ class HoldConfig(Section):
         return self
 
 
+class MasterKeyProviderConfig(Section):
+    """The keys of segments are wrapped by one derived from the master key."""
+
+    kind: Literal["master"] = "master"
+
+
+class VaultKeyProviderConfig(Section):
+    """They are wrapped by a key of HashiCorp Vault's Transit engine."""
+
+    kind: Literal["vault"]
+    url: HttpUrl
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    token_file: Path
+    mount: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")] = "transit"
+    namespace: str | None = None
+    ca: Path | None = None
+    timeout_seconds: Seconds = 3.0
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> VaultKeyProviderConfig:
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise ValueError("url must be https: keys and a token would cross the network in clear")
+        return self
+
+
+class AwsKeyProviderConfig(Section):
+    """They are wrapped by a key of AWS KMS."""
+
+    kind: Literal["aws"]
+    key_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}$")]
+    region: str | None = None
+    endpoint: HttpUrl | None = None
+    timeout_seconds: Seconds = 3.0
+
+
+KeyProviderConfig = Annotated[
+    MasterKeyProviderConfig | VaultKeyProviderConfig | AwsKeyProviderConfig, Field(discriminator="kind")
+]
+
+
 class AuditConfig(Section):
     """Where the log lies, what it is called, and how it is kept."""
 
@@ -68,6 +110,7 @@ class AuditConfig(Section):
     anchor_interval_seconds: Seconds = 300.0
     anchor_patience_seconds: Seconds = 5.0
     sinks: tuple[SinkConfig, ...] = ()
+    key_provider: KeyProviderConfig = MasterKeyProviderConfig()
 
     @field_validator("file")
     @classmethod

@@ -93,6 +93,11 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
 
 
 def _key_files(config: Config) -> Iterator[tuple[str, Path]]:
+    provider = config.audit.key_provider
+    if provider.kind == "vault":
+        yield "audit.key_provider.token_file", provider.token_file
+        if provider.ca is not None:
+            yield "audit.key_provider.ca", provider.ca
     if config.keys.master_file is not None:
         yield "keys.master_file", config.keys.master_file
     for index, one in enumerate(config.keys.previous):

@@ -1,0 +1,1 @@
+"""Key providers outside the process: each wraps the keys of segments under a key that never leaves it."""
