@@ -105,7 +105,7 @@ class Hush:
     def hear(self, seq: int, time: str) -> bool:
         """Take the time of a record; return whether there was silence before it."""
         last, self._last = self._last, time
-        if not last or last[:16] == time[:16]:  # the same minute
+        if not last or last[:19] == time[:19]:  # the same second
             return False
         if (datetime.fromisoformat(time) - datetime.fromisoformat(last)).total_seconds() <= self._seconds:
             return False

@@ -73,13 +73,19 @@ def keys_of(log: str = ORIGIN, master: MasterKey = MASTER, *earlier: MasterKey) 
     return LogKeys(provider, signer_of(master, log), tuple(signer_of(one, log) for one in earlier))
 
 
-def write_log(folder: Path, made: Sequence[Entry], keys: LogKeys | None = None, pace: Pace | None = None) -> Path:
+def write_log(
+    folder: Path,
+    made: Sequence[Entry],
+    keys: LogKeys | None = None,
+    pace: Pace | None = None,
+    seconds: Sequence[int] | None = None,
+) -> Path:
     """Write a whole log of entries, a second apart, and close it. Without a pace it is one segment."""
     place = LogFolder(folder)
     place.acquire()
     appender = Appender(place, Head(), None, keys or keys_of(), pace or Pace(), None)
-    for number, entry in enumerate(made):
-        appender.append([parts_of(entry)], instant(START + timedelta(seconds=number)))
+    for entry, second in zip(made, seconds or range(len(made)), strict=True):
+        appender.append([parts_of(entry)], instant(START + timedelta(seconds=second)))
     appender.close()
     return folder
 
@@ -91,11 +97,12 @@ def make_log(
     keys: LogKeys | None = None,
     pace: Pace | None = None,
     retention: Retention | None = None,
+    heartbeat_seconds: float = 60.0,
 ) -> AuditLog:
     settings = AuditSettings(
         folder,
         deadline_seconds=deadline_seconds,
-        rhythm=Rhythm(check_seconds=0.05),
+        rhythm=Rhythm(check_seconds=0.05, heartbeat_seconds=heartbeat_seconds),
         pace=pace or Pace(),
         retention=retention or Retention(),
     )

@@ -1,0 +1,206 @@
+"""``sidecar audit verify``: what an operator types and sees (A9–A15, A28)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.appender import Pace
+from sidecar.audit.completeness import Hush
+from sidecar.audit.leaf import instant
+from sidecar.audit.record import Action, Event
+from sidecar.audit.store import segment_path
+from sidecar.cli import main
+from sidecar.keys import MasterKey
+from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, read, write_log
+
+Sidecar = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sidecar(capsys: pytest.CaptureFixture[str]) -> Sidecar:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main(["audit", "verify", *map(str, arguments)])
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "key").write_text(MASTER.secret.hex())
+    return write_log(tmp_path / "audit", entries(3))
+
+
+@pytest.fixture
+def key(log: Path) -> Path:
+    return log.with_name("key")
+
+
+def test_it_says_intact_and_complete_and_prints_name_key_and_head(log: Path, key: Path, sidecar: Sidecar) -> None:
+    code, out, _ = sidecar(log, "--key-file", key)
+    assert code == 0
+    assert "integrity: intact (7 records)" in out
+    assert "completeness: complete" in out
+    assert f"log: {ORIGIN}" in out
+    assert f"key: {keys_of().signer.verifier}" in out
+    assert "head: 6:" in out
+
+
+def test_without_the_key_integrity_is_checked_and_completeness_is_not_called_complete_a15(
+    log: Path, sidecar: Sidecar
+) -> None:
+    code, out, _ = sidecar(log)
+    assert code == 0
+    assert "integrity: intact (7 records)" in out
+    assert "completeness: NOT CHECKED" in out
+    assert "the log itself names" in out
+
+
+def test_it_names_the_first_broken_record_and_fails_a9(log: Path, sidecar: Sidecar) -> None:
+    path = segment_path(log, 0)
+    path.write_bytes(path.read_bytes().replace(b'"seq":3', b'"seq":4'))
+    code, out, _ = sidecar(log)
+    assert code == 1
+    assert "integrity: BROKEN" in out
+    assert "(record 3): edited" in out
+
+
+def test_it_says_incomplete_apart_from_integrity_a15(tmp_path: Path, key: Path, sidecar: Sidecar) -> None:
+    code, out, _ = sidecar(write_log(tmp_path / "open", entries(3)[:-1]), "--key-file", key)
+    assert code == 0
+    assert "integrity: intact" in out
+    assert "completeness: INCOMPLETE" in out
+    assert "    x2" in out
+
+
+def test_a_cut_tail_is_seen_with_an_expected_head_a10(log: Path, sidecar: Sidecar) -> None:
+    _, out, _ = sidecar(log)
+    head = out.rpartition("head: ")[2].strip()
+    assert sidecar(log, "--expect-head", head)[0] == 0
+    assert sidecar(log, "--expect-head", f"6:{'0' * 64}")[0] == 1
+    lines = segment_path(log, 0).read_bytes().splitlines(keepends=True)
+    segment_path(log, 0).write_bytes(b"".join(lines[:-3]))
+    (log / "checkpoint").unlink()
+    assert sidecar(log)[0] == 0
+    code, out, _ = sidecar(log, "--expect-head", head)
+    assert code == 1
+    assert "records were cut off" in out
+
+
+def test_a_cut_tail_is_seen_by_the_copy_of_the_checkpoint_and_by_one_kept_elsewhere_a10_a13(
+    log: Path, tmp_path: Path, sidecar: Sidecar
+) -> None:
+    kept = Path(shutil.copyfile(log / "checkpoint", tmp_path / "kept"))
+    code, out, _ = sidecar(log, "--checkpoint", kept)
+    assert code == 0
+    assert "anchored: 7 records; unanchored tail: 0 records" in out
+    lines = segment_path(log, 0).read_bytes().splitlines(keepends=True)
+    segment_path(log, 0).write_bytes(b"".join(lines[:-3]))
+    assert sidecar(log)[0] == 1
+    (log / "checkpoint").unlink()
+    assert sidecar(log)[0] == 0
+    code, out, _ = sidecar(log, "--checkpoint", kept)
+    assert code == 1
+    assert "MISSING" in out
+
+
+def test_a_key_noted_elsewhere_is_what_counts_a28(log: Path, tmp_path: Path, sidecar: Sidecar) -> None:
+    vkey = str(keys_of().signer.verifier)
+    assert sidecar(log, "--key", vkey)[0] == 0
+    assert sidecar(log, "--key", f"{vkey}@7")[0] == 0
+    assert sidecar(log, "--key", f"{vkey}@3")[0] == 1
+    forged = write_log(tmp_path / "forged", entries(3), keys_of(ORIGIN, MasterKey(b"t" * 32)))
+    assert sidecar(forged)[0] == 0
+    code, out, _ = sidecar(forged, "--key", vkey)
+    assert code == 1
+    assert "unsigned" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("LOG", "--expect-head", "12"),
+        ("LOG", "--expect-head", "x:" + "0" * 64),
+        ("LOG", "--key", "nonsense"),
+        ("LOG", "--checkpoint", "KEY"),
+        ("LOG", "--checkpoint", "nowhere"),
+        ("LOG", "--key-file", "nowhere"),
+        ("LOG", "--key-file", "WRONG"),
+        ("nowhere",),
+        ("KEY",),
+        ("OLD",),
+    ],
+)
+def test_bad_usage_is_exit_2_with_a_word_of_help(
+    log: Path, key: Path, tmp_path: Path, sidecar: Sidecar, arguments: tuple[str, ...]
+) -> None:
+    places = {"LOG": log, "KEY": key, "WRONG": tmp_path / "wrong", "OLD": tmp_path / "old"}
+    places["WRONG"].write_text("ff" * 32)
+    places["OLD"].write_text('{"entry":{"action":"start"}}\n')
+    code, out, err = sidecar(*(places.get(one, one) for one in arguments))
+    assert code == 2
+    assert out == ""
+    assert err.strip()
+
+
+def test_a_file_of_the_old_format_is_refused_with_what_to_do(tmp_path: Path, sidecar: Sidecar) -> None:
+    (tmp_path / "audit.jsonl").write_text('{"entry":{"action":"start"}}\n')
+    code, _, err = sidecar(tmp_path / "audit.jsonl")
+    assert code == 2
+    assert "before version 2" in err
+    assert "release that wrote it" in err
+
+
+# -- silence ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_idle_log_says_that_it_is_alive_a14(tmp_path: Path) -> None:
+    log = make_log(tmp_path / "audit", heartbeat_seconds=0.05)
+    await log.start()
+    size = log.size
+    while log.size < size + 3:  # noqa: ASYNC110 - nothing tells of a heartbeat but the log
+        await asyncio.sleep(0.01)
+    await log.stop()
+    assert {one["action"] for one in read(tmp_path / "audit")} == {"heartbeat"}
+    assert check(tmp_path / "audit").intact
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "silences"),
+    [
+        ([0, 60, 120, 181], 60.0, 1),
+        ([0, 60, 120, 180], 60.0, 0),
+        ([0, 59, 61], 1.5, 2),
+        ([0, 5, 6, 400, 401], 180.0, 1),
+    ],
+)
+def test_a_stretch_without_records_is_named_a14(seconds: list[int], limit: float, silences: int) -> None:
+    hush = Hush(limit)
+    for seq, second in enumerate(seconds):
+        hush.hear(seq, instant(START + timedelta(seconds=second)))
+    assert len(hush.found) == silences
+
+
+def test_missing_heartbeats_are_reported_as_possible_suppression_a14(
+    tmp_path: Path, sidecar: Sidecar, key: Path
+) -> None:
+    made = [Event(Action.START), Event(Action.HEARTBEAT), Event(Action.STOP), Event(Action.START)]
+    log = write_log(tmp_path / "silent", made, pace=Pace(), seconds=[0, 600, 660, 7200])
+    code, out, _ = sidecar(log)
+    assert code == 0
+    assert "silences: 2" in out
+    code, out, _ = sidecar(log, "--key-file", key)  # whoever reads the records knows that it was stopped
+    assert "silences: 1 (no record and no heartbeat: stopped, or suppressed)" in out
+    assert "behind record 0" in out
+    assert "silences" not in sidecar(log, "--silence-seconds", "9000")[1]
