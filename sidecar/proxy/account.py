@@ -48,6 +48,7 @@ class Account:
     received: int = 0
     sent: int = 0
     entities: Counter[str] = field(default_factory=Counter)
+    confidence: Counter[str] = field(default_factory=Counter)
     residuals: int = 0
     conversations: tuple[str, ...] = ()
     messages: int | None = None
@@ -68,6 +69,8 @@ class Account:
         """Count what was rewritten. Raises ``PayloadRefused`` where none of it may pass (E27)."""
         for label, count in rewritten.entities.items():
             self.entities[label] += count
+        for tenth, count in rewritten.confidence.items():
+            self.confidence[tenth] += count
         self.residuals += rewritten.residuals
         if rewritten.conversations:
             self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
@@ -111,6 +114,7 @@ class Account:
             status=self.status,
             conversations=self.conversations,
             entities=dict(self.entities),
+            confidence=dict(self.confidence),
             residuals=self.residuals,
             messages=self.messages,
             bytes_received=self.received,

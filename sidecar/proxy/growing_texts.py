@@ -10,7 +10,7 @@ from typing import Protocol
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
-from sidecar.proxy.rewriter import Rewriter, Rewritten, scope_of_none
+from sidecar.proxy.rewriter import Rewriter, Rewritten, confidence_of, scope_of_none
 from sidecar.redaction.growing import GrowingRedaction
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.redactor import Redacted
@@ -75,7 +75,8 @@ class TailText:
 def _counted(redacted: Redacted | None) -> Rewritten | None:
     if redacted is None:
         return None
-    return Rewritten(b"", Counter(span.label for span in redacted.spans), redacted.residuals, ())
+    labels = Counter(span.label for span in redacted.spans)
+    return Rewritten(b"", labels, redacted.residuals, (), confidence=confidence_of(redacted.spans))
 
 
 @dataclass(slots=True)

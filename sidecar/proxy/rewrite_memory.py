@@ -116,8 +116,8 @@ class RewriteMemory:
 
 def _members(rewritten: Rewritten) -> tuple[object, ...]:
     """What an answer is made of, in plain types: these are read back several times as fast."""
-    counts = dict(rewritten.entities)
-    return rewritten.body, counts, rewritten.residuals, rewritten.conversations, rewritten.scope
+    counts, confidence = dict(rewritten.entities), dict(rewritten.confidence)
+    return rewritten.body, counts, rewritten.residuals, rewritten.conversations, rewritten.scope, confidence
 
 
 class _Names:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.recognizer import KnownValue
+from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault
 from sidecar.keys import Pseudonymizer
 from sidecar.payloads.annotation_rules import AnnotationRule
@@ -33,6 +34,7 @@ from sidecar.redaction.policy import Operator, Policy
 from sidecar.redaction.redactor import Redacted, Redactor
 
 _AT_ONCE = 8
+_ROUNDING = 1e-9  # 0.7 * 10 is a little less than 7
 _OF_CONVERSATION = "conversation:"
 _HASHED = re.compile(r"k[0-9]+:[0-9a-f]{32}")
 _T = TypeVar("_T")
@@ -51,6 +53,8 @@ class Rewritten:
     residuals: int
     conversations: tuple[str, ...]
     scope: str | None = field(default=None, repr=False)
+    confidence: Mapping[str, int] = field(default_factory=dict)
+    """How many entities by score, in tenths rounded down: ``p80`` is 0.8 up to 0.9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Rewriter:
             sum(one.redacted.residuals for one in answers),
             tuple(self._pseudonyms.label("conversation", id_) for id_ in ids),
             scope_of(fields.namespace, next(iter(ids))) if len(ids) == 1 else None,
+            confidence_of(span for one in answers for span in one.redacted.spans for _ in one.piece.leaves),
         )
 
     def remembered(
@@ -194,6 +199,11 @@ class Rewriter:
             if not _HASHED.fullmatch(leaves[index].text):
                 edits[index] = self._pseudonyms.label("field", leaves[index].text)
         return edits
+
+
+def confidence_of(spans: Iterable[Span]) -> Mapping[str, int]:
+    """Return how many spans there are of each tenth of score, for the audit record (A23)."""
+    return Counter(f"p{int(span.score * 10 + _ROUNDING)}0" for span in spans)
 
 
 def scope_of(namespace: str, conversation: str) -> str:

@@ -3,6 +3,7 @@
 ``python -m tests.audit.program first-byte PATH``: records an intent, then "sends a byte" (prints it), then hangs.
 ``python -m tests.audit.program flood PATH``: records exchanges as fast as it can, printing each id once durable.
 ``python -m tests.audit.program file-limit PATH``: runs into a limit on the size of files, has it lifted, goes on.
+``python -m tests.audit.program replica PATH THREADS RECORDS``: records so many from each of so many threads.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
+import threading
 from pathlib import Path
 
 from sidecar.audit.log import AuditLog
 from sidecar.errors import AuditUnavailable
-from tests.audit.samples import intent, make_log, outcome
+from tests.audit.samples import intent, keys_of, make_log, outcome
 
 
 async def first_byte(log: AuditLog) -> None:
@@ -48,12 +50,34 @@ async def file_limit(log: AuditLog) -> None:
     print("lifted", log.healthy, flush=True)
 
 
-async def main(name: str, path: str) -> None:
-    log = make_log(Path(path))
+async def replica(log: AuditLog, threads: int, records: int) -> None:
+    """Each thread has an event loop of its own, and 20 exchanges under way in it."""
+
+    async def exchanges(name: str, count: int) -> None:
+        for number in range(count):
+            await log.intend(intent(f"{name}-{number}"))
+            await log.conclude(outcome(f"{name}-{number}"))
+
+    async def in_one_thread(thread: int) -> None:
+        await asyncio.gather(*(exchanges(f"t{thread}-{task}", records // 40) for task in range(20)))
+
+    workers = [threading.Thread(target=asyncio.run, args=(in_one_thread(number),)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        await asyncio.to_thread(worker.join)
+
+
+async def main(name: str, path: str, *numbers: str) -> None:
+    keys = keys_of(f"replica/{Path(path).name}") if name == "replica" else None
+    log = make_log(Path(path), keys=keys)
     await log.start()
-    await {"first-byte": first_byte, "flood": flood, "file-limit": file_limit}[name](log)
+    if name == "replica":
+        await replica(log, *map(int, numbers))
+    else:
+        await {"first-byte": first_byte, "flood": flood, "file-limit": file_limit}[name](log)
     await log.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(main(*sys.argv[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import stat
 import subprocess
@@ -156,6 +157,22 @@ async def _many(path: Path, metrics: Metrics, threads: int, tasks: int, each: in
     for worker in workers:
         await asyncio.to_thread(worker.join)
     await log.stop()
+
+
+def test_replicas_of_many_threads_lose_nothing_and_raise_no_false_alarm_a16(tmp_path: Path) -> None:
+    """With AUDIT_FULL_SIZE=1: 4 replicas × 8 threads × 10,000 records."""
+    records = 10_000 if os.environ.get("AUDIT_FULL_SIZE") else 200
+    paths = [tmp_path / f"pod-{number}" for number in range(4)]
+    programs = [
+        subprocess.Popen([sys.executable, "-m", "tests.audit.program", "replica", str(path), "8", str(records)])
+        for path in paths
+    ]
+    assert [one.wait() for one in programs] == [0] * 4
+    for path in paths:
+        report = check(path, keys_of(f"replica/{path.name}"))
+        assert report.intact
+        assert report.records == 1 + 8 * records
+        assert report.completeness == Completeness()
 
 
 async def test_group_commit_does_not_sync_once_for_each_record(path: Path) -> None:

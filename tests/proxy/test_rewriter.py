@@ -17,7 +17,7 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import parse_field_map
 from sidecar.proxy.reading import without_placeholders
-from sidecar.proxy.rewriter import Rewriter
+from sidecar.proxy.rewriter import Rewriter, confidence_of
 from sidecar.redaction.policy import Operator, Policy, TypePolicy
 from sidecar.redaction.redactor import Redactor
 from tests.proxy.rewriting import MASTER, MemoryPlaceholders, Parts
@@ -134,6 +134,7 @@ async def test_what_is_reported_is_pseudonyms_and_counts() -> None:
     done = await parts.rewrite(json.dumps(body), CHAT)
     assert done.conversations == (parts.pseudonyms.label("conversation", "c-77"),)
     assert done.entities == {"EMAIL": 2, "PERSON": 1}
+    assert sum(done.confidence.values()) == 3
     assert done.residuals == 0
     assert "b.cc" not in repr(done)
 
@@ -308,3 +309,10 @@ def test_counts_are_a_mapping_of_types_alone() -> None:
     done = asyncio.run(Parts().rewrite('["a@b.cc"]', FieldMap()))
     assert isinstance(done.entities, Mapping)
     assert dict(done.entities) == {"EMAIL": 1}
+
+
+@pytest.mark.parametrize(
+    ("score", "tenth"), [(0.0, "p00"), (0.299999, "p20"), (0.3, "p30"), (0.7, "p70"), (0.85, "p80"), (1.0, "p100")]
+)
+def test_entities_are_counted_by_tenths_of_their_score_a23(score: float, tenth: str) -> None:
+    assert confidence_of([Span(0, 1, "PERSON", score, "x")] * 2) == {tenth: 2}
