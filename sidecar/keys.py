@@ -31,6 +31,7 @@ class Purpose(StrEnum):
     ERASURE_SEAL = "erasure-seal/1"
     ERASURE_PSEUDONYM = "erasure-pseudonym/1"
     RECEIPT_SIGNING = "receipt-signing/1"
+    SUBJECT_KEY = "subject-key/1"
     SUPPRESSION = "suppression/1"
     EPOCH_SIGNING = "epoch-signing/1"
 

@@ -177,6 +177,9 @@ class Metrics:
             ["target", "reading"],
             registry=one,
         )
+        self.subject_key_cancellations = Counter(
+            "sidecar_subject_key_cancellations", "Destructions of wrapping keys that were taken back.", registry=one
+        )
         self.suppressed = Counter(
             "sidecar_suppressed", "Values of erased people found in traffic, by route.", ["route"], registry=one
         )

@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": {"audit", "tls"},
     "app": {
         "admin", "audit", "config", "demo", "detection", "erasure", "payloads", "proxy", "redaction",
-        "stores", "targets", "tls",
+        "stores", "subject_keys", "targets", "tls",
     },
     "audit": set(),
     "cli": {"app", "audit", "config", "demo", "detection", "erasure", "redaction", "stores", "tls", "training"},
@@ -99,7 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "proxy": {"audit", "detection", "payloads", "redaction", "tls"},
     "redaction": {"detection"},
     "stores": {"erasure", "redaction", "targets"},
-    "targets": {"erasure", "redaction", "stores"},
+    "subject_keys": {"admin", "audit", "erasure", "stores"},
+    "targets": {"erasure", "redaction", "stores", "subject_keys"},
     "tls": set(),
     "training": {"detection"},
     "models": set(),

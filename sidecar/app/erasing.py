@@ -8,7 +8,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
-from sidecar.app.guarding import marks_of, suppressing_of, watch_of
+from sidecar.app.guarding import marks_of, peoples_keys_of, suppressing_of, watch_of
 from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
@@ -83,12 +83,13 @@ def erasing_of(
 
     The sidecar's own placeholders are always among the targets (E48).
     """
-    if not settings.targets:
+    if not settings.targets and settings.config.erasure.subject_keys is None:
         return None
     keys = settings.master.pseudonymizer
     own = PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES, forget_memories=memories.forget)
     backups = (backup for one in settings.restorables for backup in one.backup_targets(metrics))
-    targets: tuple[Target, ...] = (*settings.targets, *backups, own)
+    peoples_keys = peoples_keys_of(settings, database, metrics)
+    targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     stores = _stores(settings, database, seal)
     signing_key = receipt_key(settings.master)
@@ -96,23 +97,17 @@ def erasing_of(
     intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates)
     marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
+    source = settings.hold_source
     worker = ErasureWorker(
-        stores,
-        targets,
-        audit,
-        signing_key,
-        metrics,
-        worker_settings,
-        epochs=marks.epochs,
-        hold_source=settings.hold_source,
+        stores, targets, audit, signing_key, metrics, worker_settings, epochs=marks.epochs, hold_source=source
     )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
     parts = ErasureParts(intake, stores.requests, stores.tasks, (signing_key.public_key(),), metrics, wake=worker.wake)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
+    guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, utc_now)
-    routes = (*erasure_routes(parts), *holding, *quarantine_routes(marks.store, watch), *by_hand)
-    routes += _opendsr(settings, parts)
+    routes = (*erasure_routes(parts), *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics)
     return Erasing(tuple(marks.canaries.values()), watch, suppressing, reminder, targets, worker, notices, routes)
 

@@ -1,4 +1,4 @@
-"""Wires what keeps erased people from coming back: marks of epochs, the watch for restores, suppression in traffic."""
+"""Wires what keeps erased people from coming back: marks of epochs, the watch for restores, suppression, keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sidecar.admin.route import AdminRoute
 from sidecar.app.secrets import epoch_key
 from sidecar.app.settings import Settings
 from sidecar.audit.record import AuditWriter
@@ -20,7 +21,12 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.erasure_suppressions import ErasureSuppressions
 from sidecar.stores.seal import Seal
+from sidecar.stores.subject_keys import SubjectKeyTable
+from sidecar.subject_keys.api import subject_key_routes
+from sidecar.subject_keys.keeper import SubjectKeys
+from sidecar.subject_keys.kms import FileKms
 from sidecar.targets.canary import Canary
+from sidecar.targets.subject_keys import SubjectKeyTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,26 @@ def watch_of(
         wake=wake,
     )
     return RestoreWatch(marks.epochs, marks.store, audit, metrics, watch_settings)
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplesKeys:
+    """Keys for people: what erasures destroy, and where applications get them. Empty where none are configured."""
+
+    targets: tuple[SubjectKeyTarget, ...] = ()
+    routes: tuple[AdminRoute, ...] = ()
+
+
+def peoples_keys_of(settings: Settings, database: Database, metrics: Metrics) -> PeoplesKeys:
+    """Return the keys for people. Raises ``ConfigError``."""
+    config = settings.config.erasure.subject_keys
+    if config is None:
+        return PeoplesKeys()
+    pending = timedelta(days=config.pending_days)
+    pseudonyms = settings.master.pseudonymizer(Purpose.SUBJECT_KEY)
+    keys = SubjectKeys(SubjectKeyTable(database), FileKms(config.folder, pending), pseudonyms, metrics)
+    target = SubjectKeyTarget(keys, config.identity, pending + timedelta(days=1))
+    return PeoplesKeys((target,), subject_key_routes(keys))
 
 
 def suppressing_of(

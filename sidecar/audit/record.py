@@ -29,6 +29,7 @@ class Action(StrEnum):
     ERASURE_SUBMIT = "erasure_submit"
     ERASURE_STEP = "erasure_step"
     ERASURE_READ = "erasure_read"
+    SUBJECT_KEY = "subject_key"  # a person's key was asked for, or another one allowed (E42)
     QUARANTINE = "quarantine"  # a system that went back in time is closed off, or opened again (E39)
     AUDIT_READ = "audit_read"
     AUDIT_SEARCH = "audit_search"

@@ -67,6 +67,9 @@ def check_files(config: Config) -> Iterator[Problem]:
     for where, path in _files(config):
         if not path.is_file():
             yield Problem(where, f"no file {path}", "Create or mount it, or mend the path.")
+    keys = config.erasure.subject_keys
+    if keys is not None and not keys.folder.is_dir():
+        yield Problem("erasure.subject_keys.folder", f"no folder {keys.folder}", "Create it, on a volume of its own.")
     folder = config.audit.folder
     if not folder.parent.is_dir():
         yield Problem("audit.folder", f"no folder {folder.parent}", "Create or mount it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, HoldsConfig, OpenDsrConfig, WebhookConfig
 from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
+from sidecar.erasure.request import IdentityType
 from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.manual import ManualSettings
@@ -75,6 +77,18 @@ class SuppressionConfig(Section):
     max_keys: Annotated[int, Field(ge=1000, le=10_000_000)] = 1_000_000
 
 
+class SubjectKeysConfig(Section):
+    """A key for each person, which applications encrypt with and erasures destroy. See docs/erasure.md.
+
+    ``folder`` holds the wrapping keys: on a volume of its own, in no backup of the database. ``pending_days``: how long
+    their destruction can be taken back. ``identity``: by which people have their keys.
+    """
+
+    folder: Path
+    pending_days: Annotated[float, Field(ge=0, le=30)] = 0.0
+    identity: IdentityType = IdentityType.CUSTOMER_ID
+
+
 class ErasureConfig(Section):
     """Erasure requests and the systems they are driven through. Without targets no request is taken.
 
@@ -87,6 +101,7 @@ class ErasureConfig(Section):
     second_look_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None
+    subject_keys: SubjectKeysConfig | None = None
     suppression: SuppressionConfig = SuppressionConfig()
     holds: HoldsConfig | None = None
     notify: tuple[WebhookConfig, ...] = ()

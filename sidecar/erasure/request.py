@@ -108,6 +108,15 @@ def parse_verification(body: bytes) -> str:
     return word
 
 
+def parse_identity(body: bytes) -> SubjectIdentity:
+    """Return the one identity of a body that is no more than that, or raise ``RequestInvalid``."""
+    problems = Problems()
+    identity = read_identity(parse_json(body), "body", problems)
+    if identity is None:
+        raise RequestInvalid(tuple(problems.found))
+    return identity
+
+
 def parse_extension(body: bytes) -> ExtensionGround:
     """Return why a deadline is to be prolonged: a closed word, for free text could name a person."""
     problems = Problems()

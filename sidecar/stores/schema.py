@@ -26,6 +26,8 @@ ERASURE_CALLBACKS: Final = "erasure_callbacks"
 ERASURE_EPOCHS: Final = "erasure_epochs"
 ERASURE_REDONE: Final = "erasure_redone"
 ERASURE_ATTESTATIONS: Final = "erasure_attestations"
+SUBJECT_KEYS: Final = "subject_keys"
+SUBJECT_KEY_EPOCHS: Final = "subject_key_epochs"
 ERASURE_SUPPRESSED: Final = "erasure_suppressed"
 ERASURE_SUPPRESSION_KEYS: Final = "erasure_suppression_keys"
 

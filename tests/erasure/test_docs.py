@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -14,6 +15,8 @@ from sidecar.erasure.epoch import WENT_BACK
 from sidecar.erasure.outcomes import Outcome, RequestState
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.request import IdentityType, parse_request
+from sidecar.subject_keys.api import subject_key_routes
+from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.targets.http_settings import parse_http_target
 from tests.erasure.test_api import parts_of
 from tests.erasure.world import one_target
@@ -29,7 +32,11 @@ def test_the_documentation_names_it(word: str) -> None:
 
 async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: Path) -> None:
     async with one_target(tmp_path) as (w, _):
-        for route in (*erasure_routes(parts_of(w)), *quarantine_routes(w.epoch_store, w.watch)):
+        for route in (
+            *erasure_routes(parts_of(w)),
+            *quarantine_routes(w.epoch_store, w.watch),
+            *subject_key_routes(cast(SubjectKeys, None)),
+        ):
             assert f"{route.method} {route.path}`" in DOCS
 
 

@@ -20,6 +20,7 @@ from sidecar.stores import (
     erasure_tables,
     migrations,
     placeholder_rows,
+    subject_keys,
 )
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.migrations import known_revisions
@@ -31,6 +32,7 @@ DECLARING: Final = (
     erasure_suppressions,
     erasure_tables,
     placeholder_rows,
+    subject_keys,
 )  # importing them adds their tables to ``metadata``
 VERSIONS = Path(migrations.__file__).parent / "versions"
 

@@ -1,0 +1,83 @@
+"""The keys of people as a system to erase from: destroyed keys make every old copy of what they encrypt unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from sidecar.erasure.plan import Side
+from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.errors import KeyMaterialError, StoreUnavailable
+from sidecar.subject_keys.keeper import SubjectKeys
+from sidecar.subject_keys.kms import KeyStatus
+from sidecar.targets.target import (
+    DeleteResult,
+    DeleteStatus,
+    TargetFault,
+    TargetLimits,
+    VerifyResult,
+    VerifyStatus,
+)
+
+NAME: Final = "subject-keys"
+
+
+class SubjectKeyTarget:
+    """Implements ``Target``. ``identity``: by which people have their keys."""
+
+    def __init__(self, keys: SubjectKeys, identity: IdentityType, max_completion: timedelta) -> None:
+        self._keys = keys
+        self._identity = identity
+        self._max_completion = max_completion
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def side(self) -> Side:
+        return Side.UPSTREAM
+
+    @property
+    def required(self) -> frozenset[IdentityType]:
+        return frozenset({self._identity})
+
+    @property
+    def limits(self) -> TargetLimits:
+        return TargetLimits(concurrency=1)
+
+    @property
+    def max_completion(self) -> timedelta:
+        return self._max_completion
+
+    async def start(self) -> None:
+        """Nothing to open: table and wrapping keys are opened by their owners."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
+        try:
+            there = [await self._keys.destroy(self._subject(one)) for one in identities]
+        except (StoreUnavailable, KeyMaterialError):
+            return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.STORE)
+        return DeleteResult(DeleteStatus.DELETED if any(there) else DeleteStatus.NO_DATA, sum(there))
+
+    async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
+        """Look whether anything could open the keys, by the state of what wraps them and not by what was ordered."""
+        try:
+            states = [await self._keys.state(self._subject(one)) for one in identities]
+        except StoreUnavailable:
+            return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
+        left = [one for one in states if one is None or one.status is KeyStatus.ENABLED]
+        if left:
+            return VerifyResult(VerifyStatus.PRESENT, len(left))
+        pending = [one.until for one in states if one is not None and one.status is KeyStatus.PENDING]
+        if pending:
+            until = max((moment for moment in pending if moment is not None), default=None)
+            return VerifyResult(VerifyStatus.KEY_PENDING, len(pending), until=until)
+        return VerifyResult(VerifyStatus.GONE, 0)
+
+    def _subject(self, one: SubjectIdentity) -> str:
+        return self._keys.subject(one.type.value, one.value)
