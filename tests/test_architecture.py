@@ -56,6 +56,7 @@ PURE_MODULES = {
     "sidecar.targets.plain_form",
     "sidecar.targets.snapshots",
     "sidecar.keys",
+    "sidecar.targets.broker_settings",
     "sidecar.targets.byte_search",
     "sidecar.targets.files_settings",
     "sidecar.targets.form",

@@ -11,6 +11,8 @@ from sidecar.app.secrets import read_secret
 from sidecar.app.tls import client_tls_of
 from sidecar.config.erasure import HttpTargetConfig, OAuthConfig, TargetConfig
 from sidecar.errors import ConfigError, Problem
+from sidecar.targets.broker import BrokerTarget
+from sidecar.targets.broker_settings import BrokerSettings
 from sidecar.targets.files import FilesTarget
 from sidecar.targets.files_settings import FilesSettings, Format
 from sidecar.targets.form import TlsFiles
@@ -35,7 +37,8 @@ def target_of(config: TargetConfig, index: int) -> Target:
     try:
         return _made(config, where)
     except ModuleNotFoundError:
-        remedy = f"Run: pip install 'privacy-sidecar[{_EXTRAS[config.type]}]'"
+        extra = config.protocol if isinstance(config, BrokerSettings) else _EXTRAS[config.type]
+        remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
         problem = Problem(f"{where}.type", f"{config.type} needs packages that are not installed", remedy)
         raise ConfigError((problem,)) from None
 
@@ -53,6 +56,8 @@ def _made(config: TargetConfig, where: str) -> Target:
         return ManualTarget(config)
     if isinstance(config, PluginTargetSettings):
         return PluginTarget(config, where)
+    if isinstance(config, BrokerSettings):
+        return _broker(config, where)
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 
@@ -69,6 +74,17 @@ def _files(config: FilesSettings, where: str) -> Target:
     from sidecar.targets import parquet_sets
 
     return FilesTarget(config, parquet_sets, where)
+
+
+def _broker(config: BrokerSettings, where: str) -> Target:
+    url, tls = read_secret(config.url, f"{where}.url"), _tls(config.tls)
+    if config.protocol == "nats":
+        from sidecar.targets.nats_messenger import NatsMessenger
+
+        return BrokerTarget(config, NatsMessenger(config, url, tls, where), where)
+    from sidecar.targets.rabbitmq_messenger import RabbitMqMessenger
+
+    return BrokerTarget(config, RabbitMqMessenger(config, url, tls, where), where)
 
 
 def _object_store(config: ObjectStoreSettings, where: str) -> Target:

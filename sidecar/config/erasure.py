@@ -12,6 +12,7 @@ from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, HoldsC
 from sidecar.config.scalars import HttpUrl, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.erasure.request import IdentityType
+from sidecar.targets.broker_settings import BrokerSettings
 from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.manual import ManualSettings
@@ -60,7 +61,8 @@ TargetConfig = Annotated[
     | FilesSettings
     | ObjectStoreSettings
     | ManualSettings
-    | PluginTargetSettings,
+    | PluginTargetSettings
+    | BrokerSettings,
     Field(discriminator="type"),
 ]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""

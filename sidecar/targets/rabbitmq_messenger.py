@@ -1,0 +1,104 @@
+"""RabbitMQ as a messenger: publisher confirms, mandatory and persistent messages. Needs aio-pika."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aio_pika
+from aio_pika.exceptions import (
+    AMQPConnectionError,
+    AMQPException,
+    AuthenticationError,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+from aiormq.exceptions import ChannelAccessRefused
+
+from sidecar.errors import ConfigError, Problem
+from sidecar.targets.broker import MessengerFailed
+from sidecar.targets.broker_settings import BrokerSettings
+from sidecar.targets.form import is_loopback
+from sidecar.targets.target import TargetFault
+
+_FAULTS: Final[tuple[tuple[type[BaseException], TargetFault], ...]] = (
+    (ssl.SSLError, TargetFault.TLS),
+    (DeliveryError, TargetFault.MISCONFIGURED),  # no queue took it
+    (ChannelNotFoundEntity, TargetFault.MISCONFIGURED),
+    (ChannelPreconditionFailed, TargetFault.MISCONFIGURED),
+    (ChannelAccessRefused, TargetFault.NOT_PERMITTED),
+    (AuthenticationError, TargetFault.NOT_PERMITTED),
+    (ProbableAuthenticationError, TargetFault.NOT_PERMITTED),
+    (TimeoutError, TargetFault.TIMED_OUT),
+    (AMQPConnectionError, TargetFault.UNREACHABLE),
+    (AMQPException, TargetFault.TARGET_ERROR),
+    (OSError, TargetFault.UNREACHABLE),
+)
+_EXPECTED: Final = tuple(kind for kind, _ in _FAULTS)
+
+
+class RabbitMqMessenger:
+    """Implements ``Messenger``. A system answers into a queue for each message, which is made with the message."""
+
+    def __init__(self, settings: BrokerSettings, url: str, tls: ssl.SSLContext, where: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or parts.query:
+            raise _refused(where, "is no URL of a RabbitMQ server")
+        if parts.scheme == "amqp" and not is_loopback(parts.hostname):
+            raise _refused(where, "is not encrypted and leaves this machine")
+        self._settings = settings
+        self._url = url
+        self._tls = tls if parts.scheme == "amqps" else None
+
+    async def check(self) -> None:
+        async with self._channel() as channel:
+            await channel.declare_queue(self._settings.destination, passive=True)
+
+    async def send(self, message_id: str, body: bytes) -> None:
+        async with self._channel() as channel:
+            reply_to = None
+            if self._settings.acknowledgements is not None:
+                reply_to = (await self._declare(channel, message_id)).name
+            message = aio_pika.Message(
+                body,
+                content_type="application/json",
+                message_id=message_id,
+                reply_to=reply_to,
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            )
+            await channel.default_exchange.publish(message, self._settings.destination, mandatory=True)
+
+    async def acknowledgement(self, message_id: str) -> bytes | None:
+        async with self._channel() as channel:
+            queue = await self._declare(channel, message_id)
+            found = await queue.get(fail=False)
+            if found is None:
+                return None
+            await found.reject(requeue=True)  # it must still be there if we are killed before it is recorded
+            return bytes(found.body)
+
+    async def _declare(self, channel: Any, message_id: str) -> Any:
+        lasts_ms = int(self._settings.max_completion.total_seconds() * 1000) + 30 * 86_400_000
+        name = f"{self._settings.acknowledgements}.{message_id}"
+        return await channel.declare_queue(name, durable=True, arguments={"x-expires": min(lasts_ms, 2**32 - 1)})
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[Any]:
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                connection = await aio_pika.connect(self._url, ssl_context=self._tls)
+                async with connection:
+                    yield await connection.channel(publisher_confirms=True, on_return_raises=True)
+        except _EXPECTED as error:
+            raise MessengerFailed(next(fault for kind, fault in _FAULTS if isinstance(error, kind))) from None
+
+
+def _refused(where: str, message: str) -> ConfigError:
+    remedy = "Use amqps://user:password@host/vhost, or amqp:// on loopback, without options"
+    return ConfigError((Problem(f"{where}.url", message, remedy),))
