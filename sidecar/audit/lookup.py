@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +27,8 @@ T = TypeVar("T")
 
 EVENTS = frozenset({
     Action.START, Action.STOP, Action.HEARTBEAT, Action.CONFIG_CHANGED, Action.RELOAD, Action.LINKS_ERASED,
-    Action.SEGMENT_DROPPED, Action.KEY_ROTATED, Action.LOG_RECOVERED, Action.LOG_OPENED, Action.CLOCK_STEPPED_BACK,
+    Action.SEGMENT_DROPPED, Action.KEY_ROTATED, Action.LOG_RECOVERED, Action.LOG_OPENED, Action.DENIALS_COUNTED,
+    Action.CLOCK_STEPPED_BACK,
 })  # fmt: skip
 """Actions that stand in events alone: rare enough to be looked up."""
 
@@ -67,20 +68,23 @@ class AuditLookup:
         except FileNotFoundError:
             return None
 
-    def catch_up(self) -> None:
-        """Take in what was written since. An index of another log, or of one that was put back, begins anew."""
+    def catch_up(self, limit: int | None = None) -> None:
+        """Take in what was written since, or so many records of it.
+
+        An index of another log, or of one that was put back, begins anew.
+        """
         state = self._index.state
         if state is not None:
             if self._still_there(*state.position, state.hash):
                 records = read_records(self._folder, self._keys, state.size, state.position)
-                self._index.add(state.origin, records)
+                self._index.add(state.origin, islice(records, limit))
                 return
             self._index.clear()
         self._add_stubs()
         records = read_records(self._folder, self._keys)
         first = next(records, None)
         if first is not None:
-            self._index.add(self.origin, _chained(first, records))
+            self._index.add(self.origin, islice(chain((first,), records), limit))
 
     def scan_length(self, question: Question, size: int) -> int:
         """Return how many of the first ``size`` records have to be read one by one to answer."""
@@ -230,8 +234,3 @@ def _introductions_in(path: Path) -> Iterator[Note]:
             note = parse_checkpoint_line(line)
             if any(one.startswith(KEY_LINE) for one in parse_checkpoint(note.text).extensions):
                 yield note
-
-
-def _chained(first: Stored, rest: Iterator[Stored]) -> Iterator[Stored]:
-    yield first
-    yield from rest

@@ -20,6 +20,7 @@ from sidecar.audit.source import SourceUnavailable, translated
 from sidecar.errors import SidecarError
 
 T = TypeVar("T")
+KEEP_UP_RECORDS: Final = 1000  # in one go, some 50 ms; who asks has the rest made up
 SCAN_LIMIT: Final = 200_000  # records; a question that no index answers reads them all
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class AuditReading:
     async def do(self, act: Callable[[AuditLookup], T]) -> T:
         """Do something with a lookup that knows all that is written by now."""
         async with self._lock:
-            return await asyncio.to_thread(self._do, act)
+            return await asyncio.to_thread(self._do, act, None)
 
     async def page(self, question: Question, limit: int, skip: int = 0, size: int | None = None) -> Page:
         """Return some rows, of the first ``size`` records where that is given. Raises QuestionTooWide."""
@@ -89,19 +90,20 @@ class AuditReading:
         """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``."""
         return await self.do(lambda lookup: lookup.consistency(old_size, new_size))
 
-    def _do(self, act: Callable[[AuditLookup], T]) -> T:
+    def _do(self, act: Callable[[AuditLookup], T], limit: int | None) -> T:
         with translated():
             if self._index is None or self._index.is_gone(self._folder / INDEX_NAME):
                 self._index = AuditIndex(self._folder / INDEX_NAME)
             lookup = AuditLookup(self._folder, self._keys, self._index)
-            lookup.catch_up()
+            lookup.catch_up(limit)
             return act(lookup)
 
     async def _keep_up(self) -> None:
-        """Keep the index so near to the end that nobody who asks waits for it."""
+        """Keep the index near to the end, so that who asks need not wait; little by little, as exchanges come first."""
         while True:
             try:
-                await self.do(lambda _: None)
+                async with self._lock:
+                    await asyncio.to_thread(self._do, lambda _: None, KEEP_UP_RECORDS)
             except SourceUnavailable as trouble:
                 _log.warning("audit: the index does not keep up: %s", trouble)
             await asyncio.sleep(self._catch_up_seconds)

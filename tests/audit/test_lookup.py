@@ -87,7 +87,6 @@ def test_an_index_grows_with_the_log_to_what_a_fresh_one_is(tmp_path: Path) -> N
         log.write(visits(450)[start:end])
         lookup.catch_up()
         assert lookup.size == end
-    fresh = sqlite3.connect(":memory:")
     again = AuditIndex(tmp_path / "again.db")
     AuditLookup(tmp_path, log.keys, again).catch_up()
     again.close()
@@ -95,7 +94,15 @@ def test_an_index_grows_with_the_log_to_what_a_fresh_one_is(tmp_path: Path) -> N
         pair = [sqlite3.connect(tmp_path / name).execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
                 for name in (INDEX_NAME, "again.db")]  # fmt: skip
         assert sorted(map(repr, pair[0])) == sorted(map(repr, pair[1])), table
-    fresh.close()
+
+
+def test_an_index_may_grow_little_by_little(tmp_path: Path) -> None:
+    log = written(tmp_path, visits(50), segment_records=30)
+    lookup = AuditLookup(tmp_path, log.keys, AuditIndex(tmp_path / INDEX_NAME))
+    for size in (40, 80, 100, 100):
+        lookup.catch_up(40)
+        assert lookup.size == size
+    assert len(list(lookup.find(Question(pseudonyms=frozenset({pseudonym(1)}))))) == 10
 
 
 def test_an_index_that_leads_astray_is_made_anew(tmp_path: Path) -> None:
