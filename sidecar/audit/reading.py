@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Final, TypeVar
 
 from sidecar.audit.index import INDEX_NAME, AuditIndex
@@ -20,7 +21,8 @@ from sidecar.audit.source import SourceUnavailable, translated
 from sidecar.errors import SidecarError
 
 T = TypeVar("T")
-KEEP_UP_RECORDS: Final = 1000  # in one go, some 50 ms; who asks has the rest made up
+KEEP_UP_RECORDS: Final = 200  # in one go, some 10 ms of a thread that holds the interpreter
+KEEP_UP_SHARE: Final = 50  # of the time is left to others; who asks has the rest made up
 SCAN_LIMIT: Final = 200_000  # records; a question that no index answers reads them all
 
 _log = logging.getLogger(__name__)
@@ -101,9 +103,10 @@ class AuditReading:
     async def _keep_up(self) -> None:
         """Keep the index near to the end, so that who asks need not wait; little by little, as exchanges come first."""
         while True:
+            began = monotonic()
             try:
                 async with self._lock:
                     await asyncio.to_thread(self._do, lambda _: None, KEEP_UP_RECORDS)
             except SourceUnavailable as trouble:
                 _log.warning("audit: the index does not keep up: %s", trouble)
-            await asyncio.sleep(self._catch_up_seconds)
+            await asyncio.sleep(max(self._catch_up_seconds, KEEP_UP_SHARE * (monotonic() - began)))
