@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -28,6 +28,7 @@ from sidecar.redaction.policy import Policy
 _UNOPENED = Limits(embedding=0)
 """A piece of text that happens to be JSON is a piece of text."""
 _HOLD_BACK = HoldBack()
+_APART = "\n"
 _PARSED_IN_THE_LOOP = 32 * 1024  # characters
 
 
@@ -62,9 +63,9 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """The part of a growing text that a leaf of an event has brought."""
+    """The part of a growing text that a leaf of an event has brought. None: no leaf, it only sets two of them apart."""
 
-    leaf: int
+    leaf: int | None
     text: str = field(repr=False)
     growing: GrowingText
     start: int
@@ -118,7 +119,7 @@ class EventStream:
         deltas = self._finder.find(parsed.leaves)
         rewritten = await self._without_pieces(frame, deltas)
         fragments = deltas.fragments if rewritten is frame else await self._found_again(rewritten, deltas)
-        self._hold(_Held(rewritten, tuple(self._slice(fragment) for fragment in fragments if self._goes_on(fragment))))
+        self._hold(_Held(rewritten, tuple(self._slices(fragments))))
         for channel in dict.fromkeys(fragment.channel for fragment in fragments):
             one = self._open.get(channel)
             if one is not None and one.growing.is_due:
@@ -173,6 +174,17 @@ class EventStream:
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a text that goes on after its end")
         return False
 
+    def _slices(self, fragments: Sequence[Fragment]) -> Iterator[_Slice]:
+        """Yield the part of each piece. Pieces of one text in one event are texts of their own: a list of messages."""
+        seen: set[Channel] = set()
+        for fragment in fragments:
+            if self._goes_on(fragment):
+                if fragment.channel in seen:
+                    growing = self._open[fragment.channel].growing
+                    yield _Slice(None, _APART, growing, *growing.append(_APART))
+                seen.add(fragment.channel)
+                yield self._slice(fragment)
+
     def _slice(self, fragment: Fragment) -> _Slice:
         one = self._open.get(fragment.channel)
         if one is None:
@@ -216,7 +228,7 @@ class EventStream:
         edits: dict[int, Edit] = {}
         for one in held.slices:
             new = one.growing.take(one.start, one.end)
-            if new != one.text:
+            if one.leaf is not None and new != one.text:
                 edits[one.leaf] = new
         if not edits:
             return held.frame.text.encode()

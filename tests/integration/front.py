@@ -112,7 +112,7 @@ def fronted(folder: Path, upstream_url: str, tool: str) -> Iterator[Front]:
 
 def _await(process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while "ready" not in log.read_text():
+    while "sidecar ready" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)

@@ -129,6 +129,23 @@ async def test_the_sample_of_the_preset() -> None:
     assert await Run().all(out) == out  # P42
 
 
+async def test_P34_pieces_of_one_text_in_one_event_are_texts_of_their_own() -> None:
+    """A list of messages, and what is added to the last of them: its end is not glued to the one before."""
+    fields = parse_field_map(
+        {"deltas": [{"text": ["$.all[]", "$.more"], "name": "chat", "ends": {"$.done": True}}]}, "fields"
+    )
+    events = [
+        {"all": ["card 4929 1234 5678 9014", "7 of mar"]},
+        {"more": "ta@exa"},
+        {"more": "mple.net"},
+        {"done": True},
+    ]
+    out = await Run(fields).all(sse(*events))
+    shown = [json.loads(one) for one in out.decode().replace("data: ", "").split("\n\n") if one]
+    assert shown[0]["all"][0] == "card [CREDIT_CARD_1]"
+    assert shown[0]["all"][1] + shown[1]["more"] + shown[2]["more"] == "7 of [EMAIL_1]"
+
+
 async def test_choices_grow_side_by_side_and_end_each_for_itself() -> None:
     events: list[Any] = []
     for at in range(0, len(EMAIL), 3):

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,9 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.presets import load_preset
 from sidecar.payloads.socketio import SEPARATOR, SocketioPolling
+from sidecar.payloads.sse import SseStream
 from sidecar.proxy.absolute_urls import own_urls
+from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.passage import Passage
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import UrlPolicy
@@ -99,6 +102,36 @@ async def test_P42_P60_a_sample_of_each_platform_names_nobody_and_keeps_its_ids(
     assert kept or name == "gradio-join"
     again = (await one.rewrite(shown, payload_format, fields, Policy(), "here")).body.decode()
     assert again == shown, "redacted twice is redacted once"
+
+
+def shown_by_gradio(events: list[Any]) -> list[str]:
+    """The texts of all messages as gradio's client puts them together, after the last event that was no end."""
+    chat: Any = None
+    for event in events:
+        if event["msg"] == "process_generating":
+            data = event["output"]["data"][1]
+            if chat is None:
+                chat = data
+                continue
+            for operation, place, text in data:
+                assert operation == "append"
+                index, content, part, name = place
+                chat[index][content][part][name] += text
+    return [message["content"][0]["text"] for message in chat]
+
+
+async def test_P34_X4_gradios_events_grow_from_a_list_of_messages(detector: Detector) -> None:
+    data = (SAMPLES / "gradio-queue-stream.txt").read_bytes()
+    rules = StreamRules(SseStream(), load_preset("gradio-queue"), Policy(), "live /")
+    stream, framing = EventStream(rules, rewriter(detector), lambda _: None), SseStream().framing(100_000)
+    frames = [*framing.feed(data), *framing.finish()]
+    out = b"".join([some for frame in frames for some in await stream.push(frame)] + await stream.finish()).decode()
+    assert TRACE.findall(out) == []
+    events = [json.loads(line[6:]) for line in out.splitlines() if line]
+    whole = [message["content"][0]["text"] for message in events[-2]["output"]["data"][1]]
+    assert whole == ["hi, my phone is [PHONE_1]", "Hello [PERSON_1], your mail is [EMAIL_1]."]
+    assert shown_by_gradio(events) == whole
+    assert [event["msg"] for event in events] == re.findall(r'"msg":"(\w+)"', data.decode())
 
 
 OURS = own_urls(UrlPolicy.REWRITE, "sidecar.example:8443", ("127.0.0.1:8080",))
