@@ -29,6 +29,7 @@ class Purpose(StrEnum):
     DETECTION_CACHE = "detection-cache/1"
     REWRITE_CACHE = "rewrite-cache/1"
     ERASURE_SEAL = "erasure-seal/1"
+    ERASURE_JOURNAL = "erasure-journal/1"
     ERASURE_PSEUDONYM = "erasure-pseudonym/1"
     RECEIPT_SIGNING = "receipt-signing/1"
     SUBJECT_KEY = "subject-key/1"

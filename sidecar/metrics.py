@@ -110,6 +110,11 @@ class Metrics:
             "Times that nobody could say whether something is held, so that nothing was deleted.",
             registry=one,
         )
+        self.erasure_recovered = Counter(
+            "sidecar_erasure_recovered_requests",
+            "Requests that only the journal knew: the database was put back from an older copy.",
+            registry=one,
+        )
         self.erasure_late_writers = Counter(
             "sidecar_erasure_late_writers",
             "Systems in which an erased person turned up again before the second look.",

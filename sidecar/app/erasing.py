@@ -33,6 +33,8 @@ from sidecar.metrics import Metrics
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import Attestations
+from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
@@ -61,6 +63,7 @@ class Erasing:
     suppressing: Suppressing
     reminder: ManualReminder
     targets: tuple[Target, ...]
+    journal: ErasureJournal
     worker: ErasureWorker
     notices: NoticeSender
     routes: tuple[AdminRoute, ...]
@@ -91,7 +94,8 @@ def erasing_of(
     peoples_keys = peoples_keys_of(settings, database, metrics)
     targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
-    stores = _stores(settings, database, seal)
+    journal = _journal(settings, database)
+    stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
     dates = deadline_policy_of(settings.config.erasure.deadlines)
     intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates)
@@ -109,12 +113,20 @@ def erasing_of(
     holding = hold_routes(stores.holds, worker.wake, utc_now)
     routes = (*erasure_routes(parts), *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics)
-    return Erasing(tuple(marks.canaries.values()), watch, suppressing, reminder, targets, worker, notices, routes)
+    canaries = tuple(marks.canaries.values())
+    return Erasing(canaries, watch, suppressing, reminder, targets, journal, worker, notices, routes)
 
 
-def _stores(settings: Settings, database: Database, seal: Seal) -> ErasureStores:
+def _stores(settings: Settings, database: Database, seal: Seal, journal: ErasureJournal) -> ErasureStores:
     second_look = timedelta(hours=settings.config.erasure.second_look_hours)
-    return stores_on(database, seal, second_look, tuple(settings.sender.webhooks))
+    return stores_on(database, seal, second_look, tuple(settings.sender.webhooks), journal)
+
+
+def _journal(settings: Settings, database: Database) -> ErasureJournal:
+    key = settings.master.derive(Purpose.ERASURE_JOURNAL)
+    config = settings.config
+    path = config.erasure.journal or config.audit.folder.parent / "erasure.journal"
+    return ErasureJournal(database, JournalFile(path, key))
 
 
 def _opendsr(settings: Settings, parts: ErasureParts) -> tuple[AdminRoute, ...]:

@@ -64,6 +64,9 @@ def _twice(where: str, names: Iterable[str]) -> Iterator[Problem]:
 
 def check_files(config: Config) -> Iterator[Problem]:
     """Every file named exists; folders that we write to exist."""
+    journal = config.erasure.journal
+    if journal is not None and not journal.parent.is_dir():
+        yield Problem("erasure.journal", f"no folder {journal.parent}", "Create or mount it.")
     for where, path in _files(config):
         if not path.is_file():
             yield Problem(where, f"no file {path}", "Create or mount it, or mend the path.")

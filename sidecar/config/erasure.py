@@ -94,12 +94,14 @@ class SubjectKeysConfig(Section):
 class ErasureConfig(Section):
     """Erasure requests and the systems they are driven through. Without targets no request is taken.
 
+    ``journal``: requests once more, outside the database; by default beside the folder of the audit log.
     ``horizon_days``: how long after its end a request's identities stay sealed, for deleting again after a restore.
     ``canary_seconds``: how often each system is looked at for one.
     """
 
     targets: tuple[TargetConfig, ...] = ()
     horizon_days: Annotated[float, Field(ge=0, le=3650)] = 35.0
+    journal: Path | None = None
     second_look_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
     deadlines: DeadlinesConfig = DeadlinesConfig()
     opendsr: OpenDsrConfig | None = None

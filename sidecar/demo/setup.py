@@ -39,6 +39,7 @@ routes:
     preset: generic-chat
 erasure:
   second_look_hours: 0
+  journal: {folder}/erasure.journal
   targets:
     - name: chatbot
       type: http

@@ -9,6 +9,7 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_alerts import ErasureAlerts
 from sidecar.stores.erasure_endings import ErasureEndings
 from sidecar.stores.erasure_holds import ErasureHolds
+from sidecar.stores.erasure_journal import ErasureJournal
 from sidecar.stores.erasure_notices import ErasureNotices, Teller
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_tasks import ErasureTasks
@@ -28,20 +29,26 @@ class ErasureStores:
     alerts: ErasureAlerts
     holds: ErasureHolds
     teller: Teller
+    journal: ErasureJournal | None = None
 
 
 def stores_on(
-    database: Database, seal: Seal, second_look: timedelta = timedelta(), webhooks: tuple[str, ...] = ()
+    database: Database,
+    seal: Seal,
+    second_look: timedelta = timedelta(),
+    webhooks: tuple[str, ...] = (),
+    journal: ErasureJournal | None = None,
 ) -> ErasureStores:
     """Return the stores on one database. ``webhooks`` are the names of those who are told of everything."""
     teller = Teller(seal, webhooks)
     return ErasureStores(
-        requests=ErasureRequests(database, seal, teller),
-        tasks=ErasureTasks(database, seal),
+        requests=ErasureRequests(database, seal, teller, journal),
+        tasks=ErasureTasks(database, seal, journal),
         plans=ErasurePlans(database, seal),
-        endings=ErasureEndings(database, teller, second_look),
+        endings=ErasureEndings(database, teller, second_look, journal),
         notices=ErasureNotices(database, seal),
         alerts=ErasureAlerts(database, teller),
         holds=ErasureHolds(database, seal, teller),
         teller=teller,
+        journal=journal,
     )

@@ -146,6 +146,15 @@ class ErasureWorker:
         key is another.
         """
         now = self._clock()
+        if self._stores.journal is not None:
+            recovered = await self._stores.journal.recover(now)
+            self._metrics.erasure_recovered.inc(recovered.brought_back)
+            if recovered.brought_back or recovered.destroyed:
+                _log.error(
+                    "the database is older than the journal: %d requests brought back, %d keys destroyed anew",
+                    recovered.brought_back,
+                    recovered.destroyed,
+                )
         await self._stores.tasks.release(self._settings.name, now)
         found = await self._stores.plans.reconcile(self._targets, now)
         if found.unopened == found.open > 0:

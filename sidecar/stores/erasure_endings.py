@@ -20,6 +20,7 @@ from sidecar.erasure.outcomes import ENDED, VERIFIED, WAITING, Outcome
 from sidecar.erasure.steps import FOUND_GONE, Step
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_changes import TOLD_WITHIN
+from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_tables import callbacks, interim_receipts, receipts, requests, steps, tasks
 from sidecar.stores.erasure_views import RequestView, find_request
@@ -45,8 +46,11 @@ class ErasureEndings:
     Zero: not at all. Raises ``StoreUnavailable``.
     """
 
-    def __init__(self, database: Database, teller: Teller, second_look: timedelta = timedelta()) -> None:
+    def __init__(
+        self, database: Database, teller: Teller, second_look: timedelta = timedelta(), keeper: Keeper | None = None
+    ) -> None:
         self._database = database
+        self._keeper: Keeper = keeper or NoJournal()
         self._teller = teller
         self._second_look = second_look
 
@@ -72,7 +76,9 @@ class ErasureEndings:
 
     async def end(self, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
         """Note the end of a request's round with its receipt, once: False if somebody else did."""
-        return await self._database.run(lambda connection: self._end(connection, view, now, receipt, horizon))
+        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, horizon))
+        await self._keeper.keep(view.id)
+        return ended
 
     def _ready(self, connection: Connection, now: datetime, limit: int, looks: int) -> Ready:
         interim, final = self._conditions(now)

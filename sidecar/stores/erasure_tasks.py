@@ -21,6 +21,7 @@ from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_due import due_tasks, live_erasure
+from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
@@ -78,9 +79,11 @@ class Evidence:
 class ErasureTasks:
     """The worker's side of durable state."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
+    def __init__(self, database: Database, seal: Seal, keeper: Keeper | None = None) -> None:
         self._database = database
         self._seal = seal
+        self._keeper: Keeper = keeper or NoJournal()
+        self._to_forget: set[str] = set()
         self._scrubbing_owed = True  # a process before us may have been killed between the two
 
     async def release(self, worker: str, now: datetime) -> None:
@@ -120,10 +123,14 @@ class ErasureTasks:
         While something is lawfully kept its identities are, too: without them it could never be erased (E31).
         """
         forgotten = await self._database.run(lambda connection: _forget(connection, now))
-        self._scrubbing_owed |= forgotten > 0
+        self._scrubbing_owed |= bool(forgotten)
         if self._scrubbing_owed:
             self._scrubbing_owed = not await self._database.scrub()
-        return forgotten
+        self._to_forget.update(forgotten)
+        if self._to_forget:
+            await self._keeper.forget(sorted(self._to_forget))
+            self._to_forget.clear()
+        return len(forgotten)
 
     async def replay(self, now: datetime) -> int:
         """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
@@ -179,12 +186,16 @@ class ErasureTasks:
         )
 
 
-def _forget(connection: Connection, now: datetime) -> int:
+def _forget(connection: Connection, now: datetime) -> list[str]:
     kept = exists().where(tasks.c.request_id == requests.c.id, tasks.c.outcome == Outcome.RETAINED.value)
     past = and_(requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None), ~kept)
-    theirs = tasks.c.request_id.in_(select(requests.c.id).where(past))
-    connection.execute(update(tasks).where(theirs, tasks.c.reference.is_not(None)).values(reference=None))
-    return connection.execute(update(requests).where(past).values(wrapped_key=None, sealed=None)).rowcount
+    found = list(connection.scalars(select(requests.c.id).where(past)))
+    for request_id in found:
+        mine = tasks.c.request_id == request_id
+        connection.execute(update(tasks).where(mine, tasks.c.reference.is_not(None)).values(reference=None))
+        destroyed = {"wrapped_key": None, "sealed": None}
+        connection.execute(update(requests).where(requests.c.id == request_id).values(destroyed))
+    return found
 
 
 def _still_ours(leased: Leased) -> Any:

@@ -15,6 +15,7 @@ from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_changes import cancel, confirm, extend
+from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_tables import callbacks, join_indices, requests, tasks, unused_types
 from sidecar.stores.erasure_views import RequestView, find_request, latest_receipt
@@ -56,16 +57,24 @@ class Counts:
 class ErasureRequests:
     """Accepts requests and shows them. Raises ``StoreUnavailable``."""
 
-    def __init__(self, database: Database, seal: Seal, teller: Teller | None = None) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, teller: Teller | None = None, keeper: Keeper | None = None
+    ) -> None:
         self._database = database
         self._seal = seal
         self._teller = teller or Teller(seal)
+        self._keeper: Keeper = keeper or NoJournal()
 
     async def accept(self, new: NewRequest) -> tuple[RequestView, bool]:
         """Keep request, sealed identities and plan in one transaction; say whether it is new.
 
         A request with this id and this body is returned as it stands. Raises ``IdTaken`` for another body.
         """
+        view, is_new = await self._accepted(new)
+        await self._keeper.keep(view.id)  # also if it is not new: the journal may have failed the first time
+        return view, is_new
+
+    async def _accepted(self, new: NewRequest) -> tuple[RequestView, bool]:
         for _ in range(_TRIES - 1):
             try:
                 return await self._database.run(lambda connection: self._accept(connection, new))
@@ -78,15 +87,21 @@ class ErasureRequests:
     ) -> RequestView | None:
         """Note that the person was identified, unless it was noted before; None for an unknown id (E7)."""
         chosen = policy or DeadlinePolicy()
-        return await self._database.run(lambda connection: confirm(connection, request_id, verified_by, now, chosen))
+        view = await self._database.run(lambda connection: confirm(connection, request_id, verified_by, now, chosen))
+        await self._keeper.keep(request_id)
+        return view
 
     async def cancel(self, request_id: str, now: datetime) -> RequestView | None:
         """Take a request back before anything was done for it; None for an unknown id. Raises ``NotPending`` (E10)."""
-        return await self._database.run(lambda connection: cancel(connection, request_id, now, self._teller))
+        view = await self._database.run(lambda connection: cancel(connection, request_id, now, self._teller))
+        await self._keeper.keep(request_id)
+        return view
 
     async def extend(self, request_id: str, ground: ExtensionGround, now: datetime) -> RequestView | None:
         """Prolong the legal deadline once; None for an unknown id. Raises ``NotExtendable`` (E34)."""
-        return await self._database.run(lambda connection: extend(connection, request_id, ground, now, self._teller))
+        view = await self._database.run(lambda connection: extend(connection, request_id, ground, now, self._teller))
+        await self._keeper.keep(request_id)
+        return view
 
     async def find(self, request_id: str) -> RequestView | None:
         return await self._database.read(lambda connection: find_request(connection, request_id))

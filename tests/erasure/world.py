@@ -29,7 +29,9 @@ from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_epochs import ErasureEpochs
+from sidecar.stores.erasure_journal import ErasureJournal
 from sidecar.stores.erasure_views import RequestView
+from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.seal import Seal
 from sidecar.targets.canary import Canary
 from sidecar.targets.http import HttpTarget
@@ -144,11 +146,13 @@ async def world(
     second_look: timedelta = timedelta(),
     webhooks: tuple[str, ...] = (),
     hold_source: HoldSource | None = None,
+    journal: Path | None = None,
 ) -> AsyncIterator[World]:
     """Open a world on a database file or URL; the targets are started with it."""
     clock = clock or Clock()
     database = Database(DatabaseSettings(place if isinstance(place, str) else f"sqlite:///{place}"))
     await database.start()
+    kept = await opened_journal(database, journal) if journal else None
     for target in targets:
         await target.start()
     made = wire(
@@ -161,6 +165,7 @@ async def world(
         second_look,
         webhooks,
         hold_source,
+        kept,
     )
     try:
         yield made
@@ -169,6 +174,12 @@ async def world(
         for target in targets:
             await target.stop()
         await database.stop()
+
+
+async def opened_journal(database: Database, path: Path) -> ErasureJournal:
+    journal = ErasureJournal(database, JournalFile(path, MASTER.derive(Purpose.ERASURE_JOURNAL)))
+    await journal.start()
+    return journal
 
 
 def wire(
@@ -181,9 +192,10 @@ def wire(
     second_look: timedelta = timedelta(),
     webhooks: tuple[str, ...] = (),
     hold_source: HoldSource | None = None,
+    journal: ErasureJournal | None = None,
 ) -> World:
     seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
-    stores = stores_on(database, seal, second_look, webhooks)
+    stores = stores_on(database, seal, second_look, webhooks, journal)
     pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
     metrics, ledger = Metrics(), Ledger()
     store = ErasureEpochs(database)

@@ -1,0 +1,189 @@
+"""The journal of erasures outside the database: each request as it stood when it was accepted, changed or ended.
+
+Written after the database and before anybody is told. At start the union of both wins (E40): what an old database put
+back does not know is taken from here and done once more, and what was destroyed since is destroyed there again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
+
+from sidecar.stores.database import Database
+from sidecar.stores.erasure_tables import callbacks, receipts, requests, tasks
+from sidecar.stores.journal_file import JournalFile
+
+_STATE: Final = "state"
+_FORGOTTEN: Final = "forgotten"
+_BYTES: Final = "base64"
+_TIME: Final = "time"
+Row = dict[str, Any]
+
+
+class Keeper(Protocol):
+    """Keeps requests outside the database as well. Raises ``StoreUnavailable``: then nobody may be told of a change."""
+
+    async def keep(self, request_id: str) -> None: ...
+
+    async def forget(self, request_ids: Sequence[str]) -> None: ...
+
+
+class NoJournal:
+    """For tests of one store alone."""
+
+    async def keep(self, request_id: str) -> None:  # noqa: ARG002
+        return
+
+    async def forget(self, request_ids: Sequence[str]) -> None:  # noqa: ARG002
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What the journal knew that the database did not: requests brought back, and keys destroyed anew."""
+
+    brought_back: int
+    destroyed: int
+
+
+class ErasureJournal:
+    """Implements ``Keeper`` on a file. ``start`` before use; ``recover`` before the worker begins."""
+
+    def __init__(self, database: Database, file: JournalFile) -> None:
+        self._database = database
+        self._file = file
+        self._states: dict[str, str] = {}
+        self._forgotten: set[str] = set()
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Read the file. Raises ``ConfigError`` or ``KeyMaterialError``."""
+        for entry in await asyncio.to_thread(self._file.open):
+            said = json.loads(entry)
+            if said["kind"] == _FORGOTTEN:
+                self._forgotten.add(said["id"])
+                self._states.pop(said["id"], None)
+            else:
+                self._states[said["id"]] = json.dumps(said)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._file.close)
+
+    async def keep(self, request_id: str) -> None:
+        """Write down how a request stands, unless that is what was written last."""
+        async with self._turn:
+            state = await self._database.read(lambda connection: _snapshot(connection, request_id))
+            if state is None:
+                return
+            entry = json.dumps({"kind": _STATE, "id": request_id, **state}, sort_keys=True)
+            if self._states.get(request_id) != entry:
+                await asyncio.to_thread(self._file.append, entry.encode())
+                self._states[request_id] = entry
+
+    async def forget(self, request_ids: Sequence[str]) -> None:
+        """Leave nothing of these requests but that they are forgotten. The file is written anew without them."""
+        async with self._turn:
+            if set(request_ids) <= self._forgotten:
+                return
+            forgotten = self._forgotten | set(request_ids)
+            states = {name: entry for name, entry in self._states.items() if name not in forgotten}
+            gone = [json.dumps({"kind": _FORGOTTEN, "id": one}) for one in sorted(forgotten)]
+            entries = [entry.encode() for entry in (*states.values(), *gone)]
+            await asyncio.to_thread(self._file.rewrite, entries)
+            self._forgotten, self._states = forgotten, states
+
+    async def recover(self, now: datetime) -> Recovered:
+        """Make database and journal say the same: the union wins, and what is destroyed stays destroyed."""
+        back = destroyed = 0
+        for request_id in sorted(self._forgotten):
+            destroyed += await self._database.run(partial(_destroy, request_id=request_id, now=now))
+        for entry in list(self._states.values()):
+            back += await self._database.run(partial(_bring_back, entry=json.loads(entry)))
+        known = await self._database.read(
+            lambda connection: list(connection.scalars(select(requests.c.id).where(requests.c.sealed.is_not(None))))
+        )
+        for request_id in known:
+            await self.keep(request_id)
+        gone = sorted(set(self._states) - set(known))
+        if gone:  # killed between database and journal, the last time
+            await self.forget(gone)
+        if destroyed:
+            await self._database.scrub()
+        return Recovered(back, destroyed)
+
+
+def _snapshot(connection: Connection, request_id: str) -> dict[str, Any] | None:
+    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+    if row is None or row.sealed is None:
+        return None
+    urls = connection.execute(select(callbacks).where(callbacks.c.request_id == request_id)).all()
+    signed = connection.execute(select(receipts).where(receipts.c.request_id == request_id)).all()
+    return {
+        "request": _written(row._mapping),
+        "callbacks": [_written(one._mapping) for one in urls],
+        "receipts": [_written(one._mapping) for one in signed],
+    }
+
+
+def _bring_back(connection: Connection, entry: Mapping[str, Any]) -> int:
+    """Put a request into a database that lacks it, or has it from before its last end; have it done once more."""
+    kept = _read(requests, entry["request"])
+    held = connection.execute(select(requests).where(requests.c.id == kept["id"])).one_or_none()
+    if held is not None and _progress(held._mapping) >= _progress(kept):
+        return 0
+    if kept["ended_at"] is not None and kept["cancelled_at"] is None:
+        kept |= {"round": kept["round"] + 1, "ended_at": None, "second_look_at": None}
+    if held is None:
+        connection.execute(insert(requests).values(kept))
+    else:
+        connection.execute(update(requests).where(requests.c.id == kept["id"]).values(kept))
+    if kept["cancelled_at"] is not None:  # before anything was begun, so that no evidence hangs on its tasks
+        connection.execute(delete(tasks).where(tasks.c.request_id == kept["id"]))
+    for table, rows in ((callbacks, entry["callbacks"]), (receipts, entry["receipts"])):
+        for row in (_read(table, one) for one in rows):
+            mine = [table.c[column.name] == row[column.name] for column in table.primary_key]
+            if connection.execute(select(table).where(*mine)).one_or_none() is None:
+                connection.execute(insert(table).values(row))
+    return 1
+
+
+def _progress(row: Mapping[str, Any] | RowMapping) -> tuple[int, bool, bool]:
+    return row["round"], row["ended_at"] is not None, row["verified_at"] is not None
+
+
+def _destroy(connection: Connection, request_id: str, now: datetime) -> int:
+    """Destroy what an old database brought back of somebody who was forgotten."""
+    mine = (requests.c.id == request_id, requests.c.sealed.is_not(None))
+    values = {"wrapped_key": None, "sealed": None, "ended_at": now}
+    done = connection.execute(update(requests).where(*mine).values(values)).rowcount
+    connection.execute(update(tasks).where(tasks.c.request_id == request_id).values(reference=None))
+    return done
+
+
+def _written(row: RowMapping) -> Row:
+    return {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {_BYTES: base64.b64encode(value).decode("ascii")}
+    return {_TIME: value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _read(table: Table, row: Row) -> Row:
+    """Return the values of columns that there are: a journal may be older than the schema."""
+    return {name: _value(row[name]) for name in row if name in table.c}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict) and _BYTES in value:
+        return base64.b64decode(value[_BYTES])
+    return datetime.fromisoformat(value[_TIME]) if isinstance(value, dict) else value

@@ -1,0 +1,231 @@
+"""The journal beside the database: nothing is forgotten when an old database is put back (E1, E40, E41, E49)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
+from sidecar.keys import Purpose
+from sidecar.stores.journal_file import JournalFile
+from tests.erasure.world import CANARY, ID, MASTER, OTHER_ID, Clock, World, body, bytes_on_disk, http_target, world
+from tests.targets.upstream import Upstream, running_upstream, target_mapping
+
+KEY = MASTER.derive(Purpose.ERASURE_JOURNAL)
+
+
+@asynccontextmanager
+async def journalled(folder: Path, upstream: Upstream, clock: Clock) -> AsyncIterator[World]:
+    targets = [http_target("crm", target_mapping(upstream.url), clock)]
+    async with world(folder / "state" / "state.db", targets, clock, journal=folder / "erasure.journal") as w:
+        await w.worker.recover()
+        yield w
+
+
+def put_back(folder: Path, copy: Path) -> None:
+    shutil.rmtree(folder / "state")
+    shutil.copytree(copy, folder / "state")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir()
+    return tmp_path
+
+
+async def test_E40_a_request_that_an_old_database_lacks_is_brought_back_and_done(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        async with journalled(folder, upstream, clock):
+            pass
+        shutil.copytree(folder / "state", folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+        put_back(folder, folder / "old")
+        upstream.customers[CANARY] = 1
+        async with journalled(folder, upstream, clock) as w:
+            assert await w.state() == "pending"
+            assert w.metrics.registry.get_sample_value("sidecar_erasure_recovered_requests_total") == 1
+            await w.settle()
+            assert await w.state() == "completed"
+            assert (await w.submit()).new is False
+        assert upstream.customers == {}
+
+
+async def test_E40_a_request_that_had_ended_is_done_once_more_in_a_new_round(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            shutil.copytree(folder / "state", folder / "old")
+            await w.settle()
+        put_back(folder, folder / "old")
+        upstream.customers[CANARY] = 1  # the same backup brought the person back elsewhere, too
+        async with journalled(folder, upstream, clock) as w:
+            await w.settle()
+            assert ((await w.view()).round, await w.state()) == (2, "completed")
+        assert upstream.customers == {}
+
+
+async def test_E40_what_was_taken_back_stays_so(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        upstream.customers[CANARY] = 1
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            shutil.copytree(folder / "state", folder / "old")
+            await w.stores.requests.cancel(ID, clock())
+        put_back(folder, folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            await w.settle()
+            assert await w.state() == "cancelled"
+        assert upstream.customers == {CANARY: 1}
+
+
+async def test_E41_what_was_destroyed_is_destroyed_again_and_is_not_in_the_journal(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            await w.settle()
+            shutil.copytree(folder / "state", folder / "old")
+            await w.submit(body(OTHER_ID, email="bert@example.org"))
+            before = (folder / "erasure.journal").read_bytes()
+            clock.advance(days=36)
+            await w.settle()
+            assert not (await w.view()).sealed
+        after = (folder / "erasure.journal").read_bytes()
+        assert len(after) < len(before)
+        put_back(folder, folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            assert not (await w.view()).sealed
+            assert await w.stores.tasks.replay(clock()) == 0
+            assert await w.stores.requests.find(OTHER_ID) is not None
+    for one in (folder / "erasure.journal", folder / "state"):
+        assert CANARY.encode() not in (one.read_bytes() if one.is_file() else bytes_on_disk(one))
+
+
+async def test_E1_a_database_that_knows_more_than_the_journal_fills_it(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+        (folder / "erasure.journal").unlink()  # or killed between the two
+        async with journalled(folder, upstream, clock):
+            pass
+        shutil.rmtree(folder / "state")
+        (folder / "state").mkdir()
+        async with journalled(folder, upstream, clock) as w:
+            assert await w.state() == "pending"
+
+
+async def test_E49_nothing_is_acknowledged_that_the_journal_could_not_take(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream, journalled(folder, upstream, clock) as w:
+        await w.submit()
+        os.close(w.stores.journal._file._descriptor)  # type: ignore[union-attr, arg-type]
+        with pytest.raises(StoreUnavailable):
+            await w.submit(body(OTHER_ID))
+        w.stores.journal._file._descriptor = None  # type: ignore[union-attr]
+
+
+def entries(path: Path) -> list[bytes]:
+    file = JournalFile(path, KEY)
+    try:
+        return file.open()
+    finally:
+        file.close()
+
+
+def written(path: Path, *lines: bytes) -> JournalFile:
+    file = JournalFile(path, KEY)
+    file.open()
+    for line in lines:
+        file.append(line)
+    return file
+
+
+def test_what_was_appended_is_read_again_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written(path, b"one", b"two").close()
+    assert entries(path) == [b"one", b"two"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert b"one" not in path.read_bytes()
+    with pytest.raises(KeyMaterialError):
+        JournalFile(path, b"k" * 32).open()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "journal"
+    written(path, b"one", b"two").close()
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert entries(path) == [b"one"]
+    written(path, b"three").close()
+    assert entries(path) == [b"one", b"three"]
+
+
+def test_a_line_changed_swapped_or_taken_out_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written(path, b"one", b"two", b"three").close()
+    one, two, three = path.read_bytes().splitlines(keepends=True)
+    for changed in (
+        two + one + three,
+        one + three,
+        one + one + three,
+        flipped + two + three,
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(KeyMaterialError, match="Put back the key"):
+            entries(path)
+
+
+def test_a_rewritten_file_holds_the_new_lines_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    file = written(path, b"one", b"two", b"three")
+    file.rewrite([b"two"])
+    file.append(b"four")
+    file.close()
+    assert entries(path) == [b"two", b"four"]
+
+
+def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^erasure\.journal"):
+        JournalFile(tmp_path, KEY).open()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from sidecar.errors import StoreUnavailable
+from sidecar.stores.journal_file import JournalFile
+path = Path(sys.argv[1])
+file = JournalFile(path, b"k" * 32)
+file.open()
+file.append(b"one")
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 40, resource.RLIM_INFINITY))
+try:
+    file.append(b"two" * 100)
+except StoreUnavailable:
+    print("refused", file.path.read_bytes().count(b"\\n"), file.path.read_bytes().endswith(b"\\n"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+file.append(b"three")
+file.close()
+print(JournalFile(path, b"k" * 32).open())
+"""
+
+
+def test_E49_a_disk_that_fills_up_half_way_leaves_whole_lines(tmp_path: Path) -> None:
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + FULL, tmp_path / "j"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["refused 1 True", "[b'one', b'three']"]
