@@ -175,6 +175,7 @@ def test_a_line_changed_swapped_or_taken_out_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written(path, b"one", b"two", b"three").close()
     one, two, three = path.read_bytes().splitlines(keepends=True)
+    flipped = one[:20] + (b"A" if one[20:21] != b"A" else b"B") + one[21:]
     for changed in (
         two + one + three,
         one + three,
