@@ -23,6 +23,8 @@ from sidecar.targets.oauth import ClientCredentials, TokenSource
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.plugins import PluginTarget, PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
+from sidecar.targets.search import SearchTarget
+from sidecar.targets.search_settings import SearchSettings
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ClientTls, client_context
@@ -58,6 +60,9 @@ def _made(config: TargetConfig, where: str) -> Target:
         return PluginTarget(config, where)
     if isinstance(config, BrokerSettings):
         return _broker(config, where)
+    if isinstance(config, SearchSettings):
+        headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
+        return SearchTarget(config, headers, where, _tls(config.tls))
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 

@@ -19,6 +19,7 @@ from sidecar.targets.manual import ManualSettings
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.plugins import PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
+from sidecar.targets.search_settings import SearchSettings
 from sidecar.targets.sql_settings import SqlSettings
 
 
@@ -62,7 +63,8 @@ TargetConfig = Annotated[
     | ObjectStoreSettings
     | ManualSettings
     | PluginTargetSettings
-    | BrokerSettings,
+    | BrokerSettings
+    | SearchSettings,
     Field(discriminator="type"),
 ]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""

@@ -14,6 +14,7 @@ from tests.targets.files_rig import files_rig
 from tests.targets.plugin_rig import plugin_rig
 from tests.targets.redis_rig import redis_rig
 from tests.targets.rig import ANNA, BERT, HOSTILE, MakeRig, Person, Rig
+from tests.targets.search_rig import search_rig
 from tests.targets.sql_rig import sql_rig
 
 KINDS: dict[str, MakeRig] = {
@@ -22,6 +23,7 @@ KINDS: dict[str, MakeRig] = {
     "plugin": plugin_rig,
     "redis": redis_rig("single"),
     "redis-cluster": redis_rig("cluster"),
+    "search": search_rig,
     "sql-postgresql": sql_rig("postgresql"),
     "sql-mariadb": sql_rig("mariadb"),
     "sql-sqlite": sql_rig("sqlite"),
