@@ -7,23 +7,26 @@ import os
 import platform
 import ssl
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.aims import OPAQUE, REREAD, aims, aims_table
 from benchmarks.conversations import MESSAGES, canary, conversation
 from benchmarks.disk import fsync_milliseconds
 from benchmarks.load import Result
 from benchmarks.report import Figures, at_rate, figures, highest_rates
 from benchmarks.sidecar_setup import get, scrape
 from benchmarks.stage import BARE, NGINX, SIDECAR, Stage, stage
+from benchmarks.stream import MIB, measure_growth
 from sidecar.access import Role
 
 _FIRST_NEW = 1_000_000
 _PLAIN = {
     "bare proxy": (BARE, "/chats/"),
     "nginx, 1 worker": (NGINX, "/chats/"),
-    "sidecar, opaque body": (SIDECAR, "/blobs/"),
+    OPAQUE: (SIDECAR, "/blobs/"),
 }
-_REREAD = {"sidecar, chats read before": (SIDECAR, "/chats/")}
+_REREAD = {REREAD: (SIDECAR, "/chats/")}
 
 
 def check(stage: Stage) -> None:
@@ -54,8 +57,8 @@ def measure_at(stage: Stage, rate: float | None) -> list[Figures]:
     return [figures(name, some) for name, some in results.items()]
 
 
-def measure_new(stage: Stage) -> tuple[Figures, str]:
-    """Measure chats never seen before, and what the sidecar says of itself meanwhile."""
+def measure_new(stage: Stage) -> tuple[Figures, float, str]:
+    """Measure chats never seen before. Return the figures, the event-loop lag's p99, and what the sidecar says."""
     before = scrape(stage.admin_port, stage.certificates)
     results, first = [], _FIRST_NEW
     for _ in range(stage.rounds):
@@ -71,15 +74,16 @@ def measure_new(stage: Stage) -> tuple[Figures, str]:
         f"{rewriting / whole if whole else 0:.0%} of the time of an exchange is parsing, detection and rewriting; "
         f"event-loop lag p99 at most {lag * 1000:.1f} ms."
     )
-    return row, said
+    return row, lag, said
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each case in each round (default 4)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each case in each round (default 3)")
     parser.add_argument("--rounds", type=int, default=3, help="of all cases in turns (default 3)")
     parser.add_argument("--connections", type=int, default=16, help="kept open at the same time (default 16)")
     parser.add_argument("--workers", type=int, default=1, help="detection processes of the sidecar (default 1)")
+    parser.add_argument("--mebibytes", type=int, default=1024, help="streamed to a slow reader; 0: none (default 1024)")
     parser.add_argument("--folder", type=Path, help="where state and audit log lie (default: that of temporary files)")
     return parser.parse_args()
 
@@ -89,7 +93,8 @@ def main() -> int:
     options = parse_options()
     print(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {os.cpu_count()} cores, "
           f"{options.rounds} rounds of {options.seconds:g} s, {options.connections} connections, "
-          f"{len(conversation(0))} bytes and {MESSAGES} messages in a chat", flush=True)  # fmt: skip
+          f"{len(conversation(0))} bytes and {MESSAGES} messages in a chat. Loops: bare proxy asyncio, "
+          f"sidecar {'uvloop' if find_spec('uvloop') else 'asyncio'}", flush=True)  # fmt: skip
     with stage(options) as up:
         check(up)
         print(f"One fsync where the audit log lies: {fsync_milliseconds(up.folder):.2f} ms (median)", flush=True)
@@ -98,12 +103,15 @@ def main() -> int:
         print()
         up.read_once()
         highest = measure_at(up, None)
-        new, said = measure_new(up)
+        new, lag, said = measure_new(up)
         print(highest_rates((*highest, new)), "\n", flush=True)
         rate = highest[-1].per_second / 2
         paced = measure_at(up, rate)
         print(at_rate(rate, paced), "\n")
-        print(said)
+        print(said, "\n", flush=True)
+        growth = measure_growth(up, options.mebibytes) if options.mebibytes else None
+        found = aims(highest, paced, lag, growth and growth / MIB)
+        print(aims_table(found))
     failed = [row for row in (*highest, new, *paced) if row.errors]
     for row in failed:
         print(f"{row.name}: {row.errors} requests failed, the first with {row.first_error}", file=sys.stderr)

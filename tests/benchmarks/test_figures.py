@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.aims import OPAQUE, REREAD, aims, aims_table
 from benchmarks.bare_proxy import BareProxy
 from benchmarks.conversations import MESSAGES, canary, conversation
 from benchmarks.load import Load, Result, read_answer
 from benchmarks.processes import free_ports
-from benchmarks.report import at_rate, figures, highest_rates, percentile
+from benchmarks.report import Figures, at_rate, figures, highest_rates, percentile
 from benchmarks.sidecar_setup import Scrape, write_configuration
 from benchmarks.upstream import serve_on
 from sidecar.config import load_config
@@ -169,3 +170,30 @@ async def test_the_bare_proxy_asks_for_client_certificates_as_the_sidecar_does(
     with contextlib.suppress(ssl.SSLError, ConnectionError):
         assert await reader.read() == b""
     writer.close()
+
+
+def _row(name: str, per_second: float, p50: float, p99: float) -> Figures:
+    return Figures(name, per_second, p50, p99, errors=0)
+
+
+@pytest.mark.parametrize(
+    ("opaque", "reread", "lag", "growth", "met"),
+    [
+        ((80, 3.5, 9), (50, 9, 20), 0.02, 63.9, [True] * 6),
+        ((79, 3.6, 9), (49, 9, 20.1), 0.03, 64.1, [False] * 6),
+        ((100, 1, 1), (100, 1, 1), 0.001, None, [True] * 5 + [None]),
+    ],
+)
+def test_aims_are_met_or_not_by_what_was_measured(
+    opaque: tuple[float, float, float],
+    reread: tuple[float, float, float],
+    lag: float,
+    growth: float | None,
+    met: list[bool | None],
+) -> None:
+    rows = [_row("bare proxy", 100, 2, 10), _row(OPAQUE, *opaque), _row(REREAD, *reread)]
+    found = aims(rows, rows, lag, growth)
+    assert [aim.met for aim in found] == met
+    table = aims_table(found)
+    assert table.count("\n") == 7
+    assert table.count("**not met**") == met.count(False)
