@@ -34,6 +34,8 @@ class Piece:
     leaves: tuple[int, ...]
     message: Message
     minimum_score: float = ANY_SCORE
+    is_said: bool = False
+    """Whether it is a message of somebody, which those that follow answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _message_pieces(
     earlier: list[Turn] = []
     for leaf, where in _in_order(group.texts, fields):
         speaker = fields.messages[where.rule].who(speakers.get((leaf.path[: where.message_depth], where.rule)))
-        yield Piece((leaf.index,), Message(leaf.text, speaker, tuple(earlier), known))
+        yield Piece((leaf.index,), Message(leaf.text, speaker, tuple(earlier), known), is_said=True)
         earlier = [*earlier, Turn(speaker, leaf.text)][-CONTEXT_TURNS:]
 
 

@@ -20,7 +20,7 @@ from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
-from sidecar.proxy.rewriter import Rewriter, Rewritten, scope_of
+from sidecar.proxy.rewriter import Rewriter, Rewritten, scope_of, scope_of_none
 from sidecar.redaction.growing import GrowingRedaction, Remembered
 from sidecar.redaction.holdback import HoldBack
 from sidecar.redaction.policy import Policy
@@ -201,11 +201,15 @@ class EventStream:
         if fragment.rule.hold is Hold.WHOLE:
             return WholeText(self._rewriter, rules.policy, rules.limits.held_bytes)
         redactor, hold_back = self._rewriter.redactor, rules.limits.hold_back
-        return TailText(GrowingRedaction(redactor, rules.policy, self._remembered, hold_back, fragment.rule.speaker))
+        turns, speaker = rules.passage.turns, fragment.rule.speaker
+        earlier = () if turns is None else turns.of(scope_of_none(self._scope))
+        return TailText(GrowingRedaction(redactor, rules.policy, self._remembered, hold_back, speaker, earlier))
 
     async def _end(self, channel: Channel) -> None:
         one = self._open.pop(channel)
         self._count(await one.growing.end_it(one.scope))
+        if self._rules.passage.turns is not None and one.growing.said is not None:
+            self._rules.passage.turns.add(scope_of_none(one.scope), [one.growing.said])
         self._ended[channel] = None
         while len(self._ended) > self._rules.limits.channels:
             self._ended.popitem(last=False)

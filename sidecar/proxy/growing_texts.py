@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sidecar.detection.recognizer import Turn
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
@@ -24,6 +25,10 @@ class GrowingText(Protocol):
 
     @property
     def released(self) -> int: ...
+
+    @property
+    def said(self) -> Turn | None:
+        """Its end, where it is what somebody says; None where it is another kind of text."""
 
     @property
     def is_due(self) -> bool:
@@ -54,6 +59,10 @@ class TailText:
     @property
     def released(self) -> int:
         return self._growing.released
+
+    @property
+    def said(self) -> Turn | None:
+        return self._growing.said
 
     @property
     def is_due(self) -> bool:
@@ -91,6 +100,7 @@ class WholeText:
     longest: int
     released: int = 0
     is_due: bool = False
+    said: Turn | None = None
     _pieces: list[str] = field(default_factory=list, repr=False)
     _length: int = 0
     _given: str = field(default="", repr=False)

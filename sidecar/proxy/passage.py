@@ -9,6 +9,7 @@ from sidecar.errors import Direction
 from sidecar.payloads.document import Leaf
 from sidecar.payloads.marking import SourceTexts
 from sidecar.proxy.absolute_urls import OwnUrls
+from sidecar.proxy.earlier_turns import EarlierTurns
 
 Sources = Callable[[Direction, Sequence[Leaf]], Awaitable[SourceTexts]]
 """Fetches the texts that the annotations of a payload speak of, when they are not in it; raises ``PayloadRefused``."""
@@ -16,11 +17,13 @@ Sources = Callable[[Direction, Sequence[Leaf]], Awaitable[SourceTexts]]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Which way a payload goes, where texts are that its annotations speak of (X6), and whose URLs are ours (X2)."""
+    """Which way a payload goes, where texts are that its annotations speak of (X6), whose URLs are ours (X2)."""
 
     direction: Direction = Direction.RESPONSE
     sources: Sources | None = field(default=None, repr=False)
     urls: OwnUrls | None = field(default=None, repr=False)
+    turns: EarlierTurns | None = field(default=None, repr=False)
+    """What was said before on the same connection; None where a payload stands alone."""
 
 
 PLAIN = Passage()

@@ -33,7 +33,7 @@ class RecallingRewriter(Rewriter):
         passage: Passage = PLAIN,
     ) -> Rewritten:
         """As ``Rewriter.rewrite``."""
-        if fields.annotations and passage.sources is not None:  # then texts of other payloads decide, too
+        if _depends_on_others(fields, passage):
             return await super().rewrite(text, payload_format, fields, policy, fallback_scope, passage)
         memory = self._memory
         decisive = _decisive(payload_format, fields, policy, fallback_scope, passage)
@@ -56,10 +56,15 @@ class RecallingRewriter(Rewriter):
         passage: Passage = PLAIN,
     ) -> Rewritten | None:
         """As ``Rewriter.remembered``: of payloads that are not too long to be looked up on the event loop."""
-        if len(text) > _ON_THE_LOOP or (fields.annotations and passage.sources is not None):
+        if len(text) > _ON_THE_LOOP or _depends_on_others(fields, passage):
             return None
         memory = self._memory
         return memory.recall(memory.place(text, *_decisive(payload_format, fields, policy, fallback_scope, passage)))
+
+
+def _depends_on_others(fields: FieldMap, passage: Passage) -> bool:
+    """Whether other payloads decide, too: those with the annotated texts, or those that came before."""
+    return passage.turns is not None or bool(fields.annotations and passage.sources is not None)
 
 
 def _decisive(

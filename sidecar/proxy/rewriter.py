@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sidecar.detection.entity_types import ENTITY_TYPES
-from sidecar.detection.recognizer import KnownValue
+from sidecar.detection.recognizer import KnownValue, Turn
 from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault
 from sidecar.keys import Pseudonymizer
@@ -26,8 +26,9 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.marking import SourceTexts
 from sidecar.payloads.member_names import keep_unique
 from sidecar.payloads.names import ANY_SCORE, CERTAIN, is_data
-from sidecar.payloads.selection import Conversation, Piece, Selection
+from sidecar.payloads.selection import CONTEXT_TURNS, Conversation, Piece, Selection
 from sidecar.proxy.amending import Shifts, own_url_edits
+from sidecar.proxy.earlier_turns import EarlierTurns
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.reading import mark_annotations, read_payload
 from sidecar.redaction.policy import Operator, Policy
@@ -94,7 +95,9 @@ class Rewriter:
         """
         read = await read_payload(text, payload_format, fields, passage)
         document, selection = read.document, read.selection
-        answers = await self._redact_all(selection.conversations, fields.namespace, policy, fallback_scope)
+        answers = await self._redact_all(
+            selection.conversations, fields.namespace, policy, fallback_scope, passage.turns
+        )
         edits: dict[int, Edit] = {**_edits(document.leaves, answers)}
         edits.update(read.marking.edits(Shifts(document.leaves, fields, lambda: _by_leaf(answers)).of))
         edits.update(self._fixed_edits(document.leaves, selection))
@@ -157,7 +160,12 @@ class Rewriter:
         return {rule: tuple(groups) for rule, groups in texts.items()}
 
     async def _redact_all(
-        self, conversations: Sequence[Conversation], namespace: str, policy: Policy, fallback_scope: str
+        self,
+        conversations: Sequence[Conversation],
+        namespace: str,
+        policy: Policy,
+        fallback_scope: str,
+        turns: EarlierTurns | None = None,
     ) -> list[_Answer]:
         free = asyncio.Semaphore(_AT_ONCE)
 
@@ -166,7 +174,12 @@ class Rewriter:
             if conversation.id is not None:
                 scope = scope_of(namespace, conversation.id)
             async with free:
-                return await self._redact(scope, conversation.pieces, policy)
+                if turns is None:
+                    return await self._redact(scope, conversation.pieces, policy)
+                answers = await self._redact(scope, _told(conversation.pieces, turns.of(scope)), policy)
+                said = (piece.message for piece in conversation.pieces if piece.is_said)
+                turns.add(scope, [Turn(message.speaker, message.text) for message in said])
+                return answers
 
         answers = await _all([one(conversation) for conversation in conversations])
         return [answer for some in answers for answer in some]
@@ -229,6 +242,16 @@ def stricter(policy: Policy, score: float) -> Policy:
     rules = {label: policy.for_type(label) for label in labels}
     raised = {label: replace(rule, threshold=max(rule.threshold, floors[label])) for label, rule in rules.items()}
     return Policy(f"{policy.name}>={score}", raised)
+
+
+def _told(pieces: Sequence[Piece], earlier: tuple[Turn, ...]) -> list[Piece]:
+    """The pieces, with what was said before them in other payloads where their own leaves room for it."""
+    return [
+        replace(piece, message=replace(piece.message, context=(*earlier, *piece.message.context)[-CONTEXT_TURNS:]))
+        if piece.is_said
+        else piece
+        for piece in pieces
+    ]
 
 
 def _by_leaf(answers: Sequence[_Answer]) -> dict[int, Redacted]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -30,6 +31,7 @@ from sidecar.payloads.socketio import SocketioPolling
 from sidecar.proxy.account import Account
 from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.codings import uncompress
+from sidecar.proxy.earlier_turns import EarlierTurns
 from sidecar.proxy.encoding import to_text
 from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.header_texts import texts_of, texts_of_target
@@ -105,7 +107,8 @@ class Scanner:
         if stream_format is None:
             return None
         limits = stream_limits(route.limits)
-        rules = StreamRules(stream_format, route.fields, route.policy, scope, passage, limits)
+        together = replace(passage, turns=EarlierTurns())
+        rules = StreamRules(stream_format, route.fields, route.policy, scope, together, limits)
         events = EventStream(rules, self._rewriter.without_memory(), account.add)
         framing = stream_format.framing(route.limits.response_body_bytes)
         return AnswerStream(answer, framing, events, route, self._meter, account.share)
@@ -134,11 +137,11 @@ class Scanner:
         return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
 
     async def rewrite_message(
-        self, text: str, payload_format: PayloadFormat, direction: Direction, account: Account, scope: str
+        self, text: str, payload_format: PayloadFormat, passage: Passage, account: Account, scope: str
     ) -> Rewritten:
         """Return one message of a connection, on which messages go both ways at the same time."""
-        fields, passage = account.admitted_route.fields, Passage(direction)
-        return await self._rewrite(text, payload_format, fields, account, scope, direction, passage)
+        fields = account.admitted_route.fields
+        return await self._rewrite(text, payload_format, fields, account, scope, passage.direction, passage)
 
     async def clean_fields(self, fields: CIMultiDict[str], target: str, account: Account, scope: str) -> None:
         """Take out of ``fields`` what holds personal data by the route's policy (P20).

@@ -23,6 +23,7 @@ from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.stream import Frame, FrameKind
 from sidecar.payloads.text import TextBody
 from sidecar.proxy.account import Account
+from sidecar.proxy.earlier_turns import EarlierTurns
 from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.passage import Passage
 from sidecar.proxy.rewriter import Rewritten
@@ -80,6 +81,7 @@ class ScannedMessages:
         self._account = account
         self._route = account.admitted_route
         self._scope = scope
+        self._turns = EarlierTurns()  # of both sides: one asks, the other answers
         self._streams: dict[Direction, EventStream] = {}
         if self._route.fields.deltas:
             self._streams = {direction: self._stream(direction, scope) for direction in Direction}
@@ -136,7 +138,8 @@ class ScannedMessages:
     async def _scanned(self, text: str, payload_format: PayloadFormat, direction: Direction) -> str:
         if self._passes(direction):
             return text
-        rewritten = await self._scanner.rewrite_message(text, payload_format, direction, self._account, self._scope)
+        passage = Passage(direction, turns=self._turns)
+        rewritten = await self._scanner.rewrite_message(text, payload_format, passage, self._account, self._scope)
         self._scope = rewritten.scope or self._scope
         self._check(rewritten, direction)
         return rewritten.body.decode()
@@ -149,7 +152,12 @@ class ScannedMessages:
     def _stream(self, direction: Direction, scope: str) -> EventStream:
         route = self._route
         rules = StreamRules(
-            self._format, route.fields, route.policy, scope, Passage(direction), stream_limits(route.limits)
+            self._format,
+            route.fields,
+            route.policy,
+            scope,
+            Passage(direction, turns=self._turns),
+            stream_limits(route.limits),
         )
         return EventStream(rules, self._scanner.rewriter.without_memory(), self._told(direction))
 

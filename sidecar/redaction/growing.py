@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from sidecar.detection.recognizer import Message
+from sidecar.detection.recognizer import Message, Turn
 from sidecar.detection.resolve import resolve
 from sidecar.detection.span import Span
 from sidecar.redaction.holdback import GrowingText, HoldBack, Window
@@ -20,6 +20,7 @@ from sidecar.redaction.propagate import propagate
 from sidecar.redaction.redactor import Redacted, Redactor
 
 _MOST_REMEMBERED = 200
+_REMEMBERED_CHARACTERS = 600
 
 
 class Remembered:
@@ -46,15 +47,23 @@ class Remembered:
 
 
 class GrowingRedaction:
-    """One growing text. ``speaker``: who says it."""
+    """One growing text. ``speaker``: who says it; ``context``: what was said before it."""
 
     def __init__(
-        self, redactor: Redactor, policy: Policy, remembered: Remembered, settings: HoldBack, speaker: str | None
+        self,
+        redactor: Redactor,
+        policy: Policy,
+        remembered: Remembered,
+        settings: HoldBack,
+        speaker: str | None,
+        context: tuple[Turn, ...] = (),
     ) -> None:
         self._redactor = redactor
         self._policy = policy
         self._remembered = remembered
         self._speaker = speaker
+        self._context = context
+        self._recent = ""
         self._text = GrowingText(settings)
 
     @property
@@ -66,11 +75,17 @@ class GrowingRedaction:
         return self._text.end
 
     @property
+    def said(self) -> Turn:
+        """The end of the text as it came, for what is said after it."""
+        return Turn(self._speaker, self._recent)
+
+    @property
     def is_due(self) -> bool:
         return self._text.is_due
 
     def append(self, text: str) -> tuple[int, int]:
         """Return the place of what was added."""
+        self._recent = (self._recent + text)[-_REMEMBERED_CHARACTERS:]
         return self._text.append(text)
 
     def take(self, start: int, end: int) -> str:
@@ -96,7 +111,7 @@ class GrowingRedaction:
     async def _look(self) -> tuple[Window, list[Span]]:
         """Return the end of the text, and what in it is to be replaced and has not gone out."""
         window = self._text.window()
-        [detected] = await self._redactor.detect([Message(window.text, self._speaker)])
+        [detected] = await self._redactor.detect([Message(window.text, self._speaker, self._context)])
         acted = [span for span in detected if acted_on(self._policy, span)]
         texts = [*(message.text for message in self._remembered.messages), window.text]
         followed = propagate(texts, [*self._remembered.found, acted])[-1]
