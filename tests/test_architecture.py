@@ -39,6 +39,7 @@ PURE_MODULES = {
     "sidecar.audit.record",
     "sidecar.erasure.backoff",
     "sidecar.erasure.deadlines",
+    "sidecar.erasure.feasibility",
     "sidecar.erasure.hold",
     "sidecar.erasure.opendsr",
     "sidecar.erasure.epoch",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
 from sidecar.app.secrets import read_secret
 from sidecar.app.tls import client_tls_of
 from sidecar.config.erasure import HttpTargetConfig, OAuthConfig, TargetConfig
+from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.feasibility import shortest_period, too_slow_for
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.broker import BrokerTarget
 from sidecar.targets.broker_settings import BrokerSettings
@@ -29,6 +33,7 @@ from sidecar.targets.sql import SqlTarget
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ClientTls, client_context
 
+_log = logging.getLogger("sidecar.targets")
 _EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis", "files": "parquet", "object_store": "s3"})
 """Which extra of the package a kind of target needs."""
 
@@ -36,6 +41,7 @@ _EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"redis": "redis", "files":
 def target_of(config: TargetConfig, index: int) -> Target:
     """Return one system to erase from. Raises ``ConfigError``."""
     where = f"erasure.targets[{index}]"
+    _check_in_time(config, where)
     try:
         return _made(config, where)
     except ModuleNotFoundError:
@@ -43,6 +49,19 @@ def target_of(config: TargetConfig, index: int) -> Target:
         remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
         problem = Problem(f"{where}.type", f"{config.type} needs packages that are not installed", remedy)
         raise ConfigError((problem,)) from None
+
+
+def _check_in_time(config: TargetConfig, where: str) -> None:
+    """Refuse a system that is too slow for every law, and warn of one that is for some (E36)."""
+    days = config.due_days if isinstance(config, ManualSettings) else config.max_completion_days
+    slow = too_slow_for(timedelta(days=days))
+    if len(slow) == len(Regulation):
+        key = "due_days" if isinstance(config, ManualSettings) else "max_completion_days"
+        message = f"{config.name} may take {days:g} days, longer than any law gives"
+        raise ConfigError((Problem(f"{where}.{key}", message, "Agree on less with its operator, or take it out"),))
+    if slow:
+        laws = ", ".join(f"{one} ({shortest_period(one).days} days)" for one in slow)
+        _log.warning("%s: %s may take %g days: too long for %s", where, config.name, days, laws)
 
 
 def _made(config: TargetConfig, where: str) -> Target:
