@@ -7,20 +7,24 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sidecar.app.auditing import log_keys_of
+from sidecar.app.settings import settings_of
 from sidecar.audit.bundle import Order, write_bundle
 from sidecar.audit.export import ExportFormat, as_json, as_text, export
 from sidecar.audit.fields import RecordRejected
 from sidecar.audit.index import INDEX_NAME, AuditIndex
-from sidecar.audit.keyring import LocalKeys
+from sidecar.audit.keyring import KeyProvider, LocalKeys
 from sidecar.audit.leaf import BrokenLine, instant
 from sidecar.audit.lookup import AuditLookup
 from sidecar.audit.reads import FOLDER_NAME, leave
 from sidecar.audit.record import Action
 from sidecar.audit.store import require_folder
 from sidecar.cli.audit_question import add_question, master_keys, question_of
+from sidecar.config import load_config
 from sidecar.errors import ConfigError, KeyMaterialError, Problem
 from sidecar.keys import MasterKey
 
@@ -59,14 +63,18 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unrecorded", action="store_true", help="don't tell the log: for a copy that nobody writes to any more"
     )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path,
+        help="a configuration whose keys open the log and make pseudonyms, in place of --key-file",
+    )  # fmt: skip
     add_question(parser)
 
 
 def _show(args: argparse.Namespace) -> int:
-    masters = _masters(args)
-    question = question_of(args, tuple(masters.values()))
+    keys = _keys(args)
+    question = question_of(args, keys.masters)
     render = as_json if args.json else as_text
-    with _opened(args, Action.AUDIT_SEARCH, masters) as lookup:
+    with _opened(args, Action.AUDIT_SEARCH, keys.provider) as lookup:
         return _print(args, lookup, lambda: (f"{render(row)}\n" for row in lookup.find(question)))
 
 
@@ -75,9 +83,9 @@ def _export(args: argparse.Namespace) -> int:
     if args.bundle is None and (len(formats) > 1 or args.prove_complete):
         remedy = "Give --bundle PATH, or one format alone"
         raise ConfigError((Problem("--format, --prove-complete", "need a bundle to be written to", remedy),))
-    masters = _masters(args)
-    question = question_of(args, tuple(masters.values()))
-    with _opened(args, Action.AUDIT_EXPORT, masters) as lookup:
+    keys = _keys(args)
+    question = question_of(args, keys.masters)
+    with _opened(args, Action.AUDIT_EXPORT, keys.provider) as lookup:
         if args.bundle is None:
             return _print(args, lookup, lambda: export(lookup.find(question), formats[0], lookup.origin))
         order = Order(question, args.reason, instant(datetime.now(UTC)), formats, args.prove_complete)
@@ -110,21 +118,32 @@ def _broken(args: argparse.Namespace, broken: BrokenLine) -> int:
     return CHECK_FAILED
 
 
-def _masters(args: argparse.Namespace) -> dict[int, MasterKey]:
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What opens the log, and what pseudonyms are made with."""
+
+    provider: KeyProvider
+    masters: tuple[MasterKey, ...]
+
+
+def _keys(args: argparse.Namespace) -> _Keys:
     require_folder(args.file)
+    if args.config is not None:
+        settings = settings_of(load_config(args.config))
+        return _Keys(log_keys_of(settings).provider, (*settings.earlier_masters, settings.master))
     masters = master_keys(args)
     if not masters:
-        raise KeyMaterialError("the log is sealed: give the master key with --key-file")
-    return masters
+        raise KeyMaterialError("the log is sealed: give the master key with --key-file, or the sidecar's --config")
+    return _Keys(LocalKeys(masters), tuple(masters.values()))
 
 
 @contextmanager
-def _opened(args: argparse.Namespace, action: Action, masters: dict[int, MasterKey]) -> Iterator[AuditLookup]:
+def _opened(args: argparse.Namespace, action: Action, keys: KeyProvider) -> Iterator[AuditLookup]:
     """Tell the log who reads it, and open it with an index that knows all of it."""
     _tell(args, action)
     index = _index(args.file)
     try:
-        yield AuditLookup(args.file, LocalKeys(masters), index)
+        yield AuditLookup(args.file, keys, index)
     finally:
         index.close()
 

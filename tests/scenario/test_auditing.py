@@ -126,6 +126,12 @@ def test_an_auditor_asks_exports_and_verifies_and_the_log_says_so_a36(fresh_worl
         world.stop_sidecar()
     actions = [one["action"] for one in taken if one.get("actor") == "auditor" or one.get("phase") == "intent"]
     assert {"audit_candidate", "audit_search", "audit_export"} <= set(actions)
+    command = [sys.executable, "-m", "sidecar", "audit", "show", folder, "--config", world.setup.config, "--json"]
+    shown = subprocess.run(
+        [*map(str, command), "--conversation", pseudonym], capture_output=True, text=True, check=False
+    )
+    assert chat not in shown.stdout
+    assert {json.loads(line)["action"] for line in shown.stdout.splitlines()} >= {"proxy", "audit_candidate"}
     seqs = [one["seq"] for one in taken]
     assert sorted(set(seqs)) == list(range(max(seqs) + 1))  # no gap
     assert pseudonym not in json.dumps(taken)
