@@ -12,8 +12,18 @@ from typing import Final
 
 from sidecar.detection.recognizer import Message, Turn
 
+_THINGS: Final = (
+    "company|hotel|restaurant|venue|brand|product|model|manufacturer|maker|store|shop|school|bank|event|city"
+)
+"""What may be asked by name and is no person."""
+
 _SLOTS: Final[tuple[tuple[str, str], ...]] = (
-    ("name", r"(?<!user )(?<!user)(?<!screen )\bnames?\b|who am i|who is this|speaking (?:with|to)"),
+    ("org", rf"\bname of (?:the |your |this )?(?:\w+ )?(?:{_THINGS})|\b(?:{_THINGS})(?:'s)? name|manufacturer"),
+    (
+        "name",
+        rf"(?<!user )(?<!user)(?<!screen )\bnames?\b(?! of (?:the |your |this )?(?:\w+ )?(?:{_THINGS}))"
+        r"|who am i|who is this|speaking (?:with|to)",
+    ),
     ("name", r"recipient|\bwho\b|addressed|spell"),
     ("user", r"user ?-?name|user ?id|log ?in|screen name|handle|nickname"),
     ("mail", r"e-?mail"),

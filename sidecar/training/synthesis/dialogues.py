@@ -253,7 +253,7 @@ class Writer:
 
 _FAMILIES: Final[dict[Callable[[Writer], Labelled], float]] = {
     Writer.answer: 34,
-    Writer.lone: 16,
+    Writer.lone: 19,
     Writer.short_negative: 14,
     Writer.agent: 9,
     Writer.free: 22,
