@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from sidecar.app.secrets import read_secret
 from sidecar.config.erasure import TargetConfig
 from sidecar.erasure.plan import backup_name
+from sidecar.errors import ConfigError, Problem
 from sidecar.metrics import Metrics
 from sidecar.targets.backup import BackupTarget
-from sidecar.targets.backup_settings import BackupForm, DumpFolder, PgBackRestSet, ResticSet
+from sidecar.targets.backup_settings import BackupForm, DumpFolder, PgBackRestSet, ResticSet, S3BackupSet
 from sidecar.targets.canary import Canary, FileCanary
 from sidecar.targets.canary_http import HttpCanary
-from sidecar.targets.canary_settings import CanaryForm, FileCanaryForm, HttpCanaryForm
+from sidecar.targets.canary_settings import CanaryForm, FileCanaryForm, HttpCanaryForm, RedisCanaryForm
 from sidecar.targets.canary_sql import SqlCanary
 from sidecar.targets.plain_form import TlsFiles
 from sidecar.targets.snapshot_commands import Command, CommandObserver, pgbackrest_reader, read_restic
@@ -27,6 +28,8 @@ def canary_of(config: CanaryForm, where: str) -> Canary:
     """Return where a system's mark stands. Connects to nothing. Raises ``ConfigError``."""
     if isinstance(config, FileCanaryForm):
         return FileCanary(config.path)
+    if isinstance(config, RedisCanaryForm):
+        return _redis_canary(config, where)
     tls = _tls(config.tls)
     if isinstance(config, HttpCanaryForm):
         headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
@@ -41,6 +44,8 @@ def observer_of(config: BackupForm, where: str) -> SnapshotObserver:
         return FileObserver(DumpFiles(config.folder, config.pattern, config.time_format))
     if isinstance(config, PgBackRestSet):
         return CommandObserver(_pgbackrest(config), pgbackrest_reader(config.stanza))
+    if isinstance(config, S3BackupSet):
+        return _bucket(config, where)
     return CommandObserver(_restic(config, where), read_restic)
 
 
@@ -67,6 +72,33 @@ def restorable_of(config: TargetConfig, index: int) -> Restorable:
         for number, one in enumerate(config.backups)
     )
     return Restorable(config.name, config.upstreams, canary, backups)
+
+
+def _redis_canary(config: RedisCanaryForm, where: str) -> Canary:
+    try:
+        from sidecar.targets.canary_redis import RedisCanary
+        from sidecar.targets.redis_connection import check_redis_url
+    except ModuleNotFoundError:
+        raise _lacking(where, "redis") from None
+    _tls(config.tls)
+    return RedisCanary(config, check_redis_url(read_secret(config.url, f"{where}.url"), where))
+
+
+def _bucket(config: S3BackupSet, where: str) -> SnapshotObserver:
+    try:
+        from sidecar.targets.snapshot_bucket import BucketObserver
+    except ModuleNotFoundError:
+        raise _lacking(where, "s3") from None
+    _tls(config.tls)
+    if config.access_key_id is None or config.secret_access_key is None:
+        return BucketObserver(config, None)
+    key = read_secret(config.access_key_id, f"{where}.access_key_id")
+    return BucketObserver(config, (key, read_secret(config.secret_access_key, f"{where}.secret_access_key")))
+
+
+def _lacking(where: str, extra: str) -> ConfigError:
+    remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
+    return ConfigError((Problem(f"{where}.type", f"{extra} needs packages that are not installed", remedy),))
 
 
 def _pgbackrest(config: PgBackRestSet) -> Command:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sidecar.targets.plain_form import Form, SecretSource
+from sidecar.targets.plain_form import Form, SecretSource, TlsFiles
 from sidecar.targets.snapshots import Retention
 
 _SetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
@@ -62,4 +63,37 @@ class ResticSet(BackupSet):
     timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 60.0
 
 
-BackupForm = Annotated[DumpFolder | PgBackRestSet | ResticSet, Field(discriminator="type")]
+class S3BackupSet(BackupSet):
+    """Objects under ``prefix`` in a bucket, in every version: each is a snapshot of the time it was uploaded.
+
+    Without ``access_key_id`` the SDK's own chain of credentials is used.
+    """
+
+    type: Literal["s3"]
+    bucket: Annotated[str, Field(min_length=1)]
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    access_key_id: SecretSource | None = None
+    secret_access_key: SecretSource | None = None
+    tls: TlsFiles = TlsFiles()
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+    @property
+    def concurrency(self) -> int:
+        return 1
+
+    @model_validator(mode="after")
+    def _sound(self) -> S3BackupSet:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key go together")
+        parts = urlsplit(self.endpoint or "https://s3")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+            raise ValueError("endpoint must be an https:// URL of a server")
+        if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError("endpoint is plain HTTP to another machine; use https://")
+        return self
+
+
+BackupForm = Annotated[DumpFolder | PgBackRestSet | ResticSet | S3BackupSet, Field(discriminator="type")]

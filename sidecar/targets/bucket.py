@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import boto3
@@ -25,6 +25,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from sidecar.targets.form import TlsFiles
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.target import TargetFault
 
@@ -77,7 +78,7 @@ class Bucket:
     def __init__(self, settings: ObjectStoreSettings, keys: tuple[str, str] | None) -> None:
         self._name = settings.bucket
         self._bypass = {"BypassGovernanceRetention": True} if settings.governance == "bypass" else {}
-        self._client: Any = _client(settings, keys)
+        self._client: Any = open_client(settings, keys)
 
     def close(self) -> None:
         self._client.close()
@@ -203,7 +204,30 @@ def _fault_of_code(code: str) -> TargetFault:
     return TargetFault.BUSY if code in _BUSY else TargetFault.UNEXPECTED_STATUS
 
 
-def _client(settings: ObjectStoreSettings, keys: tuple[str, str] | None) -> Any:
+class BucketAccess(Protocol):
+    """What a client needs to know beside its credentials."""
+
+    @property
+    def endpoint(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+    @property
+    def tls(self) -> TlsFiles: ...
+
+    @property
+    def addressing(self) -> str: ...
+
+    @property
+    def timeout_seconds(self) -> float: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+
+def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
+    """Return a client of S3. Connects to nothing."""
     tls = settings.tls
     pair = (str(tls.certificate), str(tls.private_key)) if tls.certificate else None
     config = Config(

@@ -40,4 +40,16 @@ class HttpCanaryForm(Form):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
 
 
-CanaryForm = Annotated[SqlCanaryForm | FileCanaryForm | HttpCanaryForm, Field(discriminator="type")]
+class RedisCanaryForm(Form):
+    """One key. A Redis that evicts keys must not evict it: keep it from expiring (``volatile-…``, ``noeviction``)."""
+
+    type: Literal["redis"]
+    url: SecretSource
+    database: Annotated[int, Field(ge=0, le=65535)] = 0
+    key: Annotated[str, Field(min_length=1, max_length=512)] = "privacy-sidecar:epoch"
+    topology: Literal["single", "cluster"] = "single"
+    tls: TlsFiles = TlsFiles()
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+
+CanaryForm = Annotated[SqlCanaryForm | FileCanaryForm | HttpCanaryForm | RedisCanaryForm, Field(discriminator="type")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -29,8 +29,7 @@ from redis.exceptions import (
 )
 
 from sidecar.errors import ConfigError, Problem
-from sidecar.targets.form import is_loopback
-from sidecar.targets.redis_settings import RedisSettings
+from sidecar.targets.form import TlsFiles, is_loopback
 from sidecar.targets.target import TargetFault
 
 REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError)
@@ -72,7 +71,20 @@ def check_redis_url(url: str, where: str) -> SplitResult:
     return parts
 
 
-def open_redis(settings: RedisSettings, url: SplitResult, database: int) -> Any:
+class RedisAccess(Protocol):
+    """What a connection needs to know beside the URL."""
+
+    @property
+    def timeout_seconds(self) -> float: ...
+
+    @property
+    def topology(self) -> str: ...
+
+    @property
+    def tls(self) -> TlsFiles: ...
+
+
+def open_redis(settings: RedisAccess, url: SplitResult, database: int) -> Any:
     """Return a ``Redis`` or ``RedisCluster``, to be closed after use. Connects to nothing."""
     options: dict[str, Any] = {
         "username": unquote(url.username) if url.username else None,
@@ -108,7 +120,7 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-def _tls(settings: RedisSettings) -> Mapping[str, Any]:
+def _tls(settings: RedisAccess) -> Mapping[str, Any]:
     files = settings.tls
     return {
         "ssl": True,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from aiohttp import web
@@ -13,11 +15,15 @@ from sqlalchemy import NullPool, create_engine
 
 from sidecar.targets.canary import Canary, CanaryUnreachable, FileCanary
 from sidecar.targets.canary_http import HttpCanary
+from sidecar.targets.canary_redis import RedisCanary
+from sidecar.targets.canary_settings import RedisCanaryForm
 from sidecar.targets.canary_sql import SqlCanary
+from sidecar.targets.redis_connection import REDIS_ERRORS, open_redis
 from sidecar.targets.target import TargetFault
-from tests.services import fresh_postgresql
+from tests.restores.business import REDIS_URL
+from tests.services import fresh_postgresql, missing
 
-KINDS = pytest.mark.parametrize("kind", ["file", "sqlite", "postgresql", "http"])
+KINDS = pytest.mark.parametrize("kind", ["file", "sqlite", "postgresql", "redis", "http"])
 
 
 @dataclass
@@ -74,9 +80,28 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[Canary]:
     elif kind == "postgresql":
         with fresh_postgresql() as url:
             yield SqlCanary(create_engine(url, poolclass=NullPool))
+    elif kind == "redis":
+        async with fresh_key() as (form, url):
+            yield RedisCanary(form, url)
     else:
         async with endpoint() as (_, url):
             yield http(url)
+
+
+@asynccontextmanager
+async def fresh_key() -> AsyncIterator[tuple[RedisCanaryForm, SplitResult]]:
+    """A key of our own in the Redis that is there."""
+    key = f"sidecar-test-{secrets.token_hex(6)}"
+    form = RedisCanaryForm.model_validate({"type": "redis", "url": {"env": "UNUSED"}, "key": key})
+    url = urlsplit(REDIS_URL)
+    client = open_redis(form, url, 0)
+    try:
+        await client.ping()
+    except REDIS_ERRORS as error:
+        missing("Redis", f"{REDIS_URL}: {type(error).__name__}")
+    yield form, url
+    await client.delete(key)
+    await client.aclose()
 
 
 @KINDS
@@ -87,6 +112,16 @@ async def test_E39_keeps_one_value(tmp_path: Path, kind: str) -> None:
         assert await one.read() == b'{"epoch":1}'
         await one.write(b'{"epoch":2}' * 100)
         assert await one.read() == b'{"epoch":2}' * 100
+
+
+async def test_E39_a_redis_that_is_gone_says_nothing() -> None:
+    form = RedisCanaryForm.model_validate({"type": "redis", "url": {"env": "UNUSED"}})
+    gone = RedisCanary(form, urlsplit("redis://:secret@127.0.0.1:1"))
+    for call in (gone.read(), gone.write(b"{}")):
+        with pytest.raises(CanaryUnreachable) as caught:
+            await call
+        assert caught.value.fault is TargetFault.UNREACHABLE
+        assert "secret" not in repr(caught.value)
 
 
 async def test_E39_a_volume_that_is_not_mounted_is_not_one_without_a_mark(tmp_path: Path) -> None:
