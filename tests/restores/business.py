@@ -54,10 +54,8 @@ class Business:
     cache: redis.Redis
     prefix: str
     folder: Path
-
-    @property
-    def backup(self) -> Path:
-        return self.cluster.folder.parent / (datetime.now(UTC) - timedelta(days=1)).strftime(DUMPS)
+    backup: Path
+    """Where yesterday's is."""
 
     def add(self, customer: Customer) -> None:
         """Have a customer chat, and leave traces everywhere."""
@@ -197,7 +195,8 @@ def running_business(folder: Path) -> Iterator[Business]:
         os.environ["CACHE_URL"] = REDIS_URL
         world = World(folder / "sidecar", setup, port, chatbot)
         stack.callback(lambda: _kill(world.sidecar))
-        yield Business(world, cluster, cache, prefix, folder)
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime(DUMPS)
+        yield Business(world, cluster, cache, prefix, folder, cluster.folder.parent / yesterday)
 
 
 def _chatbot(stack: ExitStack, cluster: Cluster, prefix: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:

@@ -86,7 +86,7 @@ def test_E41_no_trace_in_anything_that_the_sidecar_leaves(business: Business) ->
     assert world.sidecar is not None
     assert resource.prlimit(world.sidecar.pid, resource.RLIMIT_CORE) == (0, 0)
     process = world.sidecar
-    process.send_signal(signal.SIGQUIT)  # would leave a core dump of everything in memory
+    process.send_signal(signal.SIGABRT)  # would leave a core dump of everything in memory
     process.wait(60)
     world.sidecar = None
     left = [path for folder in (Path.cwd(), world.folder) for path in folder.glob("core*") if path.is_file()]
