@@ -115,6 +115,9 @@ class Metrics:
             "Requests that only the journal knew: the database was put back from an older copy.",
             registry=one,
         )
+        self.erasure_clock_jumps = Counter(
+            "sidecar_erasure_clock_jumps", "Jumps of the host's clock by more than a minute.", registry=one
+        )
         self.erasure_late_writers = Counter(
             "sidecar_erasure_late_writers",
             "Systems in which an erased person turned up again before the second look.",

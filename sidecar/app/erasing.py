@@ -15,7 +15,6 @@ from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
-from sidecar.erasure.attempt import utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.hold_api import hold_routes
@@ -26,6 +25,7 @@ from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.restores import RestoreWatch
+from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
@@ -63,6 +63,7 @@ class Erasing:
     suppressing: Suppressing
     reminder: ManualReminder
     targets: tuple[Target, ...]
+    clock: ClockWatch
     journal: ErasureJournal
     worker: ErasureWorker
     notices: NoticeSender
@@ -97,24 +98,28 @@ def erasing_of(
     journal = _journal(settings, database)
     stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
+    clock = SteadyClock()
     dates = deadline_policy_of(settings.config.erasure.deadlines)
-    intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates)
+    intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates, clock)
     marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
-    source = settings.hold_source
+    source, epochs = settings.hold_source, marks.epochs
     worker = ErasureWorker(
-        stores, targets, audit, signing_key, metrics, worker_settings, epochs=marks.epochs, hold_source=source
+        stores, targets, audit, signing_key, metrics, worker_settings, clock, epochs=epochs, hold_source=source
     )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
-    parts = ErasureParts(intake, stores.requests, stores.tasks, (signing_key.public_key(),), metrics, wake=worker.wake)
+    parts = ErasureParts(
+        intake, stores.requests, stores.tasks, (signing_key.public_key(),), metrics, worker.wake, clock
+    )
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
-    holding = hold_routes(stores.holds, worker.wake, utc_now)
+    holding = hold_routes(stores.holds, worker.wake, clock)
     routes = (*erasure_routes(parts), *holding, *guards, *by_hand, *_opendsr(settings, parts))
-    notices = NoticeSender(stores.notices, settings.sender, metrics)
+    notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
+    watching_clock = ClockWatch(clock, database, audit, metrics)
     canaries = tuple(marks.canaries.values())
-    return Erasing(canaries, watch, suppressing, reminder, targets, journal, worker, notices, routes)
+    return Erasing(canaries, watch, suppressing, reminder, targets, watching_clock, journal, worker, notices, routes)
 
 
 def _stores(settings: Settings, database: Database, seal: Seal, journal: ErasureJournal) -> ErasureStores:

@@ -145,7 +145,14 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         await _started(stack, data)
         parts: tuple[Startable, ...] = ()
         if erasing:
-            parts = (erasing.journal, *erasing.targets, erasing.worker, erasing.notices, erasing.reminder)
+            parts = (
+                erasing.clock,
+                erasing.journal,
+                *erasing.targets,
+                erasing.worker,
+                erasing.notices,
+                erasing.reminder,
+            )
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
             await _started(stack, part)
         yield Running(data.port, admin.port)

@@ -47,6 +47,7 @@ class Action(StrEnum):
     KEY_ROTATED = "key_rotated"  # the key that signs, or the one that wraps (A26, A28)
     LOG_RECOVERED = "log_recovered"  # after a crash or a full disk (A33, A34)
     DENIALS_COUNTED = "denials_counted"  # of peers with too many for a record each: begun, or how many of a reason
+    CLOCK_JUMPED = "clock_jumped"  # the host's, by so many seconds; erasures go on by the database's (E35)
     CLOCK_STEPPED_BACK = "clock_stepped_back"  # times stand still until the clock has caught up (A17)
 
 

@@ -15,10 +15,11 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from sidecar.errors import ConfigError, Problem, StoreUnavailable
@@ -84,6 +85,12 @@ class Database:
     async def read(self, call: Callable[[Connection], T]) -> T:
         """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
         return await self._submit(_read, call)
+
+    async def now(self) -> datetime | None:
+        """Return the database server's time; None for SQLite, which has no clock but the host's."""
+        if self._engine is None or self._engine.dialect.name == "sqlite":
+            return None
+        return await self.read(lambda connection: connection.scalar(select(func.clock_timestamp())))
 
     async def scrub(self) -> bool:
         """Take what was deleted out of SQLite's write-ahead log too, where older pages would stay for a while.
