@@ -24,6 +24,7 @@ class Metrics:
         self._count_traffic(self.registry)
         self._count_detection(self.registry)
         self._count_audit_and_erasure(self.registry)
+        self._count_lifecycle(self.registry)
         self._count_audit_elsewhere(self.registry)
         self._count_backups(self.registry)
         self._watch_process(self.registry)
@@ -93,36 +94,6 @@ class Metrics:
             registry=one,
         )
         self.erasure_open = Gauge("sidecar_erasure_open_requests", "Erasure requests not yet ended.", registry=one)
-        self.erasure_deadline_alerts = Counter(
-            "sidecar_erasure_deadline_alerts",
-            "Requests that came to a share of their time, in percent, with something left to do.",
-            ["percent"],
-            registry=one,
-        )
-        self.erasure_notices = Counter(
-            "sidecar_erasure_notices",
-            "Tries to tell somebody of a request, by kind and by what became of them.",
-            ["kind", "outcome"],
-            registry=one,
-        )
-        self.erasure_hold_failures = Counter(
-            "sidecar_erasure_hold_failures",
-            "Times that nobody could say whether something is held, so that nothing was deleted.",
-            registry=one,
-        )
-        self.erasure_recovered = Counter(
-            "sidecar_erasure_recovered_requests",
-            "Requests that only the journal knew: the database was put back from an older copy.",
-            registry=one,
-        )
-        self.erasure_clock_jumps = Counter(
-            "sidecar_erasure_clock_jumps", "Jumps of the host's clock by more than a minute.", registry=one
-        )
-        self.erasure_late_writers = Counter(
-            "sidecar_erasure_late_writers",
-            "Systems in which an erased person turned up again before the second look.",
-            registry=one,
-        )
         self.erasure_overdue = Gauge(
             "sidecar_erasure_overdue_requests", "Open requests past their deadline.", registry=one
         )
@@ -196,6 +167,38 @@ class Metrics:
         )
         self.canary_failures = Counter(
             "sidecar_erasure_canary_failures", "Marks that could not be read or written.", ["target"], registry=one
+        )
+
+    def _count_lifecycle(self, one: CollectorRegistry) -> None:
+        self.erasure_deadline_alerts = Counter(
+            "sidecar_erasure_deadline_alerts",
+            "Requests that came to a share of their time, in percent, with something left to do.",
+            ["percent"],
+            registry=one,
+        )
+        self.erasure_notices = Counter(
+            "sidecar_erasure_notices",
+            "Tries to tell somebody of a request, by kind and by what became of them.",
+            ["kind", "outcome"],
+            registry=one,
+        )
+        self.erasure_hold_failures = Counter(
+            "sidecar_erasure_hold_failures",
+            "Times that nobody could say whether something is held, so that nothing was deleted.",
+            registry=one,
+        )
+        self.erasure_recovered = Counter(
+            "sidecar_erasure_recovered_requests",
+            "Requests that only the journal knew: the database was put back from an older copy.",
+            registry=one,
+        )
+        self.erasure_clock_jumps = Counter(
+            "sidecar_erasure_clock_jumps", "Jumps of the host's clock by more than a minute.", registry=one
+        )
+        self.erasure_late_writers = Counter(
+            "sidecar_erasure_late_writers",
+            "Systems in which an erased person turned up again before the second look.",
+            registry=one,
         )
 
     def _watch_process(self, one: CollectorRegistry) -> None:
