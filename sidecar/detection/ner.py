@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,9 @@ _ATTRIBUTES: Final = ("LANG", "LOWER", "NORM", "PREFIX", "SHAPE", "SUFFIX")
 
 _SHORT_ANSWER: Final = 12
 """Tokens up to which a message only answers what was asked."""
+
+_JAPANESE: Final = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH"})
+"""Scripts that one name is written in together, as Unicode names their letters."""
 
 _BATCH: Final = 64
 _MOST_CELLS: Final = 1 << 15
@@ -195,9 +199,18 @@ class NerRecognizer:
     def _spans(self, doc: Doc, copy: Normalised, offset: int, asked: frozenset[str]) -> Iterable[Span]:
         for entity in doc.ents:
             start, end = trim(copy.text, offset + entity.start_char, offset + entity.end_char)
-            if start < end:
+            if start < end and not _is_drawn(copy.text[start:end]):
                 label = _in_answer(entity.label_, asked) if len(doc) <= _SHORT_ANSWER else entity.label_
                 yield Span(*copy.original(start, end), label, SCORE, self.name)
+
+
+def _is_drawn(text: str) -> bool:
+    """Say whether signs and letters only draw something: "°□°", or "ლ(ಠ益ಠლ)" in letters of scripts that never mix."""
+    letters = [char for char in text if char.isalnum()]
+    if not letters or text.isascii():
+        return not letters
+    scripts = {unicodedata.name(char, "?").partition(" ")[0] for char in letters}
+    return len(letters) == 1 or ("LATIN" not in scripts and len(scripts - _JAPANESE) > 0 and len(scripts) > 1)
 
 
 def _in_answer(label: str, asked: frozenset[str]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 
 from sidecar.detection.entity_types import ENTITY_TYPES
-from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline, trim
+from sidecar.detection.ner import SHIPPED, NerRecognizer, _is_drawn, load_pipeline, trim
 from sidecar.detection.recognizer import AGENT, CUSTOMER, Message, Turn
 from sidecar.errors import ConfigError
 
@@ -197,3 +197,20 @@ def test_knowing_frequent_words_by_heart_changes_no_answer(monkeypatch: pytest.M
     slow = load_pipeline()
     assert NerRecognizer(slow).find_all(messages) == fast
     assert [[token.text for token in slow.make_doc(text)] for text in texts] == words
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("°□°", True),
+        ("ლ", True),
+        ("ლ(ಠ益ಠლ", True),
+        ("山田ハナコ", False),
+        ("Їжак", False),
+        ("ann", False),
+        ("!?", True),
+    ],
+)
+def test_what_is_only_drawn(text: str, drawn: bool) -> None:
+    """D11: faces are nobody; names of other scripts may be somebody."""
+    assert _is_drawn(text) is drawn
