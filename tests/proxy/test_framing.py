@@ -76,6 +76,25 @@ async def test_P1_to_P8_malformed_requests_are_refused_recorded_and_not_forwarde
         assert rig.upstream.requests == []
 
 
+WELL_FORMED = {
+    "length": post(b"Content-Length: 2\r\n", b"{}"),
+    "chunked": post(CHUNKED, b"2\r\n{}\r\n0\r\n\r\n"),
+    "chunked, in capitals": post(b"Transfer-Encoding: Chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    "a chunk extension": post(CHUNKED, b"2;a=b\r\n{}\r\n0\r\n\r\n"),
+    "leading zeros": post(CHUNKED, b"0002\r\n{}\r\n0\r\n\r\n"),
+    "fields": b"GET /api/chats/1 HTTP/1.1\r\n" + HOST + b"X-A: 1\r\nX-B:  tab\there \r\nX-C: \xc3\xa9\r\n\r\n",
+    "absolute form": b"GET https://sidecar.example/api/chats/1 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "Connection": b"GET /api/1 HTTP/1.1\r\n" + HOST + b"Connection: X-Foo, keep-alive\r\nX-Foo: 1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", WELL_FORMED.values(), ids=WELL_FORMED.keys())
+async def test_what_is_only_unlike_the_malformed_by_its_fault_passes(data: bytes, contexts: Contexts) -> None:
+    """Or else the malformed could be refused for another reason than the one that they stand for."""
+    async with running(answering(), contexts) as rig:
+        assert (await rig.send(data)).status == 200
+
+
 @pytest.mark.parametrize("split", [1, 7, 60])
 async def test_P6_malformed_chunk_that_arrives_late_is_refused(split: int, contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
