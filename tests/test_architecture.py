@@ -64,6 +64,7 @@ PURE_MODULES = {
     "sidecar.targets.glob",
     "sidecar.targets.http_jobs",
     "sidecar.targets.object_store_settings",
+    "sidecar.targets.opendsr_settings",
     "sidecar.targets.redis_settings",
     "sidecar.targets.search_settings",
     "sidecar.targets.sql_settings",

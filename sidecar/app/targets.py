@@ -19,12 +19,14 @@ from sidecar.targets.broker import BrokerTarget
 from sidecar.targets.broker_settings import BrokerSettings
 from sidecar.targets.files import FilesTarget
 from sidecar.targets.files_settings import FilesSettings, Format
-from sidecar.targets.form import TlsFiles
+from sidecar.targets.form import SecretSource, TlsFiles
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.manual import ManualSettings, ManualTarget
 from sidecar.targets.oauth import ClientCredentials, TokenSource
 from sidecar.targets.object_store_settings import ObjectStoreSettings
+from sidecar.targets.opendsr import OpenDsrTarget
+from sidecar.targets.opendsr_settings import OpenDsrSettings
 from sidecar.targets.plugins import PluginTarget, PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.search import SearchTarget
@@ -80,8 +82,9 @@ def _made(config: TargetConfig, where: str) -> Target:
     if isinstance(config, BrokerSettings):
         return _broker(config, where)
     if isinstance(config, SearchSettings):
-        headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
-        return SearchTarget(config, headers, where, _tls(config.tls))
+        return SearchTarget(config, _headers(config.headers, where), where, _tls(config.tls))
+    if isinstance(config, OpenDsrSettings):
+        return OpenDsrTarget(config, _headers(config.headers, where), where, _tls(config.tls))
     return SqlTarget(config, read_secret(config.url, f"{where}.url"), _tls(config.tls), where)
 
 
@@ -121,12 +124,16 @@ def _object_store(config: ObjectStoreSettings, where: str) -> Target:
     return ObjectStoreTarget(config, (key, read_secret(config.secret_access_key, f"{where}.secret_access_key")), where)
 
 
+def _headers(config: Mapping[str, SecretSource], where: str) -> dict[str, str]:
+    return {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.items()}
+
+
 def _tls(files: TlsFiles) -> ssl.SSLContext:
     return client_context(ClientTls(files.ca, files.certificate, files.private_key))
 
 
 def _http(config: HttpTargetConfig, where: str) -> HttpTarget:
-    headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
+    headers = _headers(config.headers, where)
     mapping = config.model_dump(
         include={"delete", "verify", "concurrency", "per_second", "max_completion_days"}, exclude_none=True
     )

@@ -17,6 +17,7 @@ from sidecar.targets.files_settings import FilesSettings
 from sidecar.targets.form import SecretSource, TargetForm
 from sidecar.targets.manual import ManualSettings
 from sidecar.targets.object_store_settings import ObjectStoreSettings
+from sidecar.targets.opendsr_settings import OpenDsrSettings
 from sidecar.targets.plugins import PluginTargetSettings
 from sidecar.targets.redis_settings import RedisSettings
 from sidecar.targets.search_settings import SearchSettings
@@ -64,7 +65,8 @@ TargetConfig = Annotated[
     | ManualSettings
     | PluginTargetSettings
     | BrokerSettings
-    | SearchSettings,
+    | SearchSettings
+    | OpenDsrSettings,
     Field(discriminator="type"),
 ]
 """One system to erase from. Kinds other than http are read straight into the settings of their target."""

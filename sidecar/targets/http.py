@@ -15,7 +15,7 @@ from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.targets.criteria import Answer, count_at
 from sidecar.targets.http_client import Authorization, Call, HttpClient, Reply, fault_of, utc_now
 from sidecar.targets.http_jobs import reference_in
-from sidecar.targets.http_settings import HttpCall, HttpTargetSettings
+from sidecar.targets.http_settings import HttpCall, HttpTargetSettings, VerifyCall
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
@@ -75,7 +75,7 @@ class HttpTarget:
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         rules = self._settings.delete
         values = _values(identities)
-        reply = await self._send(rules.call, values)
+        reply = await _send(self._client, rules.call, values)
         if reply.answer is None:
             return DeleteResult(DeleteStatus.FAILED, fault=reply.fault, retry_after=reply.retry_after)
         answer = reply.answer
@@ -104,22 +104,7 @@ class HttpTarget:
         return PollResult(status, count, answer.status, fault, reply.retry_after)
 
     async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
-        rules = self._settings.verify
-        if rules is None:
-            return VerifyResult(VerifyStatus.IMPOSSIBLE)
-        reply = await self._send(rules.call, _values(identities))
-        if reply.fault is TargetFault.IDENTITY_UNUSABLE:
-            return VerifyResult(VerifyStatus.IMPOSSIBLE, fault=reply.fault)
-        if reply.answer is None:
-            return VerifyResult(VerifyStatus.FAILED, fault=reply.fault, retry_after=reply.retry_after)
-        answer = reply.answer
-        count = count_at(answer.body, rules.call.count) if rules.call.count else None
-        if rules.gone.met_by(answer) and not count:
-            return VerifyResult(VerifyStatus.GONE, 0, answer.status)
-        if count or (rules.present is not None and rules.present.met_by(answer)):
-            return VerifyResult(VerifyStatus.PRESENT, count, answer.status, retry_after=reply.retry_after)
-        fault = fault_of(answer, rules.gone.statuses)
-        return VerifyResult(VerifyStatus.FAILED, count, answer.status, fault, reply.retry_after)
+        return await look(self._client, self._settings.verify, _values(identities))
 
     def _submitted(self, answer: Answer, reply: Reply, values: Values) -> DeleteResult:
         job = self._settings.delete.job
@@ -131,13 +116,33 @@ class HttpTarget:
             DeleteStatus.SUBMITTED, None, answer.status, retry_after=reply.retry_after, reference=reference
         )
 
-    async def _send(self, call: HttpCall, values: Values) -> Reply:
-        try:
-            url = call.url.fill(values)
-        except ValueUnusable:
-            return Reply(fault=TargetFault.IDENTITY_UNUSABLE)
-        body = call.body.fill(values) if call.body else None
-        return await self._client.send(Call(call.method, url, body, call.timeout_s))
+
+async def look(client: HttpClient, rules: VerifyCall | None, values: Values) -> VerifyResult:
+    """Make a call that looks, and judge its answer. Without one nobody can look."""
+    if rules is None:
+        return VerifyResult(VerifyStatus.IMPOSSIBLE)
+    reply = await _send(client, rules.call, values)
+    if reply.fault is TargetFault.IDENTITY_UNUSABLE:
+        return VerifyResult(VerifyStatus.IMPOSSIBLE, fault=reply.fault)
+    if reply.answer is None:
+        return VerifyResult(VerifyStatus.FAILED, fault=reply.fault, retry_after=reply.retry_after)
+    answer = reply.answer
+    count = count_at(answer.body, rules.call.count) if rules.call.count else None
+    if rules.gone.met_by(answer) and not count:
+        return VerifyResult(VerifyStatus.GONE, 0, answer.status)
+    if count or (rules.present is not None and rules.present.met_by(answer)):
+        return VerifyResult(VerifyStatus.PRESENT, count, answer.status, retry_after=reply.retry_after)
+    fault = fault_of(answer, rules.gone.statuses)
+    return VerifyResult(VerifyStatus.FAILED, count, answer.status, fault, reply.retry_after)
+
+
+async def _send(client: HttpClient, call: HttpCall, values: Values) -> Reply:
+    try:
+        url = call.url.fill(values)
+    except ValueUnusable:
+        return Reply(fault=TargetFault.IDENTITY_UNUSABLE)
+    body = call.body.fill(values) if call.body else None
+    return await client.send(Call(call.method, url, body, call.timeout_s))
 
 
 def _values(identities: Sequence[SubjectIdentity]) -> Values:

@@ -155,6 +155,19 @@ def parse_http_target(
     return settings
 
 
+def parse_verify(mapping: Mapping[str, Any], where: str) -> VerifyCall:
+    """Return a call that looks, of a target that is no HTTP target else. Raises ``ConfigError``."""
+    try:
+        form = _VerifyForm.model_validate(dict(mapping))
+    except ValidationError as error:
+        raise ConfigError(_translated(error, f"{where}.verify")) from None
+    reader = _Reader(where)
+    verify = reader.verify(form)
+    if verify is None or reader.problems:
+        raise ConfigError(tuple(reader.problems))
+    return verify
+
+
 def _translated(error: ValidationError, where: str) -> tuple[Problem, ...]:
     return tuple(
         Problem(".".join([where, *map(str, one["loc"])]), one["msg"], _DOCS)
@@ -171,7 +184,7 @@ class _Reader:
 
     def target(self, name: str, form: _TargetForm, headers: Mapping[str, str]) -> HttpTargetSettings | None:
         delete = self._delete(form.delete)
-        verify = self._verify(form.verify) if form.verify else None
+        verify = self.verify(form.verify) if form.verify else None
         self._headers(headers)
         if delete is None or (form.verify is not None and verify is None):
             return None
@@ -216,7 +229,7 @@ class _Reader:
         return JobCall(form.reference, poll.method, poll.url, done, **criteria, count=poll.count,
                        timeout_s=poll.timeout_s) if done else None  # fmt: skip
 
-    def _verify(self, form: _VerifyForm) -> VerifyCall | None:
+    def verify(self, form: _VerifyForm) -> VerifyCall | None:
         call = self._call(form, form.method, "verify")
         gone = self._criterion(form.gone, "verify.gone")
         present = self._criterion(form.present, "verify.present") if form.present else None

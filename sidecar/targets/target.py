@@ -31,6 +31,7 @@ class TargetFault(StrEnum):
     CONSTRAINT = "constraint"  # other data depends on what was to go; nothing was changed
     NOT_PERMITTED = "not_permitted"
     TOO_MANY = "too_many"  # more than can be one person's
+    UNSIGNED = "unsigned"  # nobody whom we know vouches for the answer
     TARGET_ERROR = "target_error"  # an error of the target's own that says no more
     WENT_BACK = "went_back"  # an older copy was put back; what was erased since is erased again first
     HOLDS_UNKNOWN = "holds_unknown"  # nobody can say whether something is lawfully kept (E32)
