@@ -37,6 +37,7 @@ from sidecar.stores.erasure_journal import ErasureJournal
 from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
+from sidecar.targets.audit_links import AuditLinks
 from sidecar.targets.canary import Canary
 from sidecar.targets.manual import ManualTarget
 from sidecar.targets.placeholders import PlaceholderTarget
@@ -90,7 +91,7 @@ def erasing_of(
     if not settings.targets and settings.config.erasure.subject_keys is None:
         return None
     keys = settings.master.pseudonymizer
-    own = PlaceholderTarget(placeholders, keys(Purpose.PLACEHOLDER), ENTITY_TYPES, forget_memories=memories.forget)
+    own = _own_of(settings, placeholders, audit, memories)
     backups = (backup for one in settings.restorables for backup in one.backup_targets(metrics))
     peoples_keys = peoples_keys_of(settings, database, metrics)
     targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
@@ -120,6 +121,20 @@ def erasing_of(
     watching_clock = ClockWatch(clock, database, audit, metrics)
     canaries = tuple(marks.canaries.values())
     return Erasing(canaries, watch, suppressing, reminder, targets, watching_clock, journal, worker, notices, routes)
+
+
+def _own_of(
+    settings: Settings, placeholders: StoredPlaceholders, audit: AuditLog, memories: Memories
+) -> PlaceholderTarget:
+    """Return what the sidecar itself forgets: placeholders, what it remembers of texts, and links in the audit log."""
+    masters = (settings.master, *settings.earlier_masters)
+    return PlaceholderTarget(
+        placeholders,
+        settings.master.pseudonymizer(Purpose.PLACEHOLDER),
+        ENTITY_TYPES,
+        forget_memories=memories.forget,
+        links=AuditLinks(audit, tuple(one.pseudonymizer(Purpose.AUDIT_PSEUDONYM) for one in masters)),
+    )
 
 
 def _stores(settings: Settings, database: Database, seal: Seal, journal: ErasureJournal) -> ErasureStores:

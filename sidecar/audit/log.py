@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -154,6 +155,11 @@ class AuditLog:
                 await asyncio.gather(*(self.note(one.marker) for one in found[start : start + MARKERS_AT_ONCE]))
             await self._blocking(lambda: forget_links(self._path, self._keys.provider, found))
             return len(found)
+
+    async def count_links(self, pseudonyms: Collection[str]) -> int:
+        """Return how many records link to any of the pseudonyms, and can be read to. Raises AuditUnavailable."""
+        found = partial(find_links, self._path, self._keys.provider, pseudonyms, sys.maxsize)
+        return await self._blocking(lambda: sum(1 for _ in found()))
 
     async def drop_expired(self) -> int:
         """Drop the segments that need not be kept any more; return how many. Raises AuditUnavailable."""

@@ -1,4 +1,4 @@
-"""The sidecar itself as a target: it forgets the hashes and numbers that stand for a person (E48).
+"""The sidecar itself as a target: it forgets the hashes and numbers that stand for a person, and links to them (E48).
 
 A value may have been found under any entity type (a customer id taken for an order id), so its key is looked for under
 all of them. That can forget a row of somebody who shares a name: their value gets a new number next time, and no harm.
@@ -12,10 +12,11 @@ from typing import Final, Protocol
 
 from sidecar.erasure.plan import OWN_NAME, Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
-from sidecar.errors import StoreUnavailable
+from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.linking import ask_for
 from sidecar.redaction.policy import Policy
+from sidecar.targets.audit_links import NoLinks, OwnLinks
 from sidecar.targets.target import (
     NO_LIMITS,
     DeleteResult,
@@ -53,8 +54,10 @@ class PlaceholderTarget:
         labels: Sequence[str] = ALL_TYPES,
         name: str = OWN_NAME,
         forget_memories: Callable[[], None] = lambda: None,
+        links: OwnLinks | None = None,
     ) -> None:
         """``forget_memories`` empties what is kept in memory of texts that were read: it can't be taken apart."""
+        self._links = links or NoLinks()
         self._forget_memories = forget_memories
         self._store = store
         self._keys = placeholder_keys
@@ -91,7 +94,8 @@ class PlaceholderTarget:
         self._forget_memories()
         try:
             removed = await self._store.forget(self._keys_of(identities))
-        except StoreUnavailable:
+            removed += await self._links.forget(identities)
+        except (StoreUnavailable, AuditUnavailable):
             return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.STORE)
         return DeleteResult(DeleteStatus.DELETED if removed else DeleteStatus.NO_DATA, removed)
 
@@ -101,7 +105,8 @@ class PlaceholderTarget:
             left = await self._store.count(self._keys_of(identities))
             if not left and not await self._store.scrub():
                 return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
-        except StoreUnavailable:
+            left += await self._links.count(identities)
+        except (StoreUnavailable, AuditUnavailable):
             return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
         return VerifyResult(VerifyStatus.PRESENT if left else VerifyStatus.GONE, left)
 
