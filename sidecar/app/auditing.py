@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from itertools import islice
 
@@ -18,7 +19,7 @@ from sidecar.audit.opening import StartCheck
 from sidecar.audit.providers.aws import KmsKeys, KmsSettings
 from sidecar.audit.providers.vault import VaultKeys, VaultSettings
 from sidecar.audit.reader import read_segment
-from sidecar.audit.record import Action, Event
+from sidecar.audit.record import Action, AuditWriter, Event
 from sidecar.audit.retention import Hold, Retention
 from sidecar.audit.store import numbers, segment_path
 from sidecar.audit.writer import Rhythm
@@ -95,6 +96,22 @@ def start_event(settings: Settings, config_sha256: str, detector: str) -> Event:
     return Event(
         Action.START, config_sha256=config_sha256, policies_sha256=policies_sha256(settings.config), detector=detector
     )
+
+
+def reload_note(audit: AuditWriter, what: str) -> Callable[[], None]:
+    """Return what records that something was taken up while running. Called in the loop; nobody waits for it.
+
+    A record that can't be written now is kept by the log and written when it can be.
+    """
+
+    def told(written: asyncio.Future[None]) -> None:
+        if not written.cancelled() and written.exception() is not None:
+            _log.error("audit log: that the %s was reloaded is not recorded yet", what)
+
+    def note() -> None:
+        asyncio.ensure_future(audit.note(Event(Action.RELOAD, what))).add_done_callback(told)
+
+    return note
 
 
 def policies_sha256(config: Config) -> str:

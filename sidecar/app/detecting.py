@@ -55,8 +55,11 @@ def check_loading(config: DetectionConfig) -> None:
     build_detector(detector_settings_of(config))
 
 
-def detecting_of(config: DetectionConfig, metrics: Metrics) -> Detecting:
-    """Return the parts of detection. Reads the catalogue, and raises ``ConfigError`` if that can't be."""
+def detecting_of(config: DetectionConfig, metrics: Metrics, on_reload: Callable[[], None]) -> Detecting:
+    """Return the parts of detection. Reads the catalogue, and raises ``ConfigError`` if that can't be.
+
+    ``on_reload`` is called when a changed catalogue is in force.
+    """
     settings = detector_settings_of(config)
     if settings.catalogue is not None:
         settings = replace(settings, catalogue=snapshot(settings.catalogue))
@@ -66,6 +69,7 @@ def detecting_of(config: DetectionConfig, metrics: Metrics) -> Detecting:
 
     async def swap(file: CatalogueFile) -> None:
         await executor.reload(_recipe(replace(settings, catalogue=file)))
+        on_reload()
 
     return Detecting(executor, CatalogueReload(settings.catalogue, swap, metrics, config.catalogue.reload_seconds))
 

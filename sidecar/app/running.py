@@ -25,7 +25,7 @@ from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_reading import Auditing, started_auditing
-from sidecar.app.auditing import changes_since, start_event
+from sidecar.app.auditing import changes_since, reload_note, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
@@ -118,7 +118,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         auditing = await started_auditing(stack, settings, metrics)
         audit = auditing.log
         stack.push_async_callback(audit.note, Event(Action.STOP))
-        detection, detects = await _detection(stack, settings, metrics)
+        detection, detects = await _detection(stack, settings, metrics, audit)
         placeholders = StoredPlaceholders(database)
         upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
         suppression = Suppression(settings.master.pseudonymizer(Purpose.SUPPRESSION))
@@ -129,7 +129,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
             settings, lambda: (detection.version, placeholders.forgettings, suppression.generation), metrics
         )
         exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, _closed_by(erasing)))
-        data = await _data_listener(stack, settings, exchange, metrics)
+        data = await _data_listener(stack, settings, exchange, metrics, audit)
         await _started(stack, Pulse(metrics))
         routes = (
             *probe_routes((*_checks(data, auditing, erasing), detects), metrics.registry, _quarantined_by(erasing)),
@@ -182,9 +182,9 @@ async def _note_start(settings: Settings, audit: AuditLog, now: Event) -> None:
 
 
 async def _detection(
-    stack: AsyncExitStack, settings: Settings, metrics: Metrics
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, audit: AuditLog
 ) -> tuple[CachedDetection, ReadinessCheck]:
-    detecting = detecting_of(settings.config.detection, metrics)
+    detecting = detecting_of(settings.config.detection, metrics, reload_note(audit, "catalogue"))
     executor = await _started(stack, detecting.executor)
     if detecting.catalogue_reload is not None:
         await _started(stack, detecting.catalogue_reload)
@@ -235,10 +235,11 @@ def _parts_of(
 
 
 async def _data_listener(
-    stack: AsyncExitStack, settings: Settings, exchange: Exchange, metrics: Metrics
+    stack: AsyncExitStack, settings: Settings, exchange: Exchange, metrics: Metrics, audit: AuditLog
 ) -> DataListener:
     config = settings.config.listeners.data
-    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds)
+    note = reload_note(audit, "data_certificate")
+    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds, on_swap=note)
     context = reloaded.open()
     await _started(stack, reloaded)
     listener = ListenerSettings(
@@ -257,7 +258,8 @@ async def _admin_listener(
     config = settings.config.listeners.admin
     reloaded = None
     if settings.admin_tls is not None and config.tls is not None:
-        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds)
+        note = reload_note(audit, "admin_certificate")
+        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds, on_swap=note)
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES)
     return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))

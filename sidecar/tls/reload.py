@@ -38,6 +38,10 @@ class Look(StrEnum):
     KEPT = "kept"  # the files are new and unusable, so the old context goes on
 
 
+def _nothing() -> None:
+    pass
+
+
 class ReloadedContext:
     """One context built from files, and built anew when they change. ``name`` is the operator's word for it."""
 
@@ -51,7 +55,9 @@ class ReloadedContext:
         pair: KeyPair | None = None,
         poll_seconds: float = POLL_SECONDS,
         clock: Clock = utc_now,
+        on_swap: Callable[[], None] = _nothing,
     ) -> None:
+        self._on_swap = on_swap
         self._name = name
         self._files = files
         self._build = build
@@ -107,6 +113,7 @@ class ReloadedContext:
         self._publish_expiry()
         self._metrics.certificate_reloads.labels(self._name, Look.SWAPPED.value).inc()
         _log.info("TLS files of %s changed: new handshakes use them", self._name)
+        self._on_swap()
         return Look.SWAPPED
 
     async def _poll(self) -> None:
@@ -185,9 +192,14 @@ class ReloadedListener:
 
 
 def reloaded_listener(
-    name: str, tls: ServerTls, metrics: Metrics, poll_seconds: float = POLL_SECONDS, clock: Clock = utc_now
+    name: str,
+    tls: ServerTls,
+    metrics: Metrics,
+    poll_seconds: float = POLL_SECONDS,
+    clock: Clock = utc_now,
+    on_swap: Callable[[], None] = _nothing,
 ) -> ReloadedListener:
-    """Follow the files of a listener."""
+    """Follow the files of a listener. ``on_swap`` is called when new ones are in force."""
     context = ReloadedContext(
         name,
         tls.files,
@@ -196,6 +208,7 @@ def reloaded_listener(
         pair=tls.pair,
         poll_seconds=poll_seconds,
         clock=clock,
+        on_swap=on_swap,
     )
     return ReloadedListener(context)
 

@@ -120,7 +120,8 @@ async def test_a_changed_catalogue_comes_into_force_without_failing_a_detection(
     """D5, D16: not one detection fails meanwhile, and what was answered before is looked at anew."""
     one = config(id_grammars=[GRAMMAR], timeout_seconds=30, catalogue={"file": str(catalogue), "reload_seconds": 0.05})
     metrics = Metrics()
-    detecting = detecting_of(one, metrics)
+    reloads: list[int] = []
+    detecting = detecting_of(one, metrics, lambda: reloads.append(1))
     assert detecting.catalogue_reload is not None
     cached = CachedDetection(detecting.executor, KEYS, metrics)
     message = Message("has the vreldorn gizmatic come? my order is zz-123")
@@ -144,10 +145,11 @@ async def test_a_changed_catalogue_comes_into_force_without_failing_a_detection(
         assert await looking is CatalogueLook.SWAPPED
         assert served > 0
         assert cached.version != before
+        assert reloads == [1]  # told once, when it was in force
         assert await labels() == {"ORDER_ID", "PRODUCT"}
     finally:
         await detecting.executor.stop()
 
 
 def test_without_a_catalogue_nothing_is_followed() -> None:
-    assert detecting_of(config(), Metrics()).catalogue_reload is None
+    assert detecting_of(config(), Metrics(), lambda: None).catalogue_reload is None

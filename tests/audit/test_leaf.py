@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
@@ -230,6 +231,19 @@ def test_no_nonce_is_used_twice_with_one_key_not_even_for_one_number_a27() -> No
         sealed = sealer.seal(Parts({"phase": "event"}, {}), PLACE, SALTS)
         seen |= {base64.b64decode(one)[:12] for one in (sealed.facts, sealed.links)}
     assert len(seen) == 400
+
+
+def test_a_real_fork_can_not_seal_and_its_parent_still_can_a27() -> None:
+    sealer = Sealer(KEYS, FIRST, os.getpid)
+    child = os.fork()
+    if child == 0:
+        try:
+            sealer.seal(Parts({}, {}), PLACE, SALTS)
+        except AuditUnavailable:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert sealer.seal(Parts({}, {}), PLACE, SALTS).facts
 
 
 def test_a_forked_process_can_not_seal_a27() -> None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,14 +19,28 @@ import pytest
 
 from sidecar.audit.appender import Pace
 from sidecar.audit.completeness import Completeness
+from sidecar.audit.keyfile import unlock_keys
+from sidecar.audit.keyring import WrapContext
 from sidecar.audit.log import AuditLog, AuditSettings
 from sidecar.audit.opening import StartCheck
-from sidecar.audit.reader import read_records
+from sidecar.audit.reader import read_records, read_segment
 from sidecar.audit.record import Action, Event
-from sidecar.audit.store import segment_path
+from sidecar.audit.store import key_path, numbers, segment_path
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
-from tests.audit.samples import START, check, entries, intent, keys_of, make_log, metric, outcome, read, write_log
+from tests.audit.samples import (
+    ORIGIN,
+    START,
+    check,
+    entries,
+    intent,
+    keys_of,
+    make_log,
+    metric,
+    outcome,
+    read,
+    write_log,
+)
 
 
 @pytest.fixture
@@ -74,6 +89,22 @@ async def test_a_restart_continues_the_same_log_on_its_last_checkpoint_a12(path:
         assert report.records == 2 * number + 2
     opened = [one.members for one in read_records(path, keys_of().provider)][::2]
     assert [one.get("checkpoint_size") for one in opened] == [None, 2, 4]
+
+
+async def test_no_two_segments_share_a_key_and_no_two_records_a_nonce_across_restarts_a27(path: Path) -> None:
+    for _ in range(3):
+        log = make_log(path, pace=Pace(segment_records=4))
+        await log.start()
+        await asyncio.gather(*(log.intend(intent(f"x{number}")) for number in range(10)))
+        await log.stop()
+    keys, nonces = set(), set()
+    for number in numbers(path):
+        opened = unlock_keys(key_path(path, number).read_bytes(), keys_of().provider, WrapContext(ORIGIN, number))
+        keys |= {opened.facts, *opened.links.values()}
+        for one in read_segment(path, number):
+            nonces |= {(opened.facts, b64decode(one.record.facts)[:12])}
+    assert len(keys) == 2 * len(numbers(path))
+    assert len(nonces) == sum(1 for _ in read_records(path)) == 33
 
 
 async def test_a_check_of_recent_segments_reads_these_only_and_still_finds_a_break_there(path: Path) -> None:

@@ -50,7 +50,8 @@ async def test_p53_a_new_certificate_serves_new_handshakes(
     authority: Authority, trainer: Issued, serve: Serve, metrics: Metrics
 ) -> None:
     tls = authority.serve()
-    listener = reloaded_listener("data", tls, metrics)
+    told: list[int] = []
+    listener = reloaded_listener("data", tls, metrics, on_swap=lambda: told.append(1))
     served = await serve(listener.open())
     client = plain_client(authority.file, trainer)
     before = await served_serial(served.port, client)
@@ -60,6 +61,7 @@ async def test_p53_a_new_certificate_serves_new_handshakes(
     after = await served_serial(served.port, client)
     assert (before == after, after) == (False, serial_of(tls.certificate))
     assert reloads(metrics, Look.SWAPPED) == 1
+    assert told == [1]
     expiry = metrics.registry.get_sample_value("sidecar_certificate_not_after_timestamp_seconds", {"listener": "data"})
     assert expiry == pytest.approx((NOW + timedelta(days=20)).timestamp(), abs=1)
 
