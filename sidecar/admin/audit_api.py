@@ -23,11 +23,11 @@ from aiohttp import web
 from sidecar.access import Identity, Role
 from sidecar.admin.audit_requests import parse_export, parse_object, parse_page, parse_size
 from sidecar.admin.route import RESULTS, SUBJECT, AdminRoute, Handler, purpose_of
-from sidecar.audit.bundle import Order, write_bundle
+from sidecar.audit.bundle import Bundled, Order, write_bundle
 from sidecar.audit.leaf import instant
 from sidecar.audit.lookup import AuditLookup
 from sidecar.audit.query import Question
-from sidecar.audit.reading import AuditReading, QuestionTooWide
+from sidecar.audit.reading import SCAN_LIMIT, AuditReading, QuestionTooWide
 from sidecar.audit.record import Action
 from sidecar.audit.source import LogUnreadable, SourceUnavailable
 from sidecar.errors import ConfigError, PayloadRefused, StoreUnavailable
@@ -37,6 +37,8 @@ CANDIDATES_PER_MINUTE: Final = 10
 _AUDITORS: Final = frozenset({Role.AUDITOR})
 _PIECE: Final = 1 << 18
 _LISTED: Final = 100
+SCRATCH: Final = ".export-"
+"""How folders begin in which bundles are made. They hold records in clear, for as long as it takes to send them."""
 
 Pseudonyms = Callable[[Mapping[str, object]], frozenset[str]]
 """Gives the keyed hashes of a candidate under every key there is, or raises PayloadRefused."""
@@ -112,9 +114,9 @@ class _Api:
         asked = parse_export(await request.read())
         _name_subject(request, asked.question)
         order = Order(asked.question, reason, instant(self._parts.clock()), asked.formats, asked.complete)
-        with tempfile.TemporaryDirectory(dir=self._parts.scratch, prefix=".export-") as scratch:
+        with tempfile.TemporaryDirectory(dir=self._parts.scratch, prefix=SCRATCH) as scratch:
             path = Path(scratch) / "audit-export.tar"
-            bundled = await self._parts.reading.do(lambda lookup: write_bundle(lookup, order, path))
+            bundled = await self._parts.reading.do(partial(_bundled, order=order, path=path))
             request[RESULTS] = bundled.rows
             return await _sent(request, path)
 
@@ -144,6 +146,14 @@ class _Api:
         recent = [one for one in self._tries.get(name, ()) if now - one < 60]
         self._tries[name] = [*recent, now][-CANDIDATES_PER_MINUTE:]
         return len(recent) < CANDIDATES_PER_MINUTE
+
+
+def _bundled(lookup: AuditLookup, order: Order, path: Path) -> Bundled:
+    first, end = lookup.span(order.question, lookup.size)
+    read = end - first if order.complete else lookup.scan_length(order.question, lookup.size)
+    if read > SCAN_LIMIT:
+        raise QuestionTooWide("ask for a shorter time, or export by hand with the command")
+    return write_bundle(lookup, order, path)
 
 
 def _name_subject(request: web.Request, question: Question) -> None:

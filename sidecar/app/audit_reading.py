@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sidecar.admin.audit_api import AuditParts, audit_routes
+from sidecar.admin.audit_api import SCRATCH, AuditParts, audit_routes
 from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_elsewhere import anchor_of, sink_of
 from sidecar.app.auditing import audit_of, log_keys_of, origin_of
@@ -74,6 +75,7 @@ async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: M
     stack.push_async_callback(reading.stop)
     stack.push_async_callback(publishing.conclude)
     log = audit_of(settings, metrics)
+    await asyncio.to_thread(_clear_scratch, config.folder)
     await log.start(await ask(anchors, origin_of(settings.config), config.anchor_patience_seconds))
     stack.push_async_callback(log.stop)
     sinks = [sink_of(one, f"audit.sinks[{index}]") for index, one in enumerate(config.sinks)]
@@ -89,6 +91,12 @@ async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: M
     masters = (*settings.earlier_masters, settings.master)
     parts = AuditParts(reading, partial(candidate_pseudonyms, masters), config.folder)
     return Auditing(log, audit_routes(parts), lambda: publishing.sound)
+
+
+def _clear_scratch(folder: Path) -> None:
+    """Remove what a crash left of exports: records in clear."""
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def candidate_pseudonyms(masters: Sequence[MasterKey], candidate: Mapping[str, object]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from sidecar.audit.query import Question, Row
 from sidecar.audit.reader import Stored
 from sidecar.errors import ConfigError, Problem
 
+MOST_ROWS: Final = 100_000  # they are in memory together
 KIND: Final = "sidecar-audit/2/export"
 RECORDS, RANGE, MANIFEST, CHECKPOINT = "records.jsonl", "range.jsonl", "manifest.json", "checkpoint"
 VIEWS: Final[Mapping[ExportFormat, str]] = {
@@ -39,6 +41,7 @@ class Order:
     made: str  # the time, as ``leaf.instant`` gives it
     formats: tuple[ExportFormat, ...] = (ExportFormat.JSONL,)
     complete: bool = False
+    most_rows: int = MOST_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,11 @@ class _Writing:
         if note is None:
             raise ConfigError((Problem("the log", "has no checkpoint yet", "Wait a minute, or stop the sidecar"),))
         checkpoint = parse_checkpoint(note.text)
-        rows = [row for one in self._lookup.find(self._order.question) if (row := _signed(one, checkpoint.size))]
+        found = islice(self._lookup.find(self._order.question), self._order.most_rows + 1)
+        rows = [row for one in found if (row := _signed(one, checkpoint.size))]
+        if len(rows) > self._order.most_rows:
+            message = f"would hold more than {self._order.most_rows} rows"
+            raise ConfigError((Problem("the bundle", message, "Ask for a shorter time, in parts"),))
         records = sorted({one.index: one for row in rows for one in row.records}.values(), key=lambda one: one.index)
         self._file(CHECKPOINT, [str(note)])
         self._file(RECORDS, (_record_line(self._lookup.prove(one, checkpoint)) for one in records))

@@ -162,6 +162,24 @@ def test_a_record_that_was_asked_for_can_not_be_left_out_a37(log: LogFolder, tmp
     assert "was asked for and is not among the records" in said
 
 
+def test_a_checkpoint_of_another_log_of_this_size_is_told_a11(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b")
+    other = written(tmp_path / "other", visits(300, people=7), segment_records=128)
+    code, said = verified("bundle", tmp_path / "b", log, "--checkpoint", other.folder / CHECKPOINT_NAME)
+    assert code == 1
+    assert "rewritten" in said
+    other.write(visits(3))
+    code, said = verified("bundle", tmp_path / "b", log, "--checkpoint", other.folder / CHECKPOINT_NAME)
+    assert code == 0
+    assert "says nothing about this bundle" in said
+
+
+def test_a_bundle_of_too_many_rows_is_refused(log: LogFolder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="more than 10 rows"):
+        bundled(log, tmp_path / "b", most_rows=10)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_range_that_ends_too_early_is_told_a37(log: LogFolder, tmp_path: Path) -> None:
     bundled(log, tmp_path / "b", complete=True)
     question = {"pseudonyms": [pseudonym(9)], "since": SINCE, "until": "2026-03-01T10:00:00.000000Z"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.bundle import Order, write_bundle
 from sidecar.audit.index import INDEX_NAME, AuditIndex
-from sidecar.audit.log import AuditLog
+from sidecar.audit.log import AuditLog, AuditSettings
 from sidecar.audit.lookup import AuditLookup
 from sidecar.audit.note import parse_checkpoint
 from sidecar.audit.query import Question
@@ -21,6 +21,7 @@ from sidecar.audit.retention import Retention
 from sidecar.audit.source import LogSource
 from sidecar.audit.store import numbers, stub_path
 from sidecar.keys import MasterKey
+from sidecar.metrics import Metrics
 from tests.audit.samples import MASTER, intent, keys_of, make_log, outcome
 from tests.audit.written import VERIFIER, pseudonym
 
@@ -123,8 +124,8 @@ async def test_dropped_segments_leave_proofs_and_answers_of_the_rest_a32(tmp_pat
     kept.write_bytes((folder / "checkpoint").read_bytes())
     lookup(folder)  # an index that knows what is about to go
     later = datetime.now(UTC) + timedelta(days=10)
-    log = AuditLog(make_log(folder, pace=PACE, retention=Retention(timedelta(days=1)))._settings, keys_of(),
-                   make_log(folder)._metrics, lambda: later)  # fmt: skip
+    settings = AuditSettings(folder, pace=PACE, retention=Retention(timedelta(days=1)))
+    log = AuditLog(settings, keys_of(), Metrics(), lambda: later)
     await log.start()
     assert await log.drop_expired() > 3
     await visited(log, 10, 30)
