@@ -113,15 +113,19 @@ class Appender:
             self._begin()
 
     def close(self) -> None:
-        """Sign what is there and let go of the file and the lock."""
+        """Sign what is there and let go."""
         try:
             if self._file is not None and self.head.size > self.signed_size:
                 self._checkpoint()
             self._publish()
         finally:
-            if self._file is not None:
-                self._file.close()
-            self._folder.release()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the file and the lock, and touch nothing: it is evidence."""
+        if self._file is not None:
+            self._file.close()
+        self._folder.release()
 
     def _ready(self) -> tuple[SegmentFile, Sealer]:
         """Return what to write with, another segment if need be, and sign if it is time."""

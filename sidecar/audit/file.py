@@ -1,6 +1,6 @@
 """The newest segment as a file that one process appends to. Edge; blocking; used by one thread at a time.
 
-Order of every append: write → fsync → is it still our file, of the size that it must have → the caller may believe it.
+Order of every append: is it still our file → write → fsync → is it still our file → the caller may believe it.
 What failed half way is cut off again before the next append, so no number is ever used twice (A34).
 """
 
@@ -25,6 +25,7 @@ class SegmentFile:
 
     def append(self, data: bytes) -> None:
         """Make the bytes durable. Raises OSError (nothing is believed) or LogTampered."""
+        self.check()
         if self._unfinished:
             self._cut_unfinished()
         self._unfinished = len(data)
@@ -55,7 +56,6 @@ class SegmentFile:
             self._descriptor = -1
 
     def _cut_unfinished(self) -> None:
-        self.check()
         os.ftruncate(self._descriptor, self.size)
         os.fsync(self._descriptor)
         self._unfinished = 0

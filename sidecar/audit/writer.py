@@ -173,9 +173,13 @@ class LogWriter:
         finally:
             # Also reached when a fault of our own ends the thread: nobody may wait for ever, and nothing may pass.
             with self._wake:
+                was_lost = self._state is State.LOST
                 self._set_state(State.ENDED)
                 left, self._pending = list(self._pending), deque()
-            self._let_go()
+            if was_lost:
+                self._appender.abandon()
+            else:
+                self._let_go()
             self._settle([*self._in_hand, *left], CLOSED)  # those in hand have their answer, but for such a fault
             self._on_closed()
 

@@ -262,6 +262,7 @@ async def test_a_file_tampered_with_while_running_is_noticed_a8_a35(
     await log.intend(intent("before"))
     assert log.healthy
     tamper(segment_path(folder, 0))
+    left = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
     with pytest.raises(AuditUnavailable):
         await log.intend(intent("after"))
     assert not log.healthy
@@ -269,6 +270,7 @@ async def test_a_file_tampered_with_while_running_is_noticed_a8_a35(
     with pytest.raises(AuditUnavailable):  # and so it stays: a person has to look
         await log.intend(intent("again"))
     await log.stop()
+    assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == left  # evidence is not touched
 
 
 @pytest.mark.parametrize("number", [0, 1])
