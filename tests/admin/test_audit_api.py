@@ -175,7 +175,7 @@ async def test_an_export_verifies_stand_alone_and_needs_a_reason_a36(auditing: A
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout
     assert b"completeness: whole" in done.stdout
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while len(auditing.audit.entries) < 2:  # noqa: ASYNC110 - the last byte leaves before the outcome is recorded
             await asyncio.sleep(0.01)
     intent, outcome = auditing.audit.pair()

@@ -36,7 +36,7 @@ class Growing:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110 - what is waited for is another task's doing
             await asyncio.sleep(0.005)
 

@@ -16,7 +16,7 @@ from tests.admin.conftest import MemoryAudit
 async def collected(folder: Path, audit: MemoryAudit, until: int) -> None:
     collecting = ReadsCollecting(folder, audit, poll_seconds=0.01)
     await collecting.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while len(audit.entries) < until:  # noqa: ASYNC110 - what is waited for is another task's doing
             await asyncio.sleep(0.005)
         while list((folder / FOLDER_NAME).glob("*.json")):  # noqa: ASYNC110
@@ -51,7 +51,7 @@ async def test_a_reading_waits_while_the_log_takes_nothing(tmp_path: Path) -> No
     audit = MemoryAudit(fails={Phase.OUTCOME})
     collecting = ReadsCollecting(tmp_path, audit, poll_seconds=0.01)
     await collecting.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while len(audit.entries) < 3:  # noqa: ASYNC110 - intents of tries whose outcome failed
             await asyncio.sleep(0.005)
     assert len(list(left(tmp_path))) == 1

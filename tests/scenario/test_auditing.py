@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sidecar.access import Role
@@ -53,7 +54,7 @@ def receiver(taken: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
@@ -64,6 +65,7 @@ def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(600)  # the program starts five times
 def test_an_old_copy_put_back_is_refused_at_the_next_start_a10_a12(fresh_world: World, tmp_path: Path) -> None:
     world = fresh_world
     place = tmp_path / "elsewhere"
@@ -88,15 +90,16 @@ def test_an_old_copy_put_back_is_refused_at_the_next_start_a10_a12(fresh_world: 
     assert done.returncode == 1
     assert "cut" in done.stdout
     command = [sys.executable, "-m", "sidecar", "run", "--config", str(world.setup.config)]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert refused.returncode == 2, refused.stderr
     assert "share" in refused.stderr
     command = [sys.executable, "-m", "sidecar", "audit", "verify", str(folder), "--anchors", str(world.setup.config)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert told.returncode == 1
     assert "MISSING" in told.stdout
 
 
+@pytest.mark.timeout(600)
 def test_an_auditor_asks_exports_and_verifies_and_the_log_says_so_a36(fresh_world: World, tmp_path: Path) -> None:
     world = fresh_world
     taken: list[dict[str, Any]] = []

@@ -27,6 +27,7 @@ from tests.audit.sinks.receivers import (
     syslog_tls,
 )
 
+PATIENT_SECONDS = 1.5  # for a busy machine to notice that a connection was cut
 KINDS = ["http", "otlp", "syslog"]
 Pair = tuple[Sink, Receiver]
 
@@ -49,7 +50,9 @@ async def made(kind: str, certificates: DevCertificates, stack: AsyncExitStack) 
     if kind == "syslog":
         receiver = SyslogReceiver()
         port = await stack.enter_async_context(syslog_served(receiver, certificates))
-        return SyslogSink("siem", SyslogSettings("localhost", port, "pod-1", syslog_tls(certificates))), receiver
+        return SyslogSink(
+            "siem", SyslogSettings("localhost", port, "pod-1", syslog_tls(certificates), 60, PATIENT_SECONDS)
+        ), receiver
     web: HttpReceiver = OtlpReceiver() if kind == "otlp" else HttpReceiver()
     url = await stack.enter_async_context(served(web.handle))
     return (OtlpSink if kind == "otlp" else HttpSink)("siem", Endpoint(f"{url}/v1/logs")), web

@@ -65,7 +65,9 @@ async def test_a_receiver_of_another_authority_gets_nothing(tmp_path: Path) -> N
 async def test_a_receiver_that_admits_only_known_clients_gets_a_certificate(tmp_path: Path) -> None:
     made, receiver = certificates_in(tmp_path), SyslogReceiver()
     async with syslog_served(receiver, made) as port:
-        stranger = SyslogSink("siem", SyslogSettings("localhost", port, tls=client_context(ClientTls(made.ca))))
+        stranger = SyslogSink(
+            "siem", SyslogSettings("localhost", port, tls=client_context(ClientTls(made.ca)), settle_seconds=1.5)
+        )
         with pytest.raises(SinkUnavailable):
             await stranger.send(records(1))
         await stranger.stop()
