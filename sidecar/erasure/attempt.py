@@ -239,4 +239,5 @@ def _evidence(step: Step, result: DeleteResult | PollResult | VerifyResult, now:
         count=result.count,
         at=now,
         detail=result.detail if isinstance(result, DeleteResult) else None,
+        parts=result.parts if isinstance(result, DeleteResult) else None,
     )

@@ -6,6 +6,8 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -74,6 +76,7 @@ class Evidence:
     count: int | None
     at: datetime
     detail: str | None = None
+    parts: Mapping[str, int] | None = None
 
 
 class ErasureTasks:
@@ -239,6 +242,7 @@ def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance
             http_status=evidence.http_status,
             count=evidence.count,
             detail=evidence.detail,
+            parts=json.dumps(dict(evidence.parts), sort_keys=True) if evidence.parts else None,
             round=leased.round,
             at=evidence.at,
         )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from sidecar.erasure.deadlines import ClockPolicy
 from sidecar.erasure.outcomes import ENDED_STATES, Outcome, RequestState, request_state
-from sidecar.stores.erasure_tables import interim_receipts, receipts, requests, tasks, unused_types
+from sidecar.stores.erasure_tables import interim_receipts, receipts, requests, steps, tasks, unused_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class TaskView:
     verified_at: datetime | None
     until_at: datetime | None
     ground: str | None
+    fault: str | None = None
+    detail: str | None = None
+    """Why the last attempt failed, in closed words, and which constraint of the system's own stood in the way."""
+    parts: Mapping[str, int] | None = None
+    """What was deleted, emptied and made pseudonymous in this round, by the target's own account (E21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,8 @@ def find_request(connection: Connection, request_id: str) -> RequestView | None:
     unused = connection.scalars(
         select(unused_types.c.type).where(unused_types.c.request_id == request_id).order_by(unused_types.c.type)
     )
-    return _request_view(row, tuple(_task_view(task) for task in found), tuple(unused))
+    evidence = _evidence(connection, request_id, row.round)
+    return _request_view(row, tuple(_task_view(task, evidence.get(task.id)) for task in found), tuple(unused))
 
 
 def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
@@ -142,7 +151,29 @@ def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str,
     )
 
 
-def _task_view(row: Row[Any]) -> TaskView:
+def _evidence(connection: Connection, request_id: str, current: int) -> dict[int, _Evidence]:
+    """Return of each task what its last attempt came to, and what was done in a round."""
+    mine = select(tasks.c.id).where(tasks.c.request_id == request_id)
+    last = select(func.max(steps.c.id)).where(steps.c.task_id.in_(mine), steps.c.round == current)
+    last = last.group_by(steps.c.task_id)
+    query = select(steps.c.task_id, steps.c.fault, steps.c.detail).where(steps.c.id.in_(last))
+    found = {row.task_id: _Evidence(row.fault, row.detail if row.fault else None) for row in connection.execute(query)}
+    counted = select(steps.c.task_id, steps.c.parts).where(
+        steps.c.task_id.in_(mine), steps.c.round == current, steps.c.parts.is_not(None)
+    )
+    for row in connection.execute(counted):
+        found[row.task_id].parts.update(json.loads(row.parts))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    fault: str | None
+    detail: str | None
+    parts: Counter[str] = field(default_factory=Counter)
+
+
+def _task_view(row: Row[Any], evidence: _Evidence | None) -> TaskView:
     return TaskView(
         id=row.id,
         target=row.target,
@@ -154,4 +185,7 @@ def _task_view(row: Row[Any]) -> TaskView:
         verified_at=row.verified_at,
         until_at=row.until_at,
         ground=row.ground,
+        fault=evidence.fault if evidence else None,
+        detail=evidence.detail if evidence else None,
+        parts=dict(evidence.parts) if evidence and evidence.parts else None,
     )

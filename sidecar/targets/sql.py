@@ -120,7 +120,8 @@ class SqlTarget:
             return DeleteResult(DeleteStatus.FAILED, fault=fault_of(error), detail=constraint_of(error, known))
         self._truncate_log()
         total = sum(counts.values())
-        return DeleteResult(DeleteStatus.DELETED if total else DeleteStatus.NO_DATA, total)
+        parts = {mode.value: count for mode, count in counts.items() if count}
+        return DeleteResult(DeleteStatus.DELETED if total else DeleteStatus.NO_DATA, total, parts=parts or None)
 
     def _verify(self, values: Values) -> VerifyResult:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,6 +64,7 @@ class VerifyStatus(StrEnum):
 class DeleteResult:
     """``count`` is how many things the target says it deleted, if it says.
 
+    ``parts``: the count by what was done (``delete``, ``null``, ``pseudonymise``), where that differs (E21).
     ``reference`` is how a system that works on an order calls it, to ask later how it stands.
     ``detail`` names what stood in the way, by a word of the operator's own schema (a constraint), never a value.
     """
@@ -74,6 +75,7 @@ class DeleteResult:
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
     detail: str | None = None
+    parts: Mapping[str, int] | None = None
     reference: str | None = field(default=None, repr=False)
 
 

@@ -13,12 +13,14 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import create_engine, event, make_url, text
 
+from sidecar.erasure.bodies import status_body
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import ConfigError
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.sql_connection import open_target_engine
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
-from tests.targets.rig import ANNA, BERT
+from tests.erasure.world import CANARY, world
+from tests.targets.rig import ANNA, BERT, Person
 from tests.targets.sql_rig import (
     BY_EMAIL,
     CUSTOMERS,
@@ -92,10 +94,37 @@ async def test_E21_pseudonymise_is_never_called_erased(place: tuple[str, Shop]) 
     async with started(url, [ITEMS, ORDERS, CUSTOMERS, renamed]) as target:
         shop.put(ANNA)
         shop.execute("INSERT INTO visits (id, email) VALUES (77, :email)", email=ANNA.email)
-        assert (await target.delete(ANNA.identities)).count == 5
+        deleted = await target.delete(ANNA.identities)
+        assert (deleted.count, deleted.parts) == (5, {"delete": 3, "pseudonymise": 2})
         assert shop.left(ANNA) == 0
         assert shop.execute("SELECT count(DISTINCT email) FROM visits WHERE email LIKE 'erased-%'") == 1
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.RETAINED
+
+
+async def test_E21_the_status_tells_what_was_done_and_what_stands_in_the_way(tmp_path: Path) -> None:
+    with database("postgresql", tmp_path) as url:
+        shop = Shop(url)
+        shop.execute(
+            "CREATE TABLE invoices (id INTEGER PRIMARY KEY, customer INTEGER,"
+            " CONSTRAINT invoices_customer FOREIGN KEY (customer) REFERENCES customers (id))"
+        )
+        number = shop.put(Person(CANARY, "C-1"))
+        shop.execute("INSERT INTO invoices (id, customer) VALUES (1, :id)", id=number)
+        async with world(tmp_path / "state.db", [sql_target(url)]) as w:
+            await w.submit()
+            await w.settle()
+            task = status_body(await w.view(), w.clock())["targets"][0]  # type: ignore[index]
+            assert (task["outcome"], task["fault"], task["detail"], task["claimed_counts"]) == (
+                "retryable_failure", "constraint", "invoices_customer", None,
+            )  # fmt: skip
+            shop.execute("DELETE FROM invoices")
+            w.clock.advance(hours=1)
+            await w.settle()
+            task = status_body(await w.view(), w.clock())["targets"][0]  # type: ignore[index]
+            assert (task["outcome"], task["fault"], task["detail"], task["claimed_counts"]) == (
+                "verified_erased", None, None, {"delete": 3, "null": 1},
+            )  # fmt: skip
+        shop.engine.dispose()
 
 
 async def test_E22_what_is_wrong_with_a_table_is_a_configuration_error(place: tuple[str, Shop]) -> None:
