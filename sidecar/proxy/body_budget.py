@@ -17,7 +17,7 @@ class BodyBudget:
     def __init__(self, total_bytes: int, metrics: Metrics) -> None:
         self._total_bytes = total_bytes
         self._held_bytes = 0
-        self._gauge = metrics.held_body_bytes
+        metrics.held_body_bytes.set_function(lambda: self._held_bytes)  # read when asked for, not set at each step
 
     def share(self) -> BodyShare:
         """Return the share of one exchange: nothing yet."""
@@ -28,7 +28,6 @@ class BodyBudget:
         if by > 0 and self._held_bytes + by > self._total_bytes:
             raise RequestRefused(RequestFault.OVERLOADED, "too many bytes of bodies are held")
         self._held_bytes += by
-        self._gauge.set(self._held_bytes)
 
 
 class BodyShare:

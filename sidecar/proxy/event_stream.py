@@ -29,7 +29,7 @@ _UNOPENED = Limits(embedding=0)
 """A piece of text that happens to be JSON is a piece of text."""
 _HOLD_BACK = HoldBack()
 _APART = "\n"
-_PARSED_IN_THE_LOOP = 32 * 1024  # characters
+_PARSED_IN_THE_LOOP = 8 * 1024  # characters
 
 
 @dataclass(frozen=True, slots=True)

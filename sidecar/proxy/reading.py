@@ -19,7 +19,7 @@ from sidecar.payloads.selection import Selection, select
 from sidecar.proxy.passage import Passage
 from sidecar.redaction.placeholder import literals
 
-_PARSED_IN_THE_LOOP = 32 * 1024
+_PARSED_IN_THE_LOOP = 8 * 1024
 """Characters. Longer payloads are parsed in a thread, so that other exchanges go on."""
 _MASKED = re.compile(r"(\*+)([^*]{0,8})")
 _FIXED = (Treatment.DROP, Treatment.HASH)

@@ -24,8 +24,8 @@ from sidecar.redaction.propagate import propagate
 from sidecar.redaction.redact import Edit, apply_edits
 from sidecar.redaction.scope import Ask, PlaceholderStore
 
-_LONG: Final = 32 * 1024  # characters
-_MANY: Final = 500  # messages
+_LONG: Final = 8 * 1024  # characters
+_MANY: Final = 100  # messages
 T = TypeVar("T")
 
 
