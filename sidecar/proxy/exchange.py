@@ -59,6 +59,7 @@ class Parts:
     detector_version: Callable[[], str]  # a new one once the catalogue changed
     max_inflight: int = 512
     denials: DenialLimits = field(default_factory=DenialLimits)
+    clock: Callable[[], float] = time.monotonic
 
 
 class Exchange:
@@ -73,7 +74,7 @@ class Exchange:
         self._inflight = 0
         self._draining = False
         self._conclusions = Conclusions(parts.audit, parts.detector_version)
-        self._denials = Denials(parts.audit, parts.denials)
+        self._denials = Denials(parts.audit, parts.denials, parts.clock)
 
     def drain(self) -> None:
         """From now on ask clients to open their next connection elsewhere (P49)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -326,6 +327,7 @@ async def running(
     upstream_changes: Mapping[str, Any] = MappingProxyType({}),
     max_inflight: int = 512,
     denials: DenialLimits = MANY_DENIALS,
+    clock: Callable[[], float] = time.monotonic,
     budget: BodyBudget | None = None,
     real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
     closed_upstreams: Collection[str] = frozenset(),
@@ -359,6 +361,7 @@ async def running(
             detector_version=lambda: "test",
             max_inflight=max_inflight,
             denials=denials,
+            clock=clock,
             budget=budget or BodyBudget(2**30, metrics),
         )
     )

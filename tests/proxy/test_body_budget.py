@@ -37,7 +37,7 @@ async def post(rig: Rig, body: bytes, framing: bytes | None = None) -> int:
 
 
 async def _until_answered(rig: Rig, status: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await post(rig, padded(40 * KIB)) != status:
             pass
 

@@ -91,15 +91,22 @@ async def test_a_request_without_a_body_says_so_where_one_is_expected(method: st
 
 
 async def test_P48_a_kept_connection_with_unasked_bytes_is_never_used_again() -> None:
+    answered, spoken = asyncio.Event(), asyncio.Event()
+
     async def talkative(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await answering(b"own")(received, reader, writer)
         await writer.drain()
-        await asyncio.sleep(0.05)
-        writer.write(answer(b"foreign", length=7))
+        if not spoken.is_set():
+            await answered.wait()
+            writer.write(answer(b"foreign", length=7))
+            await writer.drain()
+            spoken.set()
 
     async with asking(talkative) as (upstream, behind):
         assert await ask(upstream) == b"own"
-        await asyncio.sleep(0.2)
+        answered.set()
+        await spoken.wait()
+        await asyncio.sleep(0.05)  # what was written is in the kernel: the loop reads it in its next turn
         assert await ask(upstream) == b"own"
         assert behind.connections == 2
 
@@ -114,25 +121,34 @@ async def test_P48_an_answer_with_more_behind_it_is_read_alone_and_its_connectio
 
 
 async def test_P46_a_connection_that_was_half_closed_behind_its_answer_is_not_used_again() -> None:
+    left = asyncio.Event()
+
     async def leaving(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await answering(b"own")(received, reader, writer)
+        await writer.drain()
         writer.write_eof()
+        left.set()
 
     async with asking(leaving) as (upstream, behind):
         assert await ask(upstream) == b"own"
-        await asyncio.sleep(0.1)
+        await left.wait()
+        await asyncio.sleep(0.05)  # the end is in the kernel: the loop reads it in its next turn
         assert await ask(upstream, "POST", b"x") == b"own"
         assert behind.connections == 2
 
 
 async def test_P47_an_early_answer_to_a_long_body_is_taken_and_its_connection_dropped() -> None:
+    taken = asyncio.Event()
+
     async def refusing(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(b"no", status="413 Content Too Large", length=2))
+        await taken.wait()  # the rest is neither read nor cut off before the answer is there
 
     async with asking(refusing) as (upstream, behind):
         got = await upstream.send("POST", "/a", CIMultiDict({"Host": "x"}), b"x" * 30_000_000)
         assert got.status == 413
         got.close()
+        taken.set()
         behind.handler = answering()
         assert await ask(upstream) == b"{}"
         assert behind.connections == 2
