@@ -110,6 +110,7 @@ class Keys:
 
     def __init__(self, given: list[str]) -> None:
         self.known: dict[tuple[str, bytes], tuple[Ed25519PublicKey, int | None]] = {}
+        self.names: set[str] = set()
         for text in given:
             vkey, _, until = text.rpartition("@") if re.search(r"@[0-9]+$", text) else (text, "", "")
             self.learn(vkey, int(until) if until else None)
@@ -122,6 +123,7 @@ class Keys:
         key_id = sha(match[1].encode() + b"\n" + raw)[:4]
         if key_id.hex() != match[2]:
             raise Broken("the id of a key is not that of its name and bytes")
+        self.names.add(vkey)
         self.known.setdefault((match[1], key_id), (Ed25519PublicKey.from_public_bytes(raw[1:]), until))
 
     def check(self, text: str, signatures: list[str], size: int, where: str) -> None:
@@ -209,7 +211,7 @@ class Log:
 
     def __init__(self, folder: Path, keys: Keys, expected: list[Checkpoint], master: bytes | None) -> None:
         self.folder, self.keys, self.master = folder, keys, master
-        self.tree, self.origin, self.prev, self.time = Tree(), "", ZEROS, ""
+        self.tree, self.origin, self.prev, self.time, self.named = Tree(), "", ZEROS, "", ""
         self.checkpoints = self.signed = self.dropped = self.erased = self.anchored = 0
         self.expected = sorted(expected, key=lambda one: one.size)
         self.pairs: dict[str, int] = {}
@@ -260,6 +262,7 @@ class Log:
         said = [head.get(name) for name in ("log", "segment", "first", "prev", "peaks", "time")]
         if said != [self.origin, number, self.tree.size, self.prev, self.tree.peaks(), self.time]:
             fail(where, "edited: the segment does not continue the one before")
+        self.named = str(head.get("key"))
 
     def record(self, number: int, columns: list[bytes], opener: Opener | None, where: str) -> None:
         digest, leaf, facts, links = columns
@@ -297,6 +300,8 @@ class Log:
             fail(one.where, "reordered: the checkpoint is not of this place")
         if one.root != self.tree.root():
             fail(one.where, "rewritten: the records before are not those that were signed")
+        if self.named not in self.keys.names:
+            fail(one.where, "edited: the segment's first line names a key that is not the log's")
         self.checkpoints, self.signed = self.checkpoints + 1, self.tree.size
 
     def stub(self, number: int, data: bytes) -> None:

@@ -97,6 +97,7 @@ SEEN_ALONE: dict[str, tuple[Attack, str]] = {
     "all gone": (wipe, "no segment"),
     "a checkpoint gone": (lines(lambda all_: [one for one in all_ if one[:5] != b"check"], 2), ""),
     "the tail gone": (lines(lambda all_: all_[:8], 2), "cut"),
+    "the key that is named": (edit(b'"key":"sidecar', b'"key":"Sidecar'), "a key that is not the log's"),
     "another's segment": (another, "edited"),
 }
 
