@@ -27,6 +27,7 @@ from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
+from sidecar.erasure.trigger_api import trigger_routes
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
@@ -99,9 +100,9 @@ def erasing_of(
     journal = _journal(settings, database)
     stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
-    clock = SteadyClock()
+    clock, people = SteadyClock(), keys(Purpose.ERASURE_PSEUDONYM)
     dates = deadline_policy_of(settings.config.erasure.deadlines)
-    intake = Intake(stores.requests, targets, keys(Purpose.ERASURE_PSEUDONYM), dates, clock)
+    intake = Intake(stores.requests, targets, people, dates, clock)
     marks = marks_of(settings, database, metrics)
     worker_settings = WorkerSettings(horizon=settings.horizon)
     source, epochs = settings.hold_source, marks.epochs
@@ -116,7 +117,8 @@ def erasing_of(
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
-    routes = (*erasure_routes(parts), *holding, *guards, *by_hand, *_opendsr(settings, parts))
+    chat = trigger_routes(intake, people, settings.config.erasure.chat_intents, metrics, clock)
+    routes = (*erasure_routes(parts), *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
     canaries = tuple(marks.canaries.values())

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, HoldsConfig, OpenDsrConfig, WebhookConfig
-from sidecar.config.scalars import HttpUrl, Section, is_loopback
+from sidecar.config.scalars import HttpUrl, Name, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.erasure.request import IdentityType
 from sidecar.targets.broker_settings import BrokerSettings
@@ -111,6 +111,7 @@ class ErasureConfig(Section):
     opendsr: OpenDsrConfig | None = None
     subject_keys: SubjectKeysConfig | None = None
     suppression: SuppressionConfig = SuppressionConfig()
+    chat_intents: frozenset[Name] = frozenset()
     holds: HoldsConfig | None = None
     notify: tuple[WebhookConfig, ...] = ()
     callbacks: CallbacksConfig = CallbacksConfig()

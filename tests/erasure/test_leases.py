@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from sidecar.erasure.steps import Pace, Step, after_delete
 from sidecar.erasure.worker import WorkerSettings
+from sidecar.stores.erasure_tables import requests
 from sidecar.stores.erasure_tasks import Evidence, Leased, LeaseLost
 from sidecar.stores.erasures import IdTaken
 from sidecar.targets.target import DeleteResult, DeleteStatus
@@ -107,6 +110,21 @@ async def test_E3_one_request_of_many_submitted_at_once_to_several_replicas(url:
         for replica in replicas:
             with pytest.raises(IdTaken):
                 await replica.submit(body(email="bert@example.org"))
+
+
+async def test_E3_a_thousand_at_once_over_four_processes_are_one_request() -> None:
+    with fresh_postgresql() as url:
+        command = (sys.executable, "-m", "tests.erasure.submitters", url, "250")
+        replicas = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE) for _ in range(4)]
+        outputs = [(await replica.communicate())[0].decode().split() for replica in replicas]
+        assert [replica.returncode for replica in replicas] == [0] * 4
+        assert sum(int(new) for new, *_ in outputs) == 1
+        assert len({salt for _, *salts in outputs for salt in salts}) == 1
+        clock = Clock()
+        targets = [http_target(f"system{n}", target_mapping("https://crm.example"), clock) for n in range(3)]
+        async with world(url, targets, clock) as w:
+            assert len((await w.view()).tasks) == 3
+            assert await w.database.read(lambda c: c.scalar(select(func.count()).select_from(requests))) == 1
 
 
 async def test_several_workers_end_every_request_once(url: str) -> None:

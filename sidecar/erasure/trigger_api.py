@@ -1,0 +1,43 @@
+"""The endpoint that a chatbot calls with messages: who asks to be forgotten is filed, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from sidecar.access import Identity, Role
+from sidecar.admin.route import SUBJECT, AdminRoute
+from sidecar.audit.record import Action
+from sidecar.erasure.answers import guarded, read_body
+from sidecar.erasure.attempt import Clock
+from sidecar.erasure.intake import Intake
+from sidecar.erasure.recognition import asks_to_be_forgotten
+from sidecar.erasure.trigger import filed, parse_message
+from sidecar.keys import Pseudonymizer
+from sidecar.metrics import Metrics
+
+PATH: Final = "/v1/erasure-triggers"
+_INTAKE: Final = frozenset({Role.INTAKE})
+
+
+def trigger_routes(
+    intake: Intake, pseudonyms: Pseudonymizer, intents: Collection[str], metrics: Metrics, clock: Clock
+) -> tuple[AdminRoute, ...]:
+    """Return the endpoint. 200: the message asks for nothing; 202: a request waits for confirmation."""
+
+    async def take(request: web.Request, _identity: Identity) -> web.StreamResponse:
+        message = parse_message(await read_body(request))
+        if not asks_to_be_forgotten(message.text, message.intent, intents):
+            return web.json_response({"recognised": False})
+        wanted = filed(message, clock().date(), pseudonyms)
+        request[SUBJECT] = intake.subject(wanted)
+        accepted = await intake.accept(wanted)
+        if accepted.new:
+            metrics.erasure_requests.inc()
+        said = {"recognised": True, "id": accepted.view.id, "state": accepted.view.accepted_state}
+        return web.json_response(said, status=HTTPStatus.ACCEPTED)
+
+    return (AdminRoute("POST", PATH, _INTAKE, Action.ERASURE_SUBMIT, guarded(take)),)
