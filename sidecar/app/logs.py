@@ -16,6 +16,9 @@ from typing import Any
 
 from sidecar.errors import SidecarError
 
+_QUOTING = ("aio_pika", "aiohttp", "aiormq", "boto3", "botocore", "nats", "pymysql", "redis", "sqlalchemy", "urllib3")
+"""Libraries whose own log quotes URLs, names of objects or parameters."""
+
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -39,7 +42,8 @@ def configure_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PlacesOnly("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    for foreign in _QUOTING:
+        logging.getLogger(foreign).setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.raiseExceptions = False  # else logging itself prints the arguments of a bad call
 
