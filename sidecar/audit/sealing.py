@@ -11,7 +11,6 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from hashlib import sha256
 from typing import Any, Final
 
@@ -24,15 +23,13 @@ from sidecar.audit.keytree import KeyTree, Nodes
 from sidecar.audit.leaf import SALT_BYTES, BrokenLine, Flaw, Place, RecordLine
 from sidecar.errors import AuditUnavailable
 
+_decode = json.JSONDecoder().decode  # without the guesses of ``json.loads`` about encodings
+
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-
-
-class Part(Enum):
-    """A half of a record, with what separates it from the other."""
-
-    FACTS = b"sidecar-audit/2/facts\x00"
-    LINKS = b"sidecar-audit/2/links\x00"
+FACTS: Final = b"sidecar-audit/2/facts\x00"
+LINKS: Final = b"sidecar-audit/2/links\x00"
+"""What separates one half of a record from the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +86,15 @@ class Sealer:
         facts = salts[:SALT_BYTES] + canonical(parts.facts)
         links = salts[SALT_BYTES:] + canonical(parts.links)
         return SealedParts(
-            self._sealed(self._facts, facts, Part.FACTS, place),
-            self._sealed(AESGCM(key), links, Part.LINKS, place),
-            (commitment(Part.FACTS, facts), commitment(Part.LINKS, links)),
+            self._sealed(self._facts, facts, FACTS, place),
+            self._sealed(AESGCM(key), links, LINKS, place),
+            (commitment(FACTS, facts), commitment(LINKS, links)),
         )
 
-    def _sealed(self, cipher: AESGCM, plain: bytes, part: Part, place: Place) -> bytes:
+    def _sealed(self, cipher: AESGCM, plain: bytes, half: bytes, place: Place) -> bytes:
         nonce = self._nonce.to_bytes(NONCE_BYTES, "big")
         self._nonce += 1
-        return binascii.b2a_base64(nonce + cipher.encrypt(nonce, plain, bound(part, place)), newline=False)
+        return binascii.b2a_base64(nonce + cipher.encrypt(nonce, plain, bound(half, place)), newline=False)
 
 
 class Opener:
@@ -111,31 +108,31 @@ class Opener:
     def open(self, record: RecordLine, place: Place) -> Opened:
         """Return what a record says. Raises BrokenLine unless both parts open and are what the leaf commits to."""
         facts, links = record.commitments
-        opened = _opened(self._facts, record.facts, Part.FACTS, place, facts)
+        opened = _opened(self._facts, record.facts, FACTS, place, facts)
         key = self._links.leaf(place.seq - self._first)
-        return Opened(opened, _opened(AESGCM(key), record.links, Part.LINKS, place, links) if key else None)
+        return Opened(opened, _opened(AESGCM(key), record.links, LINKS, place, links) if key else None)
 
 
-def commitment(part: Part, salted: bytes) -> str:
+def commitment(half: bytes, salted: bytes) -> str:
     """Return the commitment to a part, of its salt and canonical bytes, in hex."""
-    return sha256(part.value + salted).hexdigest()
+    return sha256(half + salted).hexdigest()
 
 
-def bound(part: Part, place: Place) -> bytes:
+def bound(half: bytes, place: Place) -> bytes:
     """Return what a sealed part is bound to: it opens nowhere else (A25)."""
-    return b"%b%b\x00%d\x00%d" % (part.value, place.log.encode(), place.segment, place.seq)
+    return b"%b%b\x00%d\x00%d" % (half, place.log.encode(), place.segment, place.seq)
 
 
-def _opened(cipher: AESGCM, sealed: bytes, part: Part, place: Place, committed: str) -> OpenedPart:
+def _opened(cipher: AESGCM, sealed: bytes, half: bytes, place: Place, committed: str) -> OpenedPart:
     try:
         raw = binascii.a2b_base64(sealed)
-        plain = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound(part, place))
+        plain = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound(half, place))
     except (InvalidTag, ValueError):
         raise BrokenLine(Flaw.UNREADABLE, "a sealed part does not open with the key of its segment") from None
-    if commitment(part, plain) != committed:
+    if commitment(half, plain) != committed:
         raise BrokenLine(Flaw.UNREADABLE, "a sealed part says something else than its commitment")
     try:
-        members = json.loads(plain[SALT_BYTES:])
+        members = _decode(plain[SALT_BYTES:].decode())
     except (ValueError, RecursionError):
         members = None
     if not isinstance(members, dict):

@@ -98,6 +98,9 @@ async def test_P60_no_canary_in_answers_records_logs_or_metrics(
         assert not any(trace in posted.body.decode().lower() for trace in TRACES)
         samples = repr([sample for metric in rig.metrics.registry.collect() for sample in metric.samples])
     opened = json.dumps(read(path))
+    told = [one for one in read(path) if one.get("entities")]
+    assert told
+    assert all(sum(one["confidence"].values()) == sum(one["entities"].values()) for one in told)  # A23
     for place, text in {
         "answers": "".join(one.whole.decode() for one in answers),
         "audit": opened,
