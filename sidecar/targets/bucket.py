@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -239,8 +240,7 @@ def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
         client_cert=pair,
         max_pool_connections=settings.concurrency,
     )
-    session = boto3.session.Session()
-    return session.client(
+    return _session().client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region,
@@ -249,3 +249,9 @@ def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
         aws_secret_access_key=keys[1] if keys else None,
         config=config,
     )
+
+
+@cache
+def _session() -> Any:
+    """Return the one session: the SDK's description of S3, which takes a second to read, is kept by it."""
+    return boto3.session.Session()
