@@ -403,7 +403,12 @@ def test_an_edit_leaves_all_other_leaves_alone(text: str, data: st.DataObject) -
     again = HTML.parse(document.render({leaf.index: "[EMAIL_1]"}).decode())
     # In any order: a text that no longer ends in a colon is read apart from what follows, and so comes earlier.
     before = ["[EMAIL_1]" if one is leaf else one.text for one in document.leaves]
-    assert sorted(before) == sorted(one.text for one in again.leaves)
+    assert sorted(map(_without_marks, before)) == sorted(_without_marks(one.text) for one in again.leaves)
+
+
+def _without_marks(text: str) -> str:
+    """A script's comment is read with its marks, and written as the kind that ends by itself."""
+    return text.removeprefix("//").removeprefix("/*").removesuffix("*/")
 
 
 @pytest.mark.parametrize(
