@@ -36,7 +36,8 @@ def killer(place: str, nth: int) -> Checkpoint:
 async def live(database: Path, url: str, checkpoint: Checkpoint, start: datetime = START) -> None:
     clock = Clock(start)
     targets = [http_target("crm", target_mapping(url), clock)]
-    async with world(database, targets, clock, checkpoint=checkpoint, second_look=SECOND_LOOK) as w:
+    journal = database.with_suffix(".journal")
+    async with world(database, targets, clock, checkpoint=checkpoint, second_look=SECOND_LOOK, journal=journal) as w:
         await w.worker.recover()
         await w.submit()
         checkpoint("accepted")
