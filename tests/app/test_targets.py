@@ -64,6 +64,8 @@ def test_a_kind_whose_packages_are_not_installed_is_a_configuration_error(
 ) -> None:
     monkeypatch.setenv("CACHE_URL", "redis://127.0.0.1")
     monkeypatch.setitem(sys.modules, package, None)  # how Python marks what can't be imported
+    for name in [one for one in sys.modules if one.startswith(f"{package}.")]:  # another test may have imported it
+        monkeypatch.delitem(sys.modules, name)
     for name in [one for one in sys.modules if one.startswith("sidecar.targets.")]:
         if name.endswith((module, "redis", "redis_connection", "object_store")):
             monkeypatch.delitem(sys.modules, name)
