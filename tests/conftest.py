@@ -1,12 +1,9 @@
-"""For all tests."""
+"""What holds for all tests."""
 
 from __future__ import annotations
 
-import os
+from hypothesis import HealthCheck, settings
 
-from hypothesis import settings
-
-# A failure in continuous integration must be one that comes again; everywhere else each run looks at new examples.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# No test is timed: an example that a busy machine is slow with says nothing about what it tests.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
