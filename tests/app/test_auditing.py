@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture
 def config(written: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    return {**written, "audit": {"folder": str(tmp_path / "audit"), "origin": "test/log"}}
+    return {**written, "audit": {"folder": str(tmp_path / "audit"), "origin": "test/log", "append_timeout_seconds": 60}}
 
 
 def settings(config: dict[str, Any], **changed: Any) -> Settings:

@@ -93,7 +93,7 @@ def write_log(
 def make_log(
     folder: Path,
     metrics: Metrics | None = None,
-    deadline_seconds: float = 5.0,
+    deadline_seconds: float = 30.0,
     keys: LogKeys | None = None,
     pace: Pace | None = None,
     retention: Retention | None = None,

@@ -61,13 +61,13 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def vault(transit: Transit, token: str = TOKEN) -> VaultKeys:
-    return VaultKeys(VaultSettings(transit.url, "audit", lambda: token, timeout_seconds=1))
+    return VaultKeys(VaultSettings(transit.url, "audit", lambda: token, timeout_seconds=20))
 
 
 def aws(endpoint: str) -> KmsSettings:
     client = boto3.client("kms", region_name="eu-west-1", endpoint_url=endpoint)
     arn = client.create_key()["KeyMetadata"]["Arn"]
-    return KmsSettings(arn, "eu-west-1", endpoint, timeout_seconds=2)
+    return KmsSettings(arn, "eu-west-1", endpoint, timeout_seconds=20)
 
 
 # -- the contract ----------------------------------------------------------------------------------------------------
@@ -96,9 +96,10 @@ def test_a_wrapped_key_opens_for_its_own_segment_only_a25(provider: KeyProvider,
 
 def test_a_changed_wrapped_key_is_refused_a25(provider: KeyProvider) -> None:
     wrapped = provider.wrap(KEY, PLACE)
-    changed = wrapped.data[:-9] + bytes([wrapped.data[-9] ^ 1]) + wrapped.data[-8:]
-    with pytest.raises(KeyMaterialError):
-        provider.unwrap(Wrapped(wrapped.key_id, changed), PLACE)
+    for bit in range(3):  # in Vault's base64 some of them make no base64 at all
+        changed = wrapped.data[:-9] + bytes([wrapped.data[-9] ^ (1 << bit)]) + wrapped.data[-8:]
+        with pytest.raises(KeyMaterialError):
+            provider.unwrap(Wrapped(wrapped.key_id, changed), PLACE)
 
 
 def test_a_key_of_another_provider_is_named_a26(provider: KeyProvider) -> None:
@@ -128,7 +129,7 @@ def test_a_vault_that_is_sealed_away_or_forbids_may_answer_later(transit: Transi
     transit.down = False
     with pytest.raises(KeyProviderUnavailable, match="403"):
         vault(transit, "s.expired").wrap(KEY, PLACE)
-    nobody = VaultKeys(VaultSettings("http://127.0.0.1:9", "audit", lambda: TOKEN, timeout_seconds=1))
+    nobody = VaultKeys(VaultSettings("http://127.0.0.1:9", "audit", lambda: TOKEN, timeout_seconds=20))
     with pytest.raises(KeyProviderUnavailable, match="reached"):
         nobody.wrap(KEY, PLACE)
 
@@ -166,7 +167,7 @@ async def test_a_segment_that_no_key_can_be_had_for_refuses_and_recovers_a4(tmp_
     assert written == 2 * 5 - 1  # the first record tells that the log was opened
     assert not log.healthy
     transit.down = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not log.healthy:  # noqa: ASYNC110 - health is a property, not an event
             await asyncio.sleep(0.01)
     await log.intend(intent("after"))

@@ -79,7 +79,7 @@ async def test_the_log_is_for_its_owner_only(path: Path) -> None:
 @pytest.mark.parametrize("start_check", StartCheck)
 async def test_a_restart_continues_the_same_log_on_its_last_checkpoint_a12(path: Path, start_check: StartCheck) -> None:
     for number in range(3):
-        log = AuditLog(AuditSettings(path, start_check=start_check), keys_of(), Metrics())
+        log = AuditLog(AuditSettings(path, deadline_seconds=30, start_check=start_check), keys_of(), Metrics())
         await log.start()
         await log.note(Event(Action.START))
         assert log.size == 2 * number + 2
@@ -109,7 +109,7 @@ async def test_no_two_segments_share_a_key_and_no_two_records_a_nonce_across_res
 
 async def test_a_check_of_recent_segments_reads_these_only_and_still_finds_a_break_there(path: Path) -> None:
     write_log(path, entries(30), pace=Pace(segment_records=20))
-    settings = AuditSettings(path, start_check=StartCheck.RECENT)
+    settings = AuditSettings(path, deadline_seconds=30, start_check=StartCheck.RECENT)
     newest = segment_path(path, 3)
     whole = newest.read_bytes()
     newest.write_bytes(whole.replace(b'"seq":60', b'"seq":69'))
@@ -122,7 +122,7 @@ async def test_a_check_of_recent_segments_reads_these_only_and_still_finds_a_bre
     await log.start()  # the break lies before
     await log.stop()
     with pytest.raises(ConfigError, match="record 7"):
-        await AuditLog(AuditSettings(path), keys_of(), Metrics()).start()
+        await AuditLog(AuditSettings(path, deadline_seconds=30), keys_of(), Metrics()).start()
 
 
 def _program(name: str, path: Path) -> subprocess.Popen[str]:
@@ -249,7 +249,7 @@ async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(pat
     hour = timedelta(hours=1)
     second = timedelta(seconds=1)
     moments: Iterator[Any] = iter([START, START, START - hour, START - hour + second, START + second])
-    log = AuditLog(AuditSettings(path), keys_of(), Metrics(), clock=lambda: next(moments))
+    log = AuditLog(AuditSettings(path, deadline_seconds=30), keys_of(), Metrics(), clock=lambda: next(moments))
     await log.start()
     for number in range(4):
         await log.intend(intent(f"x{number}"))

@@ -67,11 +67,11 @@ class Transit:
 
     def _decrypt(self, text: str, bound: bytes) -> tuple[int, dict[str, Any]]:
         version = int(text.split(":")[1][1:])
-        raw = b64decode(text.split(":")[2])
         try:
+            raw = b64decode(text.split(":")[2], validate=True)
             if not self.oldest <= version <= len(self.keys):
                 raise InvalidTag
             plain = self.keys[version - 1].decrypt(raw[:12], raw[12:], bound)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return 400, {"errors": ["cipher: message authentication failed"]}
         return 200, {"data": {"plaintext": b64encode(plain).decode()}}

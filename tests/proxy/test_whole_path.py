@@ -62,7 +62,7 @@ async def test_P60_no_canary_in_answers_records_logs_or_metrics(
     logs: list[AuditLog] = []
 
     def real(metrics: Metrics) -> tuple[AuditWriter, Rewriter]:
-        logs.append(AuditLog(AuditSettings(path), keys_of(), metrics))
+        logs.append(AuditLog(AuditSettings(path, deadline_seconds=30), keys_of(), metrics))
         return logs[0], rewriting.Parts().rewriter
 
     routes = [route(), OPAQUE, route("strict", "/strict", request_policy=RequestPolicy.REFUSE)]
