@@ -116,8 +116,8 @@ async def running_upstream() -> AsyncIterator[Upstream]:
         await runner.cleanup()
 
 
-def target_mapping(url: str) -> dict[str, object]:
-    """The configuration of a target on such an upstream."""
+def target_mapping(url: str, timeout_s: float = 5.0) -> dict[str, object]:
+    """The configuration of a target on such an upstream. A busy machine must not look like one that hangs."""
     return {
         "delete": {
             "method": "DELETE",
@@ -126,7 +126,7 @@ def target_mapping(url: str) -> dict[str, object]:
             "no_data": {"status": [404]},
             "accepted": {"status": [202]},
             "count": "/deleted",
-            "timeout_s": 0.5,
+            "timeout_s": timeout_s,
         },
         "verify": {
             "method": "GET",
@@ -134,6 +134,6 @@ def target_mapping(url: str) -> dict[str, object]:
             "gone": {"status": [200], "where": ["/total == 0"]},
             "present": {"status": [200], "where": ["/total >= 1"]},
             "count": "/total",
-            "timeout_s": 0.5,
+            "timeout_s": timeout_s,
         },
     }

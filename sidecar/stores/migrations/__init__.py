@@ -7,6 +7,7 @@ test compares both. There is no way down: a database that a later program has ch
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,9 @@ def _held(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Imported where it is needed: a start with the schema in place, which nearly all are, does without it.
+    # Imported where it is needed: a start with the schema in place, which nearly all are, does without it. What it says
+    # of its own plugins is nothing to operators; which steps it takes is.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
