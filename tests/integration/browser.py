@@ -29,7 +29,7 @@ def page_of(front: Front) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=browser_path, headless=True, args=FLAGS)
         # Playwright shows the certificate on the browser's behalf, and is to it a server with one of its own.
         context = browser.new_context(client_certificates=[shown], ignore_https_errors=True)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(180_000)
         try:
             yield context.new_page()
         finally:

@@ -22,7 +22,7 @@ from sidecar.demo.setup import free_port
 from sidecar.tls.certificate_files import utc_now
 from sidecar.tls.dev_certs import DevCertificates, client_san, make_dev_certificates
 
-START_S = 60.0
+START_S = 240.0
 DOCS = Path(__file__).parents[2] / "docs" / "payloads.md"
 
 

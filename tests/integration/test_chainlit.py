@@ -88,7 +88,7 @@ async def test_X3_X9_a_client_that_polls_gets_the_whole_answer(shop: Shop) -> No
         "chatProfile": "",
     }
     connector = aiohttp.TCPConnector(ssl=shop.front.trust())
-    async with aiohttp.ClientSession(connector=connector) as http, asyncio.timeout(60):
+    async with aiohttp.ClientSession(connector=connector) as http, asyncio.timeout(240):
         client = socketio.AsyncClient(http_session=http, reconnection=False)
         client.on("*", note)
         await client.connect(shop.front.origin, socketio_path="/ws/socket.io", transports=["polling"], auth=session)

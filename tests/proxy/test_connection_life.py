@@ -118,10 +118,12 @@ async def test_P48_500_callers_at_once_get_their_own_answers(contexts: Contexts)
         writer.write(answer(body, length=len(body)))
 
     all_here = asyncio.Barrier(500)
+    shaking_hands = asyncio.Semaphore(20)
     async with running(handler, contexts) as rig:
 
         async def caller(number: int) -> None:
-            client = await rig.connect()
+            async with shaking_hands:
+                client = await rig.connect()
             await all_here.wait()
             for turn in range(2):
                 client.writer.write(request("GET", f"/api/c{number}-{turn}"))
