@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class AuditReading:
         self._keys = keys
         self._catch_up_seconds = catch_up_seconds
         self._lock = asyncio.Lock()
+        self._using = threading.Lock()  # a thread goes on when the task that waits for it is cancelled
         self._index: AuditIndex | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -62,9 +64,7 @@ class AuditReading:
             with suppress(asyncio.CancelledError):
                 await keeping
         async with self._lock:
-            index, self._index = self._index, None
-            if index is not None:
-                await asyncio.to_thread(index.close)
+            await asyncio.to_thread(self._close)
 
     async def do(self, act: Callable[[AuditLookup], T]) -> T:
         """Do something with a lookup that knows all that is written by now."""
@@ -93,12 +93,18 @@ class AuditReading:
         return await self.do(lambda lookup: lookup.consistency(old_size, new_size))
 
     def _do(self, act: Callable[[AuditLookup], T], limit: int | None) -> T:
-        with translated():
+        with self._using, translated():
             if self._index is None or self._index.is_gone(self._folder / INDEX_NAME):
                 self._index = AuditIndex(self._folder / INDEX_NAME)
             lookup = AuditLookup(self._folder, self._keys, self._index)
             lookup.catch_up(limit)
             return act(lookup)
+
+    def _close(self) -> None:
+        with self._using:
+            index, self._index = self._index, None
+            if index is not None:
+                index.close()
 
     async def _keep_up(self) -> None:
         """Keep the index near to the end, so that who asks need not wait; little by little, as exchanges come first."""
