@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -40,12 +41,17 @@ class JournalFile:
         """Return what the file holds, in order. Raises ``ConfigError`` or ``KeyMaterialError``."""
         try:
             self._descriptor = os.open(self.path, _FLAGS, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sync_folder(self.path.parent)
             data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
             if len(whole) != len(data):
                 os.ftruncate(self._descriptor, len(whole))
                 os.fsync(self._descriptor)
+        except BlockingIOError:
+            self.close()
+            message, remedy = f"{self.path} is another process's", "Give every replica a journal of its own"
+            raise ConfigError((Problem("erasure.journal", message, remedy),)) from None
         except OSError as error:
             message, remedy = f"{self.path} can't be opened ({error.strerror})", "Give the sidecar's user write access"
             raise ConfigError((Problem("erasure.journal", message, remedy),)) from None
@@ -74,6 +80,7 @@ class JournalFile:
         try:
             descriptor = os.open(new, _FLAGS | os.O_TRUNC, 0o600)
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 _write_all(descriptor, b"".join(lines))
                 os.fsync(descriptor)
                 new.rename(self.path)

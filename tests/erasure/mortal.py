@@ -13,10 +13,11 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sidecar.erasure.attempt import Checkpoint
+from sidecar.erasure.attempt import CHECKPOINTS, Checkpoint
 from tests.erasure.world import START, Clock, http_target, world
 from tests.targets.upstream import target_mapping
 
+KILLED_AT = (*CHECKPOINTS, "accepted")
 SECOND_LOOK = timedelta(seconds=1)
 
 
@@ -33,10 +34,10 @@ def killer(place: str, nth: int) -> Checkpoint:
     return check
 
 
-async def live(database: Path, url: str, checkpoint: Checkpoint, start: datetime = START) -> None:
+async def live(database: Path, url: str, checkpoint: Checkpoint, start: datetime = START, name: str = "one") -> None:
     clock = Clock(start)
     targets = [http_target("crm", target_mapping(url), clock)]
-    journal = database.with_suffix(".journal")
+    journal = database.with_suffix(f".{name}.journal")
     async with world(database, targets, clock, checkpoint=checkpoint, second_look=SECOND_LOOK, journal=journal) as w:
         await w.worker.recover()
         await w.submit()
@@ -47,4 +48,5 @@ async def live(database: Path, url: str, checkpoint: Checkpoint, start: datetime
 
 
 if __name__ == "__main__":
-    asyncio.run(live(Path(sys.argv[1]), sys.argv[2], killer(sys.argv[3], int(sys.argv[4]))))
+    name = "one" if sys.argv[3] in KILLED_AT else str(os.getpid())  # those that run side by side have their own
+    asyncio.run(live(Path(sys.argv[1]), sys.argv[2], killer(sys.argv[3], int(sys.argv[4])), name=name))

@@ -196,6 +196,17 @@ def test_a_rewritten_file_holds_the_new_lines_alone(tmp_path: Path) -> None:
     assert entries(path) == [b"two", b"four"]
 
 
+def test_a_file_has_one_writer(tmp_path: Path) -> None:
+    file = written(tmp_path / "journal", b"one")
+    with pytest.raises(ConfigError, match="another process"):
+        JournalFile(tmp_path / "journal", KEY).open()
+    file.rewrite([b"two"])
+    with pytest.raises(ConfigError, match="another process"):
+        JournalFile(tmp_path / "journal", KEY).open()
+    file.close()
+    assert entries(tmp_path / "journal") == [b"two"]
+
+
 def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^erasure\.journal"):
         JournalFile(tmp_path, KEY).open()

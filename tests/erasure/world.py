@@ -171,6 +171,8 @@ async def world(
         yield made
     finally:
         await made.worker.stop()
+        if kept is not None:
+            await kept.stop()
         for target in targets:
             await target.stop()
         await database.stop()
