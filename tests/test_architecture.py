@@ -62,6 +62,7 @@ PURE_MODULES = {
     "sidecar.targets.broker_settings",
     "sidecar.targets.byte_search",
     "sidecar.targets.files_settings",
+    "sidecar.targets.described",
     "sidecar.targets.form",
     "sidecar.targets.glob",
     "sidecar.targets.http_jobs",

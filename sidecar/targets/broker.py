@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final, Protocol
 from uuid import uuid4
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.broker_settings import BrokerSettings
 from sidecar.targets.criteria import count_at, resolve_pointer
+from sidecar.targets.described import Described
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
@@ -25,7 +24,6 @@ from sidecar.targets.target import (
     Order,
     PollResult,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -56,36 +54,16 @@ class Messenger(Protocol):
         """Return what a system answered to a message, without taking it away."""
 
 
-class BrokerTarget:
+class BrokerTarget(Described[BrokerSettings]):
     """Implements ``Target`` and ``OrderTarget``."""
 
     def __init__(self, settings: BrokerSettings, messenger: Messenger, where: str) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._messenger = messenger
         self._where = where
 
     def __repr__(self) -> str:
         return f"BrokerTarget({self.name!r})"  # the messenger's URL may hold a password
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.identities
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         try:

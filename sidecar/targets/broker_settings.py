@@ -27,3 +27,7 @@ class BrokerSettings(TargetForm):
     identities: Annotated[frozenset[IdentityType], Field(min_length=1)]
     tls: TlsFiles = TlsFiles()
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+    @property
+    def required(self) -> frozenset[IdentityType]:
+        return self.identities

@@ -10,16 +10,15 @@ import logging
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from re import Pattern
 from typing import BinaryIO, Final, Protocol
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.byte_search import count_in_stream, count_in_texts, search_pattern
 from sidecar.targets.call_threads import CallThreads
+from sidecar.targets.described import Described
 from sidecar.targets.files_settings import DataSet, FilesSettings, Format
 from sidecar.targets.folder import expression_of, matching, names_found, remove, walk
 from sidecar.targets.glob import path_expression
@@ -37,7 +36,6 @@ from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -68,34 +66,14 @@ class ParquetReader(Protocol):
     def texts_of_parquet(self, source: BinaryIO) -> Iterator[str]: ...
 
 
-class FilesTarget:
+class FilesTarget(Described[FilesSettings]):
     """Implements ``Target``. ``parquet`` is needed for data sets of that format only."""
 
     def __init__(self, settings: FilesSettings, parquet: ParquetReader | None, where: str) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._parquet = parquet
         self._where = where
         self._threads = CallThreads(settings.name, settings.concurrency)
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         self._threads.start()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.targets.criteria import Answer, count_at
+from sidecar.targets.described import Described
 from sidecar.targets.http_client import Authorization, Call, HttpClient, Reply, fault_of, utc_now
 from sidecar.targets.http_jobs import reference_in
 from sidecar.targets.http_settings import HttpCall, HttpTargetSettings, VerifyCall
@@ -23,14 +23,13 @@ from sidecar.targets.target import (
     Order,
     PollResult,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
 from sidecar.targets.template import Values, ValueUnusable
 
 
-class HttpTarget:
+class HttpTarget(Described[HttpTargetSettings]):
     """Implements ``Target`` and ``OrderTarget``. ``tls``: a verifying context; True takes the system's authorities."""
 
     def __init__(
@@ -40,28 +39,8 @@ class HttpTarget:
         clock: Callable[[], datetime] = utc_now,
         authorization: Authorization | None = None,
     ) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._client = HttpClient(settings.headers, tls, settings.limits.concurrency, authorization, clock)
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         await self._client.start()

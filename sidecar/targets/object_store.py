@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.bucket import BUCKET_ERRORS, Bucket, DeletionRefused, Keys, Lock, fault_of
 from sidecar.targets.call_threads import CallThreads
+from sidecar.targets.described import Described
 from sidecar.targets.object_store_settings import ObjectStoreSettings
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -34,36 +33,16 @@ _NOT_REACHED: Final = frozenset({
 })  # fmt: skip
 
 
-class ObjectStoreTarget:
+class ObjectStoreTarget(Described[ObjectStoreSettings]):
     """Implements ``Target``. ``keys``: access key and secret; None takes the SDK's own chain."""
 
     def __init__(self, settings: ObjectStoreSettings, keys: tuple[str, str] | None, where: str) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._where = where
         self._deleting = Bucket(settings, keys)
         self._looking = Bucket(settings, keys)
         self._threads = CallThreads(settings.name, settings.concurrency)
         self._checked = False
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         self._threads.start()

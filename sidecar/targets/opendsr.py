@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import uuid4
 
@@ -19,10 +19,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.criteria import resolve_pointer
+from sidecar.targets.described import Described
 from sidecar.targets.http import look
 from sidecar.targets.http_client import Call, HttpClient, Reply, fault_of, utc_now
 from sidecar.targets.http_settings import parse_verify
@@ -34,7 +34,6 @@ from sidecar.targets.target import (
     Order,
     PollResult,
     TargetFault,
-    TargetLimits,
     VerifyResult,
 )
 from sidecar.targets.template import Values
@@ -49,7 +48,7 @@ _STATES: Final[Mapping[str, JobStatus]] = {
 _TAKEN: Final = frozenset({200, 201, 202})
 
 
-class OpenDsrTarget:
+class OpenDsrTarget(Described[OpenDsrSettings]):
     """Implements ``Target`` and ``OrderTarget``. ``headers`` hold secrets."""
 
     def __init__(
@@ -60,7 +59,7 @@ class OpenDsrTarget:
         tls: ssl.SSLContext | Literal[True] = True,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._where = where
         self._clock = clock
         self._certificate = _certificate(settings, clock(), where)
@@ -68,24 +67,8 @@ class OpenDsrTarget:
         self._client = HttpClient(headers, tls, settings.concurrency, clock=clock)
 
     @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
     def required(self) -> frozenset[IdentityType]:
-        return self._settings.required | (self._verify.call.fields if self._verify else frozenset())
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
+        return super().required | (self._verify.call.fields if self._verify else frozenset())
 
     async def start(self) -> None:
         await self._client.start()

@@ -11,14 +11,13 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from redis.asyncio import RedisCluster
 
-from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import ConfigError, Problem
+from sidecar.targets.described import Described
 from sidecar.targets.glob import Glob
 from sidecar.targets.redis_connection import REDIS_ERRORS, check_redis_url, fault_of, open_redis
 from sidecar.targets.redis_settings import RedisSettings
@@ -26,7 +25,6 @@ from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -48,37 +46,17 @@ class _Part:
     find: Callable[[Any, str, str], Awaitable[object]]
 
 
-class RedisTarget:
+class RedisTarget(Described[RedisSettings]):
     """Implements ``Target``. ``start`` raises ``ConfigError`` for a Redis that refuses what is configured."""
 
     def __init__(self, settings: RedisSettings, url: str, where: str) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._url = check_redis_url(url, where)
         self._where = where
         self._checked = False
 
     def __repr__(self) -> str:
         return f"RedisTarget({self.name!r})"  # the URL may hold a password
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         try:

@@ -14,17 +14,16 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.criteria import count_at, resolve_pointer
+from sidecar.targets.described import Described
 from sidecar.targets.http_client import Call, HttpClient, Reply, fault_of
 from sidecar.targets.search_settings import SearchIndex, SearchMatch, SearchSettings
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -51,7 +50,7 @@ class _Failed(Exception):
         self.retry_after = retry_after
 
 
-class SearchTarget:
+class SearchTarget(Described[SearchSettings]):
     """Implements ``Target``. ``headers`` hold secrets; ``where`` is the place in the configuration."""
 
     def __init__(
@@ -61,30 +60,10 @@ class SearchTarget:
         where: str,
         tls: ssl.SSLContext | Literal[True] = True,
     ) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._where = where
         self._client = HttpClient(headers, tls, settings.concurrency)
         self._checked = False
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         await self._client.start()

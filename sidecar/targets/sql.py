@@ -9,16 +9,15 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from sidecar.erasure.plan import Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.call_threads import CallThreads
+from sidecar.targets.described import Described
 from sidecar.targets.sql_connection import open_target_engine
 from sidecar.targets.sql_faults import constraint_of, fault_of
 from sidecar.targets.sql_schema import BoundSchema, bind_schema
@@ -28,7 +27,6 @@ from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -46,7 +44,7 @@ class _TooMany(Exception):
     """More rows than can be one person's."""
 
 
-class SqlTarget:
+class SqlTarget(Described[SqlSettings]):
     """Implements ``Target``. ``url`` holds the password, if there is one; ``where`` is the place in the configuration.
 
     ``start`` raises ``ConfigError`` for a database that can't be erased from as configured. One that can't be reached
@@ -54,31 +52,11 @@ class SqlTarget:
     """
 
     def __init__(self, settings: SqlSettings, url: str, tls: ssl.SSLContext, where: str) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._where = where
         self._engine: Engine = open_target_engine(settings, url, tls, where)
         self._threads = CallThreads(settings.name, settings.concurrency)
         self._schema: BoundSchema | None = None
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return self._settings.required
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self._settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._settings.max_completion
 
     async def start(self) -> None:
         self._threads.start()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+import sidecar.targets
 from sidecar.app.targets import target_of
 from sidecar.config.erasure import TargetConfig
 from sidecar.errors import ConfigError
@@ -69,6 +70,7 @@ def test_a_kind_whose_packages_are_not_installed_is_a_configuration_error(
     for name in [one for one in sys.modules if one.startswith("sidecar.targets.")]:
         if name.endswith((module, "redis", "redis_connection", "object_store")):
             monkeypatch.delitem(sys.modules, name)
+            monkeypatch.delattr(sidecar.targets, name.rpartition(".")[2], raising=False)  # or it is found there
     with pytest.raises(ConfigError) as caught:
         make(mapping)
     assert f"erasure.targets[2].type: {mapping['type']} needs packages" in str(caught.value)
