@@ -40,6 +40,7 @@ class Auditing:
 
     log: AuditLog
     routes: tuple[AdminRoute, ...]
+    reading: AuditReading
     anchored: Callable[[], bool]  # False once an anchor contradicts the log
 
 
@@ -90,7 +91,7 @@ async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: M
         stack.push_async_callback(part.stop)
     masters = (*settings.earlier_masters, settings.master)
     parts = AuditParts(reading, partial(candidate_pseudonyms, masters), config.folder)
-    return Auditing(log, audit_routes(parts), lambda: publishing.sound)
+    return Auditing(log, audit_routes(parts), reading, lambda: publishing.sound)
 
 
 def _clear_scratch(folder: Path) -> None:

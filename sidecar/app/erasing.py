@@ -8,6 +8,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
+from sidecar.app.audit_reading import Auditing
 from sidecar.app.guarding import marks_of, peoples_keys_of, suppressing_of, watch_of
 from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
@@ -23,6 +24,7 @@ from sidecar.erasure.manual_api import ManualParts, manual_routes
 from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
+from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
@@ -81,7 +83,7 @@ def erasing_of(
     settings: Settings,
     database: Database,
     placeholders: StoredPlaceholders,
-    audit: AuditLog,
+    auditing: Auditing,
     metrics: Metrics,
     memories: Memories,
 ) -> Erasing | None:
@@ -91,7 +93,7 @@ def erasing_of(
     """
     if not settings.targets and settings.config.erasure.subject_keys is None:
         return None
-    keys = settings.master.pseudonymizer
+    audit, keys = auditing.log, settings.master.pseudonymizer
     own = _own_of(settings, placeholders, audit, memories)
     backups = (backup for one in settings.restorables for backup in one.backup_targets(metrics))
     peoples_keys = peoples_keys_of(settings, database, metrics)
@@ -118,7 +120,8 @@ def erasing_of(
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
     chat = trigger_routes(intake, people, settings.config.erasure.chat_intents, metrics, clock)
-    routes = (*erasure_routes(parts), *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
+    receipts = (*erasure_routes(parts), *proof_routes(stores.requests, auditing.reading))
+    routes = (*receipts, *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
     canaries = tuple(marks.canaries.values())

@@ -123,7 +123,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
         suppression = Suppression(settings.master.pseudonymizer(Purpose.SUPPRESSION))
         memories = Memories(suppression, detection.clear)
-        erasing = erasing_of(settings, database, placeholders, audit, metrics, memories)
+        erasing = erasing_of(settings, database, placeholders, auditing, metrics, memories)
         redactor = redactor_of(settings, detection, placeholders, suppression)
         memory = rewrite_memory_of(
             settings, lambda: (detection.version, placeholders.forgettings, suppression.generation), metrics

@@ -137,7 +137,20 @@ def follow(line: bytes, place: Place) -> tuple[RecordLine, str]:
 def parse_record(line: bytes) -> tuple[RecordLine, Place]:
     """Return a record and the place that it claims, or raise BrokenLine. What comes before it is not looked at."""
     record, head = _parsed(line)
-    return record, Place(head["log"], head["segment"], head["seq"], head["time"], head["prev"])
+    return record, _place(head)
+
+
+def parse_leaf(leaf: bytes) -> tuple[RecordLine, Place]:
+    """Return the record of a leaf that stands alone, its sealed parts left empty, and the place that it claims.
+
+    Raises BrokenLine. Whether the leaf is any log's is shown by its hash alone.
+    """
+    head = _head(leaf)
+    return RecordLine(hash_of(leaf), leaf, b"", b""), _place(head)
+
+
+def _place(head: dict[str, Any]) -> Place:
+    return Place(head["log"], head["segment"], head["seq"], head["time"], head["prev"])
 
 
 def _leaf(opening: bytes, place: Place, time: bytes, facts: bytes, links: bytes) -> bytes:

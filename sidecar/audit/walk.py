@@ -150,7 +150,7 @@ class Walk:
         self._belongs(stub.log)
         self._comes_next(number, stub.first)
         for one in stub.introductions:
-            self._introduce(one, self.believed(one))
+            self.pass_introduction(one)
         self.unproven.append(Unproven(number, stub.first, stub.first + stub.count, note))
         try:
             tree = grown(self.tree, stub.nodes)
@@ -165,6 +165,10 @@ class Walk:
     def prove(self, stub: Unproven) -> None:
         """Raise BrokenLine unless a key of the log signed a stub that was passed."""
         self._signed(stub.note, stub.end)
+
+    def pass_introduction(self, note: Note) -> None:
+        """Take up the keys that a checkpoint names, if a key of the log signed it (A28)."""
+        self._introduce(note, self.believed(note))
 
     def believed(self, note: Note) -> Checkpoint:
         """Return the checkpoint in a note, if a key of the log signed it and it is this log's."""

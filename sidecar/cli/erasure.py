@@ -18,10 +18,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from sidecar.audit.note import NoteInvalid, Verifier, parse_verifier
 from sidecar.cli.identities import STANDARD_INPUT, read_identities
 from sidecar.erasure.client import Connection
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.receipt import ReceiptInvalid, is_about, key_id, verify_receipt
+from sidecar.erasure.receipt_proof import verify_receipt_proof
 from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
 from sidecar.tls.contexts import ClientTls, client_context
 
@@ -46,11 +48,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     receipt = _add(kinds, "receipt", _receipt, "fetch the signed receipt of a request that has ended")
     receipt.add_argument("id", metavar="ID")
     receipt.add_argument("--output", metavar="FILE", type=Path, help="(default: standard output)")
+    receipt.add_argument("--proof", metavar="FILE", type=Path, help="write here as well that the audit log holds it")
     _add(kinds, "keys", _keys, "print the public keys that receipts are checked with, PEM")
     _add(kinds, "replay", _replay, "erase everybody again whose identities are still kept, e.g. after a restore")
     check = kinds.add_parser("verify-receipt", help="check a receipt offline (exit 1: it does not hold)")
     check.add_argument("file", metavar="FILE", type=Path, help="the receipt")
     check.add_argument("--public-key", metavar="FILE", type=Path, required=True, help="PEM, one or more")
+    check.add_argument("--proof", metavar="FILE", type=Path, help="check as well that the audit log holds it")
+    check.add_argument(
+        "--log-key", metavar="VKEY", type=_log_key, help="the log's first public key, as noted elsewhere"
+    )
     check.add_argument("--salt", metavar="HEX", help="check as well that it is about the person who was given this")
     _add_identities(check, default=None)
     check.set_defaults(run=run, act=_verify_receipt)
@@ -125,7 +132,10 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _receipt(args: argparse.Namespace) -> int:
-    data = _connection(args).call("GET", f"{_one(args)}/receipt")
+    connection = _connection(args)
+    data = connection.call("GET", f"{_one(args)}/receipt")
+    if args.proof is not None:
+        args.proof.write_bytes(connection.call("GET", f"{_one(args)}/receipt-proof"))
     if args.output is not None:
         args.output.write_bytes(data)
     else:
@@ -149,9 +159,13 @@ def _verify_receipt(args: argparse.Namespace) -> int:
     if (args.salt is None) != (args.identities is None):
         print("--salt and --identities go together", file=sys.stderr)
         return USAGE
-    keys = _public_keys(args.public_key)
+    if (args.proof is None) != (args.log_key is None):
+        print("--proof and --log-key go together", file=sys.stderr)
+        return USAGE
+    keys, data = _public_keys(args.public_key), args.file.read_bytes()
     try:
-        said = verify_receipt(args.file.read_bytes(), keys)
+        said = verify_receipt(data, keys)
+        proven = verify_receipt_proof(data, args.proof.read_bytes(), args.log_key) if args.proof else None
     except ReceiptInvalid as error:
         print(f"{args.file}: {error}")
         return CHECK_FAILED
@@ -159,6 +173,8 @@ def _verify_receipt(args: argparse.Namespace) -> int:
     if args.salt is not None and not is_about(said, _salt(args.salt), read_identities(args.identities, "--identities")):
         print(f"{args.file}: holds, but is about somebody else")
         return CHECK_FAILED
+    if proven is not None:
+        print(f"{args.proof}: record {proven.index} of {proven.log}, signed over {proven.size} records ({proven.time})")
     print(f"{args.file}: holds")
     return DONE
 
@@ -193,6 +209,13 @@ def _public_keys(path: Path) -> dict[str, Ed25519PublicKey]:
     if not keys:
         raise _problem(str(path), "holds no public key in PEM", "Fetch it with: sidecar erasure keys --url …")
     return keys
+
+
+def _log_key(text: str) -> Verifier:
+    try:
+        return parse_verifier(text)
+    except NoteInvalid as error:
+        raise argparse.ArgumentTypeError(f"no public key: {error}") from None
 
 
 def _salt(text: str) -> str:

@@ -83,6 +83,10 @@ def not_found() -> web.Response:
     return error_response(HTTPStatus.NOT_FOUND, "not_found", "there is no such request")
 
 
+def not_ended() -> web.Response:
+    return error_response(HTTPStatus.CONFLICT, "not_ended", "the request has not ended, so there is no receipt")
+
+
 def unavailable() -> web.Response:
     response = error_response(
         HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "nothing was accepted or changed; send the same request again"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action
-from sidecar.erasure.answers import error_response, guarded, not_found, read_body, request_id
+from sidecar.erasure.answers import guarded, not_ended, not_found, read_body, request_id
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.bodies import accepted_body, status_body
 from sidecar.erasure.intake import Intake
@@ -29,7 +29,7 @@ from sidecar.stores.erasure_views import RequestView
 from sidecar.stores.erasures import ErasureRequests
 
 PATH: Final = "/v1/erasures"
-_READERS: Final = frozenset({Role.INTAKE, Role.PRIVACY_OFFICER, Role.AUDITOR})
+READERS: Final = frozenset({Role.INTAKE, Role.PRIVACY_OFFICER, Role.AUDITOR})
 _SUBMITTERS: Final = frozenset({Role.INTAKE})
 _CONFIRMERS: Final = frozenset({Role.INTAKE, Role.PRIVACY_OFFICER})
 _OFFICERS: Final = frozenset({Role.PRIVACY_OFFICER})
@@ -54,13 +54,13 @@ def erasure_routes(parts: ErasureParts) -> tuple[AdminRoute, ...]:
     one = PATH + "/{id}"
     return (
         AdminRoute("POST", PATH, _SUBMITTERS, Action.ERASURE_SUBMIT, guarded(api.submit)),
-        AdminRoute("GET", one, _READERS, Action.ERASURE_READ, guarded(api.status)),
+        AdminRoute("GET", one, READERS, Action.ERASURE_READ, guarded(api.status)),
         AdminRoute("DELETE", one, _CONFIRMERS, Action.ERASURE_SUBMIT, guarded(api.cancel)),
         AdminRoute("POST", f"{one}/extension", _OFFICERS, Action.ERASURE_SUBMIT, guarded(api.extend)),
         AdminRoute("POST", f"{one}/verification", _CONFIRMERS, Action.ERASURE_SUBMIT, guarded(api.confirm)),
-        AdminRoute("GET", f"{one}/receipt", _READERS, Action.ERASURE_READ, guarded(api.receipt)),
+        AdminRoute("GET", f"{one}/receipt", READERS, Action.ERASURE_READ, guarded(api.receipt)),
         AdminRoute("POST", "/v1/erasure-replays", _OFFICERS, Action.ERASURE_SUBMIT, guarded(api.replay)),
-        AdminRoute("GET", "/v1/erasure-receipt-keys", _READERS, None, guarded(api.keys)),
+        AdminRoute("GET", "/v1/erasure-receipt-keys", READERS, None, guarded(api.keys)),
     )
 
 
@@ -106,7 +106,7 @@ class _Api:
         request[SUBJECT] = view.subject
         data = await self._parts.requests.receipt(view.id)
         if data is None:
-            return error_response(HTTPStatus.CONFLICT, "not_ended", "the request has not ended, so there is no receipt")
+            return not_ended()
         return web.Response(body=data, content_type="application/json")
 
     async def replay(self, _request: web.Request, _identity: Identity) -> web.StreamResponse:

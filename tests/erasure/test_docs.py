@@ -9,10 +9,12 @@ from typing import cast
 import pytest
 import yaml
 
+from sidecar.audit.reading import AuditReading
 from sidecar.erasure.api import erasure_routes
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.epoch import WENT_BACK
 from sidecar.erasure.outcomes import Outcome, RequestState
+from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.request import IdentityType, parse_request
 from sidecar.subject_keys.api import subject_key_routes
@@ -34,6 +36,7 @@ async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: P
     async with one_target(tmp_path) as (w, _):
         for route in (
             *erasure_routes(parts_of(w)),
+            *proof_routes(w.stores.requests, cast(AuditReading, None)),
             *quarantine_routes(w.epoch_store, w.watch),
             *subject_key_routes(cast(SubjectKeys, None)),
         ):

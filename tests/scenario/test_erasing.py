@@ -52,6 +52,8 @@ def test_the_erased_customer_is_gone_everywhere_e16_e28_e48(world: World, tmp_pa
     receipt = world.admin("GET", f"/v1/erasures/{wanted['id']}/receipt", role=Role.PRIVACY_OFFICER)
     assert receipt.status == 200
     assert customer["email"].encode() not in receipt.body
+    proof = world.admin("GET", f"/v1/erasures/{wanted['id']}/receipt-proof", role=Role.PRIVACY_OFFICER)
+    assert proof.status == 200 or (proof.status, proof.json["error"]["reason"]) == (409, "not_yet")  # within a minute
 
     again = world.admin("POST", "/v1/erasures", wanted, Role.INTAKE)
     assert again.status in (200, 202)
