@@ -182,6 +182,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=one,
         )
+        self.erasure_triggers = Counter(
+            "sidecar_erasure_triggers",
+            "Customers who ask to be forgotten in traffic, by what became of it; dropped: bodies not looked at.",
+            ["outcome"],
+            registry=one,
+        )
         self.erasure_hold_failures = Counter(
             "sidecar_erasure_hold_failures",
             "Times that nobody could say whether something is held, so that nothing was deleted.",

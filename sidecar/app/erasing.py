@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_reading import Auditing
 from sidecar.app.guarding import marks_of, peoples_keys_of, suppressing_of, watch_of
+from sidecar.app.overhearing import ChatFiling
 from sidecar.app.secrets import receipt_key
 from sidecar.app.settings import Settings
 from sidecar.audit.log import AuditLog
@@ -26,6 +27,7 @@ from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
 from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
+from sidecar.erasure.recognition import says_so
 from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
@@ -33,6 +35,7 @@ from sidecar.erasure.trigger_api import trigger_routes
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
+from sidecar.proxy.overhearing import Overhearing
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import Attestations
@@ -72,6 +75,7 @@ class Erasing:
     worker: ErasureWorker
     notices: NoticeSender
     routes: tuple[AdminRoute, ...]
+    overhearing: Overhearing
 
     @property
     def healthy(self) -> bool:
@@ -125,7 +129,10 @@ def erasing_of(
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
     canaries = tuple(marks.canaries.values())
-    return Erasing(canaries, watch, suppressing, reminder, targets, watching_clock, journal, worker, notices, routes)
+    overhearing = Overhearing(ChatFiling(intake, stores.requests, people, audit, metrics), says_so, metrics)
+    return Erasing(
+        canaries, watch, suppressing, reminder, targets, watching_clock, journal, worker, notices, routes, overhearing
+    )
 
 
 def _own_of(

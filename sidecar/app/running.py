@@ -128,7 +128,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         memory = rewrite_memory_of(
             settings, lambda: (detection.version, placeholders.forgettings, suppression.generation), metrics
         )
-        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, _closed_by(erasing)))
+        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, erasing))
         data = await _data_listener(stack, settings, exchange, metrics, audit)
         await _started(stack, Pulse(metrics))
         routes = (
@@ -152,6 +152,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
                 erasing.worker,
                 erasing.notices,
                 erasing.reminder,
+                erasing.overhearing,
             )
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
             await _started(stack, part)
@@ -216,14 +217,16 @@ def _parts_of(
     memory: RewriteMemory,
     audit: AuditLog,
     metrics: Metrics,
-    closed_upstreams: Callable[[], Collection[str]],
+    erasing: Erasing | None,
 ) -> Parts:
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     meter, data = Meter(metrics), settings.config.listeners.data
     return Parts(
-        admission=Admission(settings.routes, settings.callers, closed_upstreams),
+        admission=Admission(settings.routes, settings.callers, _closed_by(erasing)),
         upstreams=upstreams,
-        scanner=Scanner(RecallingRewriter(redactor, pseudonyms, memory), meter),
+        scanner=Scanner(
+            RecallingRewriter(redactor, pseudonyms, memory), meter, erasing.overhearing if erasing else None
+        ),
         audit=audit,
         pseudonyms=pseudonyms,
         meter=meter,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sidecar.access import Identity, KnownCaller
 from sidecar.app.detecting import check_detection
+from sidecar.app.overhearing import trigger_of
 from sidecar.app.restoring import Restorable, restorable_of
 from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
@@ -174,6 +175,9 @@ def route_of(config: RouteConfig, policies: Mapping[str, Policy], index: int) ->
         target_policy=config.target,
         suppression=config.suppression,
         unscanned_headers=frozenset(name.lower() for name in config.unscanned_headers),
+        erasure_trigger=trigger_of(config.erasure_trigger, f"routes[{index}].erasure_trigger")
+        if config.erasure_trigger is not None
+        else None,
         websocket=_websocket_of(config.websocket) if config.websocket is not None else None,
         limits=Limits(
             request_body_bytes=config.max_request_bytes,

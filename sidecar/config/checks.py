@@ -26,6 +26,16 @@ def check_references(config: Config) -> Iterator[Problem]:
             yield Problem(f"{where}.policy", f"no policy is called {route.policy}", f"Defined are: {known}.")
 
 
+def check_erasure_triggers(config: Config) -> Iterator[Problem]:
+    """What is recognised in traffic can be filed."""
+    if config.erasure.targets or config.erasure.subject_keys is not None:
+        return
+    for index, route in enumerate(config.routes):
+        if route.erasure_trigger is not None:
+            remedy = "Add erasure.targets, or remove it."
+            yield Problem(f"routes[{index}].erasure_trigger", "could file nothing: no erasure is configured", remedy)
+
+
 def check_shown_systems(config: Config) -> Iterator[Problem]:
     """Upstreams that show a system's data are there to be closed."""
     for index, target in enumerate(config.erasure.targets):
@@ -126,4 +136,10 @@ def check_presence(config: Config) -> Iterator[Problem]:
         yield Problem("identities", "names no caller", "Add one; everybody else is denied.")
 
 
-CHECKS: tuple[Check, ...] = (check_references, check_shown_systems, check_duplicates, check_files)
+CHECKS: tuple[Check, ...] = (
+    check_references,
+    check_erasure_triggers,
+    check_shown_systems,
+    check_duplicates,
+    check_files,
+)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sidecar.access import Role
 from sidecar.config.scalars import Bytes, HttpUrl, Name, Seconds, Section, is_loopback
+from sidecar.erasure.deadlines import Regulation
+from sidecar.erasure.recognition import PHRASES
+from sidecar.erasure.request import IdentityType
 from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, SuppressionPolicy, TargetPolicy, UrlPolicy
 
 
@@ -76,6 +79,47 @@ class WebsocketConfig(Section):
     origins: frozenset[Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]] = frozenset()
 
 
+def _phrases(value: Any) -> Any:
+    return frozenset() if value == "none" else value
+
+
+def _language(value: str) -> str:
+    if value not in PHRASES:
+        raise ValueError("has no phrases here; known are " + ", ".join(PHRASES))
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class TriggerIntentConfig(Section):
+    """Where the chatbot says what it made of a message, and by which words it says "wants to be forgotten"."""
+
+    path: str
+    values: Annotated[frozenset[str], Field(min_length=1)]
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+
+
+class ErasureTriggerConfig(Section):
+    """How a request to be forgotten is known in the bodies of a route, and where they say who asks."""
+
+    phrases: Annotated[frozenset[Annotated[str, AfterValidator(_language)]], BeforeValidator(_phrases)] = frozenset(
+        PHRASES
+    )
+    intent: TriggerIntentConfig | None = None
+    identities: Annotated[dict[IdentityType, Paths], Field(min_length=1)]
+    regulation: Regulation = Regulation.GDPR
+
+    @model_validator(mode="after")
+    def _some_sign(self) -> ErasureTriggerConfig:
+        if not self.phrases and self.intent is None:
+            raise ValueError("nothing would ever be recognised; give phrases, or an intent")
+        return self
+
+
 class RouteConfig(Section):
     """A path prefix, who may use it, where it leads, and what its payloads look like."""
 
@@ -103,6 +147,7 @@ class RouteConfig(Section):
     hold_back_characters: Annotated[int, Field(ge=64, le=2_000)] = 160
     suppression: SuppressionPolicy = SuppressionPolicy.REDACT
     websocket: WebsocketConfig | None = None
+    erasure_trigger: ErasureTriggerConfig | None = None
 
     @model_validator(mode="after")
     def _opened_by_get(self) -> RouteConfig:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -56,6 +57,9 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
 })  # fmt: skip
 
 
+_EVERY_LANGUAGE: Final = frozenset(PHRASES)
+
+
 def plain(text: str) -> str:
     """Return a text without case, accents and punctuation, its words apart by one space."""
     stripped = "".join(one for one in unicodedata.normalize("NFKD", text[:MAX_CHARACTERS]) if not _is_mark(one))
@@ -66,16 +70,19 @@ def _is_mark(character: str) -> bool:
     return unicodedata.category(character) == "Mn"
 
 
-def _pattern() -> re.Pattern[str]:
-    phrases = sorted({plain(one) for some in PHRASES.values() for one in some}, key=len, reverse=True)
+@cache
+def _pattern(languages: frozenset[str]) -> re.Pattern[str]:
+    phrases = sorted({plain(one) for some in languages for one in PHRASES[some]}, key=len, reverse=True)
     return re.compile(r"(?:^| )(?:" + "|".join(map(re.escape, phrases)) + r")(?: |$)")
 
 
-_PATTERN: Final = _pattern()
+def says_so(text: str, languages: frozenset[str]) -> bool:
+    """Tell whether a text holds a phrase of one of these languages, of which there is at least one."""
+    return _pattern(languages).search(plain(text)) is not None
 
 
 def asks_to_be_forgotten(text: str | None, intent: str | None, intents: Collection[str]) -> bool:
     """Tell whether the chatbot says so by one of its configured intents, or a phrase does."""
     if intent is not None and intent in intents:
         return True
-    return text is not None and _PATTERN.search(plain(text)) is not None
+    return text is not None and says_so(text, _EVERY_LANGUAGE)

@@ -13,7 +13,14 @@ from uuid import UUID
 
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.reading import Json, Problems, RequestInvalid, mapping, parse_json
-from sidecar.erasure.request import ErasureRequest, Origin, SubjectIdentity, read_identities
+from sidecar.erasure.request import (
+    ErasureRequest,
+    IdentityType,
+    Origin,
+    SubjectIdentity,
+    read_identities,
+    read_value,
+)
 from sidecar.keys import Pseudonymizer
 
 _FIELDS = ("text", "intent", "regulation", "subject")
@@ -53,6 +60,27 @@ def filed(message: ChatMessage, day: date, pseudonyms: Pseudonymizer) -> Erasure
         identities=message.identities,
         origin=Origin.CHAT,
     )
+
+
+def overheard(
+    identities: Sequence[tuple[str, str]], namespace: str, regulation: str, pseudonyms: Pseudonymizer
+) -> ErasureRequest | None:
+    """Return the request of somebody who asks in a chat that is read; None where no value could be an identifier.
+
+    A chat is read again and again: its id makes the request's id, whatever else is read later, or where a chat has
+    none, who asks. ``namespace`` tells chats with the same id apart.
+    """
+    problems = Problems()
+    pairs = sorted((IdentityType(kind), value) for kind, value in identities)
+    read = [read_value(kind, value, kind.value, problems) for kind, value in pairs]
+    people = tuple(one for one in read if one is not None)
+    if not people:
+        return None
+    rows = [f"{one.type.value}\x00{one.value}" for one in people]
+    chats = [f"{one.type.value}\x00{one.value}" for one in people if one.type is IdentityType.CONVERSATION_ID]
+    digest = pseudonyms.digest("overheard", regulation, namespace, *(chats or rows))
+    request_id = str(UUID(bytes=digest[:16], version=4))
+    return ErasureRequest(id=request_id, regulation=Regulation(regulation), identities=people, origin=Origin.CHAT)
 
 
 def _id(identities: Sequence[SubjectIdentity], law: Regulation, day: date, pseudonyms: Pseudonymizer) -> str:

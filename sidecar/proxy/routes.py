@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from sidecar.access import Role
 from sidecar.errors import ConfigError, Problem, RequestFault, RequestRefused
+from sidecar.payloads.askings import AskingRule
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.socketio import Binary
 from sidecar.redaction.policy import Policy
@@ -97,6 +98,18 @@ class AuthorizationPolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureTrigger:
+    """How customers who ask to be forgotten are known in the bodies of a route: by the chatbot's intent, by phrases.
+
+    ``languages``: whose phrases count, none if empty; ``regulation``: the law that the request is filed under.
+    """
+
+    rule: AskingRule = field(repr=False)
+    languages: frozenset[str]
+    regulation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one exchange. Sizes are bytes of decoded body; streamed responses have no size limit, but time."""
 
@@ -133,6 +146,7 @@ class Route:
     target_policy: TargetPolicy = TargetPolicy.PASS
     suppression: SuppressionPolicy = SuppressionPolicy.REDACT
     websocket: WebsocketRules | None = None  # None: upgrades are refused
+    erasure_trigger: ErasureTrigger | None = None
     limits: Limits = Limits()
 
 
@@ -269,5 +283,7 @@ def _problems_of(route: Route, path: str) -> Iterator[Problem]:
             "the field map does not say which texts come in pieces, over many messages",
             "Give it deltas ([] if every message is complete in itself), or a preset that has them",
         )
+    if route.erasure_trigger is not None and route.body is BodyMode.OPAQUE:
+        yield Problem(f"{path}.erasure_trigger", "on a route whose bodies are not read", "Remove it, or change body")
     if route.host is HostPolicy.FIXED and not route.fixed_host:
         yield Problem(f"{path}.host", "fixed, but no host is given", "Give the host that the upstream expects")

@@ -37,6 +37,7 @@ from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.header_texts import texts_of, texts_of_target
 from sidecar.proxy.headers import drop_fields_with_hits
 from sidecar.proxy.meter import Meter
+from sidecar.proxy.overhearing import Overhearing
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode, Route
@@ -57,9 +58,10 @@ _WITHOUT_CONTENT = frozenset({204, 205})
 class Scanner:
     """Runs bodies and fields through the rewriter."""
 
-    def __init__(self, rewriter: Rewriter, meter: Meter) -> None:
+    def __init__(self, rewriter: Rewriter, meter: Meter, overhearing: Overhearing | None = None) -> None:
         self._rewriter = rewriter
         self._meter = meter
+        self._overhearing = overhearing
 
     @property
     def rewriter(self) -> Rewriter:
@@ -72,7 +74,10 @@ class Scanner:
         route = account.admitted_route
         kind, payload_format = format_of_request(fields, route.body)
         text = await _decode(data, fields, kind, route.limits.request_body_bytes, account.share)
-        return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
+        rewritten = await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
+        if route.erasure_trigger is not None:
+            self._overhear(route, text, payload_format)
+        return rewritten
 
     async def translate_request(
         self, data: bytes, fields: CIMultiDictProxy[str], account: Account, passage: Passage
@@ -134,7 +139,14 @@ class Scanner:
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes, account.share)
         if route.body is BodyMode.SOCKETIO and route.fields.deltas:
             text = without_pieces(text, route.fields)
-        return await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
+        rewritten = await self._rewrite(text, payload_format, route.fields, account, scope, passage=passage)
+        if route.erasure_trigger is not None:
+            self._overhear(route, text, payload_format)
+        return rewritten
+
+    def _overhear(self, route: Route, text: str, payload_format: PayloadFormat) -> None:
+        if self._overhearing is not None:
+            self._overhearing.offer(route, text, payload_format)
 
     async def rewrite_message(
         self, text: str, payload_format: PayloadFormat, passage: Passage, account: Account, scope: str

@@ -47,6 +47,9 @@ def problems(raw: dict[str, Any]) -> dict[str, str]:
     return {problem.path: f"{problem.message} {problem.remedy}" for problem in caught.value.problems}
 
 
+ANY_KEY = "routes[0].erasure_trigger.identities.shoe.[key]"
+
+
 def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     out = copy.deepcopy(raw)
     here: Any = out
@@ -74,6 +77,26 @@ def test_a_sound_configuration_is_frozen(raw: dict[str, Any]) -> None:
         ("routes/0/methods", ["TRACE"], "routes[0].methods[0]", "input should be"),
         ("routes/0/websocket", {"messages": "xml"}, "routes[0].websocket.messages", "input should be"),
         ("routes/0/websocket", {"origins": ["https://a.example/x"]}, "routes[0].websocket.origins[0]", "match pattern"),
+        ("routes/0/erasure_trigger", {"identities": {}}, "routes[0].erasure_trigger.identities", "at least 1"),
+        ("routes/0/erasure_trigger", {"identities": {"shoe": "$.x"}}, ANY_KEY, "input should be"),
+        (
+            "routes/0/erasure_trigger",
+            {"identities": {"email": "$.x"}, "phrases": "none"},
+            "routes[0].erasure_trigger",
+            "nothing would ever be recognised",
+        ),
+        (
+            "routes/0/erasure_trigger",
+            {"identities": {"email": "$.x"}, "phrases": ["xx"]},
+            "routes[0].erasure_trigger.phrases[0]",
+            "has no phrases here",
+        ),
+        (
+            "routes/0/erasure_trigger",
+            {"identities": {"email": "$.x"}},
+            "routes[0].erasure_trigger",
+            "no erasure is configured",
+        ),
         ("upstreams/chatbot/url", "http://chat.example.com", "upstreams.chatbot", "in clear"),
         ("upstreams/chatbot/url", "ftp://127.0.0.1", "upstreams.chatbot.url", "absolute http"),
         ("upstreams/chatbot/url", "https://u:p@chat.example.com", "upstreams.chatbot.url", "no user name"),

@@ -9,7 +9,9 @@ from typing import cast
 import pytest
 import yaml
 
+from sidecar.app.overhearing import trigger_of
 from sidecar.audit.reading import AuditReading
+from sidecar.config.traffic import ErasureTriggerConfig
 from sidecar.erasure.api import erasure_routes
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.epoch import WENT_BACK
@@ -43,16 +45,22 @@ async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: P
             assert f"{route.method} {route.path}`" in DOCS
 
 
-def fenced(language: str) -> str:
-    return DOCS.partition(f"```{language}\n")[2].partition("```")[0]
+def fenced(language: str, nth: int = 1) -> str:
+    return DOCS.split(f"```{language}\n")[nth].partition("```")[0]
 
 
 def test_the_example_of_a_request_parses() -> None:
     assert parse_request(fenced("json").encode()).verified_by == "account_login"
 
 
+def test_the_example_of_a_route_that_looks_for_requests_parses() -> None:
+    given = yaml.safe_load(fenced("yaml"))["routes"][0]["erasure_trigger"]
+    trigger = trigger_of(ErasureTriggerConfig.model_validate(given), "docs")
+    assert [kind for kind, _ in trigger.rule.identities] == ["conversation_id", "conversation_id", "email"]
+
+
 def test_the_example_of_a_target_parses() -> None:
-    target = yaml.safe_load(fenced("yaml"))["erasure"]["targets"][0]
+    target = yaml.safe_load(fenced("yaml", 2))["erasure"]["targets"][0]
     name = target.pop("name")
     assert target.pop("type") == "http"
     del target["headers"]

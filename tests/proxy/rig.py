@@ -30,6 +30,7 @@ from sidecar.proxy.denials import DenialLimits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
+from sidecar.proxy.overhearing import Overhearing
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.routes import BodyMode, Limits, Route, RouteTable
@@ -331,6 +332,7 @@ async def running(
     budget: BodyBudget | None = None,
     real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
     closed_upstreams: Collection[str] = frozenset(),
+    overhearing: Overhearing | None = None,
 ) -> AsyncIterator[Rig]:
     """Start everything, and stop it without leaving a task or an unconcluded exchange behind.
 
@@ -354,7 +356,7 @@ async def running(
         Parts(
             admission=Admission(RouteTable(routes), (token, auditor, *callers), lambda: closed_upstreams),
             upstreams={"chatbot": upstream},
-            scanner=Scanner(used_rewriter, meter),
+            scanner=Scanner(used_rewriter, meter, overhearing),
             audit=used_audit,
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
             meter=meter,
