@@ -1,6 +1,6 @@
-"""Customers who ask to be forgotten in chats that pass: filed once, to be confirmed; never in an exchange's way (E7, E41).
+"""Customers who ask to be forgotten in chats that pass: filed once, to be confirmed; never in the way.
 
-Over real sockets and a real database; nothing of a person is in any log or metric.
+Over real sockets and a real database; nothing of a person is in any log or metric (E7, E41).
 """
 
 from __future__ import annotations
