@@ -26,9 +26,15 @@ from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.payloads.presets import load_preset
 from sidecar.proxy.overhearing import Asked, Filed, Filing, Overhearing, OverhearingLimits
+from sidecar.proxy.recalling import RecallingRewriter
+from sidecar.proxy.rewrite_memory import MemoryLimits, RewriteMemory
+from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import BodyMode, RouteTable
+from sidecar.redaction.redactor import Redactor
+from sidecar.stores.placeholders import MemoryPlaceholders
 from tests.erasure.world import CANARY, MASTER, World, bytes_on_disk, one_target
-from tests.proxy.rig import Rig, answering, route, running
+from tests.proxy.rewriting import PlainDetection
+from tests.proxy.rig import MemoryAudit, Rig, answering, route, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 TRIGGER = trigger_of(
@@ -188,6 +194,52 @@ async def test_with_erasure_down_the_exchange_is_unharmed_and_the_next_read_file
         assert counted(w.metrics) == {"failed": 1, "filed": 1}
         assert "could not be filed" in caplog.text
         assert CANARY not in caplog.text
+
+
+class Told:
+    """Remembers who asked; the first time it can't file."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    async def file(self, asked: Asked) -> Filed:
+        self.asked.append(asked)
+        return Filed.FILED if len(self.asked) > 1 else Filed.FAILED
+
+
+async def test_bodies_that_come_out_of_the_rewrite_memory_are_looked_at_too(contexts: Contexts) -> None:
+    told, metrics = Told(), Metrics()
+    heard = Overhearing(told, says_so, metrics)
+    await heard.start()
+
+    def real(of_rig: Metrics) -> tuple[MemoryAudit, Rewriter]:
+        keys = MASTER.pseudonymizer
+        own = keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR)
+        redactor = Redactor(PlainDetection(), MemoryPlaceholders(), *own)
+        memory = RewriteMemory(keys(Purpose.REWRITE_CACHE), lambda: 1, of_rig, MemoryLimits(2**20))
+        return MemoryAudit(), RecallingRewriter(redactor, keys(Purpose.AUDIT_PSEUDONYM), memory)
+
+    async with running(answering(chat()), contexts, [ROUTE], real=real, overhearing=heard) as rig:
+        first = await rig.get()
+        await until(lambda: counted(metrics) == {"failed": 1})
+        second = await rig.get()
+        await until(lambda: counted(metrics) == {"failed": 1, "filed": 1})
+        assert first.body == second.body
+        hits = rig.metrics.registry.get_sample_value("sidecar_rewrite_cache_total", {"result": "hit"})
+        await heard.stop()
+    assert hits
+    assert dict(told.asked[1].identities) == {"conversation_id": "c-77", "email": CANARY}
+
+
+async def test_a_route_without_the_key_is_not_looked_at(contexts: Contexts) -> None:
+    told = Told()
+    heard = Overhearing(told, says_so, Metrics())
+    await heard.start()
+    async with running(answering(chat()), contexts, [route(fields=FIELDS)], overhearing=heard) as rig:
+        await rig.get()
+        await rig.post(chat())
+        await heard.stop()
+    assert told.asked == []
 
 
 class Stuck:
