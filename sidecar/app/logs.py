@@ -44,7 +44,8 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for foreign in _QUOTING:
         logging.getLogger(foreign).setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("alembic", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # else logging itself prints the arguments of a bad call
 
 

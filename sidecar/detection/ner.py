@@ -98,6 +98,12 @@ def read(nlp: Language, text: str, cue_name: str) -> Doc:
     return doc
 
 
+# "Arjun may sign" in a text with capitals: what follows the verb is no name, and would be taken for one elsewhere.
+_NAME_AND_VERB = re.compile(
+    r"(?P<name>[A-Z]\w*(?:[ .'’-]+[A-Z]\w*)*) (?:may|might|can|could|will|would|shall|should|must|has|had|is|was)(?!\w)"
+)
+
+
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The range without white space and signs at its edges; empty when nothing is left."""
     while start < end and text[start] in _EDGE_SIGNS:
@@ -199,6 +205,8 @@ class NerRecognizer:
     def _spans(self, doc: Doc, copy: Normalised, offset: int, asked: frozenset[str]) -> Iterable[Span]:
         for entity in doc.ents:
             start, end = trim(copy.text, offset + entity.start_char, offset + entity.end_char)
+            if entity.label_ == "PERSON" and (told := _NAME_AND_VERB.match(copy.text, start, end)):
+                end = told.end("name")
             if start < end and not _is_drawn(copy.text[start:end]):
                 label = _in_answer(entity.label_, asked) if len(doc) <= _SHORT_ANSWER else entity.label_
                 yield Span(*copy.original(start, end), label, SCORE, self.name)

@@ -60,6 +60,11 @@ def test_hard_negatives_stay(ner: NerRecognizer, text: str, question: str | None
     assert [label for _, label in found(ner, text, question) if label not in ("DATE", "LOCATION")] == []
 
 
+def test_a_verb_behind_a_name_is_no_part_of_it(ner: NerRecognizer) -> None:
+    assert found(ner, "Noted, Arjun may sign. The replacement leaves tomorrow.")[:1] == [("Arjun", "PERSON")]
+    assert found(ner, "Noted, Arjun May. The replacement leaves tomorrow.")[:1] == [("Arjun May", "PERSON")]
+
+
 def test_the_question_types_the_answer(ner: NerRecognizer) -> None:
     """D2"""
     assert found(ner, "2201", "What is your account number?") == [("2201", "ACCOUNT_ID")]
