@@ -54,10 +54,13 @@ def parse_message(body: bytes) -> ChatMessage:
 
 def filed(message: ChatMessage, day: date, pseudonyms: Pseudonymizer) -> ErasureRequest:
     """Return the request that waits for somebody to say that the person is who they say: never a deletion by itself."""
+    people = tuple(
+        sorted(message.identities, key=lambda one: (one.type, one.value))
+    )  # or another order were another body
     return ErasureRequest(
-        id=_id(message.identities, message.regulation, day, pseudonyms),
+        id=_id(people, message.regulation, day, pseudonyms),
         regulation=message.regulation,
-        identities=message.identities,
+        identities=people,
         origin=Origin.CHAT,
     )
 
@@ -84,7 +87,7 @@ def overheard(
 
 
 def _id(identities: Sequence[SubjectIdentity], law: Regulation, day: date, pseudonyms: Pseudonymizer) -> str:
-    rows = sorted(f"{one.type.value}\x00{one.value}" for one in identities)
+    rows = [f"{one.type.value}\x00{one.value}" for one in identities]
     digest = pseudonyms.digest("chat-request", law.value, day.isoformat(), *rows)
     return str(UUID(bytes=digest[:16], version=4))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from sidecar.access import Role
 from sidecar.erasure.reading import RequestInvalid
 from sidecar.erasure.recognition import PHRASES, asks_to_be_forgotten
-from sidecar.erasure.trigger import parse_message
+from sidecar.erasure.trigger import filed, parse_message
 from sidecar.erasure.trigger_api import PATH, trigger_routes
 from sidecar.keys import Purpose
 from tests.erasure.test_api import listening
@@ -93,6 +94,15 @@ async def test_E7_what_is_recognised_waits_for_confirmation_and_ten_messages_are
             assert (await caller.call(Role.TRAINER, "POST", PATH, message())).status == 403
         assert b"secret-7781" not in bytes_on_disk(tmp_path)
         assert "secret-7781" not in repr(w.ledger)
+
+
+def test_the_order_of_identities_makes_no_other_request() -> None:
+    pseudonyms, day = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM), date(2025, 3, 1)
+    people = [{"type": "email", "value": CANARY}, {"type": "customer_id", "value": "C-1007"}]
+    one, other = (
+        filed(parse_message(message(subject={"identities": some})), day, pseudonyms) for some in (people, people[::-1])
+    )
+    assert one == other
 
 
 @pytest.mark.parametrize(
