@@ -54,9 +54,8 @@ def parse_message(body: bytes) -> ChatMessage:
 
 def filed(message: ChatMessage, day: date, pseudonyms: Pseudonymizer) -> ErasureRequest:
     """Return the request that waits for somebody to say that the person is who they say: never a deletion by itself."""
-    people = tuple(
-        sorted(message.identities, key=lambda one: (one.type, one.value))
-    )  # or another order were another body
+    # In one order, or the same person named in another one would be another body under the same id.
+    people = tuple(sorted(message.identities, key=lambda one: (one.type, one.value)))
     return ErasureRequest(
         id=_id(people, message.regulation, day, pseudonyms),
         regulation=message.regulation,
