@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,6 +195,14 @@ def test_only_the_border_makes_http_errors(module: str) -> None:
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Attribute) and node.attr.startswith("HTTP") and node.attr != "HTTPS":
             assert not (isinstance(node.value, ast.Name) and node.value.id == "web"), f"{module}:{node.lineno}"
+
+
+def test_everything_that_is_no_code_is_packed_into_the_wheel() -> None:
+    package = ROOT / "sidecar"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sidecar"]
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    there = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert not sorted(there - packed)
 
 
 @pytest.mark.parametrize("module", MODULES)
