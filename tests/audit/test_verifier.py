@@ -88,7 +88,10 @@ def truncate(log: LogFolder) -> None:
 
 SEEN_ALONE: dict[str, tuple[Attack, str]] = {
     "edited": (edit(b'"seq":43,', b'"seq":44,'), "line 5 (record 43): edited"),
-    "a sealed part": (lines(lambda all_: [*all_[:4], all_[4][:-9] + b"A" + all_[4][-8:], *all_[5:]]), "record 43"),
+    "a sealed part": (
+        lines(lambda all_: [*all_[:4], all_[4][:-9] + bytes([all_[4][-9] ^ 1]) + all_[4][-8:], *all_[5:]]),
+        "record 43",
+    ),
     "deleted": (lines(lambda all_: [*all_[:4], *all_[5:]]), "deleted"),
     "duplicated": (lines(lambda all_: [*all_[:5], all_[4], *all_[5:]]), "duplicated"),
     "reordered": (lines(lambda all_: [*all_[:4], all_[5], all_[4], *all_[6:]]), "reordered"),

@@ -120,7 +120,7 @@ def _inserted(number: int, index: int, line: Callable[[Lines], bytes]) -> Callab
 SOONER, LATER = _edited_with_hash(b"T09:", b"T08:"), _edited_with_hash(b"T09:", b"T10:")
 ATTACKS: list[tuple[str, Callable[[Path], object], int, Flaw]] = [
     ("flip a bit of a leaf", _at(1, 1, _edited(b"T09", b"T08")), 6, Flaw.EDITED),
-    ("flip a bit of what is sealed", _at(1, 0, lambda line: line[:-2] + b"X\n"), 5, Flaw.EDITED),
+    ("flip a bit of what is sealed", _at(1, 0, lambda line: line[:-2] + bytes([line[-2] ^ 1]) + b"\n"), 5, Flaw.EDITED),
     ("edit the first", _at(0, 0, SOONER), 0, Flaw.REWRITTEN),
     ("edit the last", _at(2, 2, _edited(b'"seq":12', b'"seq":13')), 12, Flaw.EDITED),
     ("edit the last with a new hash", _at(2, 2, LATER), 12, Flaw.REWRITTEN),
