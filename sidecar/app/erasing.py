@@ -110,15 +110,13 @@ def erasing_of(
     dates = deadline_policy_of(settings.config.erasure.deadlines)
     intake = Intake(stores.requests, targets, people, dates, clock)
     marks = marks_of(settings, database, metrics)
-    worker_settings = WorkerSettings(horizon=settings.horizon)
+    worker_settings = _worker_settings(settings)
     source, epochs = settings.hold_source, marks.epochs
     worker = ErasureWorker(
         stores, targets, audit, signing_key, metrics, worker_settings, clock, epochs=epochs, hold_source=source
     )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
-    parts = ErasureParts(
-        intake, stores.requests, stores.tasks, (signing_key.public_key(),), metrics, worker.wake, clock
-    )
+    parts = ErasureParts(intake, stores.requests, stores.tasks, stores.receipt_keys, metrics, worker.wake, clock)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
@@ -147,6 +145,11 @@ def _own_of(
         forget_memories=memories.forget,
         links=AuditLinks(audit, tuple(one.pseudonymizer(Purpose.AUDIT_PSEUDONYM) for one in masters)),
     )
+
+
+def _worker_settings(settings: Settings) -> WorkerSettings:
+    former = tuple(receipt_key(one).public_key() for one in settings.earlier_masters)
+    return WorkerSettings(horizon=settings.horizon, former_keys=former)
 
 
 def _stores(settings: Settings, database: Database, seal: Seal, journal: ErasureJournal) -> ErasureStores:

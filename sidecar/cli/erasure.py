@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
 from sidecar.audit.note import NoteInvalid, Verifier, parse_verifier
 from sidecar.cli.identities import STANDARD_INPUT, read_identities
 from sidecar.erasure.client import Connection
 from sidecar.erasure.deadlines import Regulation
-from sidecar.erasure.receipt import ReceiptInvalid, is_about, key_id, verify_receipt
+from sidecar.erasure.receipt import ReceiptInvalid, is_about, verify_receipt
+from sidecar.erasure.receipt_keys import (
+    KeyFileInvalid,
+    ReceiptKey,
+    by_id,
+    key_file,
+    read_key_file,
+    read_published,
+    require_in_use,
+)
 from sidecar.erasure.receipt_proof import verify_receipt_proof
 from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
 from sidecar.tls.contexts import ClientTls, client_context
@@ -145,8 +150,11 @@ def _receipt(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> int:
-    for key in _parsed(_connection(args).call("GET", "/v1/erasure-receipt-keys")).get("keys", ()):
-        print(key["public_key"], end="")
+    keys = _parsed(_connection(args).call("GET", "/v1/erasure-receipt-keys")).get("keys")
+    try:
+        print(key_file([read_published(key) for key in keys or ()]), end="")
+    except (KeyFileInvalid, TypeError):
+        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
     return DONE
 
 
@@ -164,7 +172,8 @@ def _verify_receipt(args: argparse.Namespace) -> int:
         return USAGE
     keys, data = _public_keys(args.public_key), args.file.read_bytes()
     try:
-        said = verify_receipt(data, keys)
+        said = verify_receipt(data, by_id(keys))
+        require_in_use(said, keys)
         proven = verify_receipt_proof(data, args.proof.read_bytes(), args.log_key) if args.proof else None
     except ReceiptInvalid as error:
         print(f"{args.file}: {error}")
@@ -195,20 +204,11 @@ def _one(args: argparse.Namespace) -> str:
     return f"{_PATH}/{args.id}"
 
 
-def _public_keys(path: Path) -> dict[str, Ed25519PublicKey]:
-    keys: dict[str, Ed25519PublicKey] = {}
-    end = b"-----END PUBLIC KEY-----"
-    for block in path.read_bytes().split(end)[:-1]:
-        try:
-            key = load_pem_public_key(block.strip() + b"\n" + end + b"\n")
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, Ed25519PublicKey):
-            raise _problem(str(path), "holds something else than Ed25519 public keys", "Fetch it with erasure keys")
-        keys[key_id(key)] = key
-    if not keys:
-        raise _problem(str(path), "holds no public key in PEM", "Fetch it with: sidecar erasure keys --url …")
-    return keys
+def _public_keys(path: Path) -> tuple[ReceiptKey, ...]:
+    try:
+        return read_key_file(path.read_bytes())
+    except KeyFileInvalid as invalid:
+        raise _problem(str(path), str(invalid), "Fetch it with: sidecar erasure keys --url …") from None
 
 
 def _log_key(text: str) -> Verifier:

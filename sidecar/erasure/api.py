@@ -11,8 +11,6 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
@@ -21,9 +19,10 @@ from sidecar.erasure.answers import guarded, not_ended, not_found, read_body, re
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.bodies import accepted_body, status_body
 from sidecar.erasure.intake import Intake
-from sidecar.erasure.receipt import key_id
+from sidecar.erasure.receipt_keys import published
 from sidecar.erasure.request import parse_extension, parse_request, parse_verification
 from sidecar.metrics import Metrics
+from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.erasure_views import RequestView
 from sidecar.stores.erasures import ErasureRequests
@@ -42,7 +41,7 @@ class ErasureParts:
     intake: Intake
     requests: ErasureRequests
     tasks: ErasureTasks
-    receipt_keys: tuple[Ed25519PublicKey, ...]
+    receipt_keys: ReceiptKeys
     metrics: Metrics
     wake: Callable[[], None]
     clock: Clock = utc_now
@@ -115,13 +114,8 @@ class _Api:
         return web.json_response({"requests": replayed}, status=HTTPStatus.ACCEPTED)
 
     async def keys(self, _request: web.Request, _identity: Identity) -> web.StreamResponse:
-        keys = [{"key_id": key_id(key), "public_key": _pem(key)} for key in self._parts.receipt_keys]
-        return web.json_response({"keys": keys})
+        return web.json_response({"keys": [published(key) for key in await self._parts.receipt_keys.listed()]})
 
     def _status(self, request: web.Request, view: RequestView) -> web.Response:
         request[SUBJECT] = view.subject
         return web.json_response(status_body(view, self._parts.clock()))
-
-
-def _pem(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")

@@ -12,6 +12,7 @@ from sidecar.stores.erasure_holds import ErasureHolds
 from sidecar.stores.erasure_journal import ErasureJournal
 from sidecar.stores.erasure_notices import ErasureNotices, Teller
 from sidecar.stores.erasure_plans import ErasurePlans
+from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.seal import Seal
@@ -28,6 +29,7 @@ class ErasureStores:
     notices: ErasureNotices
     alerts: ErasureAlerts
     holds: ErasureHolds
+    receipt_keys: ReceiptKeys
     teller: Teller
     journal: ErasureJournal | None = None
 
@@ -49,6 +51,7 @@ def stores_on(
         notices=ErasureNotices(database, seal),
         alerts=ErasureAlerts(database, teller),
         holds=ErasureHolds(database, seal, teller),
+        receipt_keys=ReceiptKeys(database),
         teller=teller,
         journal=journal,
     )

@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, Clock
 from sidecar.erasure.outcomes import RequestState, ended_state
-from sidecar.erasure.receipt import ReceiptFacts, ReceiptKind, TaskFacts, receipt_digest, sign_receipt
+from sidecar.erasure.receipt import ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_endings import ErasureEndings
+from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_views import RequestView
 
 _AT_ONCE: Final = 100
@@ -28,11 +29,19 @@ _log = logging.getLogger("sidecar.erasure")
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signs: the worker by its name in the audit log, with its key; how long identities are kept afterwards."""
+    """Who signs: the worker by its name in the audit log, with its key; how long identities are kept afterwards.
+
+    ``former``: public keys of former master keys.
+    """
 
     name: str
     key: Ed25519PrivateKey
     horizon: timedelta
+    former: tuple[Ed25519PublicKey, ...] = ()
+
+    @property
+    def key_id(self) -> str:
+        return key_id(self.key.public_key())
 
 
 class Endings:
@@ -41,6 +50,7 @@ class Endings:
     def __init__(
         self,
         store: ErasureEndings,
+        keys: ReceiptKeys,
         audit: AuditWriter,
         signer: Signer,
         metrics: Metrics,
@@ -48,6 +58,8 @@ class Endings:
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
+        self._keys = keys
+        self._begun = self._refused = False
         self._audit = audit
         self._signer = signer
         self._metrics = metrics
@@ -56,7 +68,12 @@ class Endings:
 
     async def make(self) -> bool:
         """Sign what is due; tell whether there was anything."""
+        if not self._begun:
+            await self._keys.begin(self._signer.key.public_key(), self._signer.former, self._clock())
+            self._begun = True
         ready = await self._store.ready(self._clock(), _AT_ONCE)
+        if (ready.interim or ready.final) and not await self._may_sign():
+            return bool(ready.looks)
         signed = [await self._sign(view, ReceiptKind.INTERIM) for view in ready.interim]
         for view in ready.final:
             late = await self._store.late_writers(view, self._clock())
@@ -65,6 +82,17 @@ class Endings:
                 _log.warning("an erased person turned up again in %d systems; everything is looked at once more", late)
             signed.append(not late and await self._sign(view, ReceiptKind.FINAL))
         return bool(ready.looks) or any(signed)
+
+    async def _may_sign(self) -> bool:
+        """Another replica may have begun to sign with a later master key: what is ready waits for it."""
+        may = await self._keys.may_sign(self._signer.key_id, self._clock())
+        if not may and not self._refused:
+            _log.error(
+                "no receipt is signed here: another replica signs with another master key. "
+                "Restart this one with the newest keys.master_file"
+            )
+        self._refused = not may
+        return may
 
     async def _sign(self, view: RequestView, kind: ReceiptKind) -> bool:
         intent = Intent(
@@ -84,9 +112,9 @@ class Endings:
         facts = _facts(view, kind, now, await self._store.previous_receipt(view), intent.exchange_id)
         receipt = sign_receipt(facts, self._signer.key)
         if kind is ReceiptKind.FINAL:
-            written = await self._store.end(view, now, receipt, self._signer.horizon)
+            written = await self._store.end(view, now, receipt, self._signer.key_id, self._signer.horizon)
         else:
-            written = await self._store.interim(view, now, receipt)
+            written = await self._store.interim(view, now, receipt, self._signer.key_id)
         self._checkpoint("ended" if kind is ReceiptKind.FINAL else "paused")
         await self._conclude(intent, view, facts.state if written else None, receipt)
         return written

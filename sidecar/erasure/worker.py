@@ -15,7 +15,7 @@ from random import random
 from socket import gethostname
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.audit.record import AuditWriter
 from sidecar.erasure.allowance import Allowance
@@ -54,6 +54,8 @@ class WorkerSettings:
     horizon: timedelta = timedelta(days=35)
     """How long after the end identities stay sealed, for deleting again after a restore."""
     pace: Pace = field(default_factory=Pace)
+    former_keys: tuple[Ed25519PublicKey, ...] = ()
+    """Public keys of former master keys, by which older receipts are checked."""
 
     def __post_init__(self) -> None:
         if self.call_limit >= self.lease:
@@ -98,8 +100,8 @@ class ErasureWorker:
             chance,
             checkpoint,
         )
-        signer = Signer(settings.name, signing_key, settings.horizon)
-        self._endings = Endings(stores.endings, audit, signer, metrics, clock, checkpoint)
+        signer = Signer(settings.name, signing_key, settings.horizon, settings.former_keys)
+        self._endings = Endings(stores.endings, stores.receipt_keys, audit, signer, metrics, clock, checkpoint)
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()

@@ -22,6 +22,7 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_changes import TOLD_WITHIN
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
+from sidecar.stores.erasure_receipt_keys import may_sign
 from sidecar.stores.erasure_tables import callbacks, interim_receipts, receipts, requests, steps, tasks
 from sidecar.stores.erasure_views import RequestView, find_request
 
@@ -66,17 +67,20 @@ class ErasureEndings:
         """Return what the next receipt supersedes: this round's interim one, or the last of the round before."""
         return await self._database.read(lambda connection: _previous(connection, view))
 
-    async def interim(self, view: RequestView, now: datetime, receipt: bytes) -> bool:
-        """Note that live systems are done, with the receipt that says so, and when everything is looked at again."""
-        return await self._database.run(lambda connection: self._interim(connection, view, now, receipt))
+    async def interim(self, view: RequestView, now: datetime, receipt: bytes, signer: str) -> bool:
+        """Note that live systems are done, with the receipt that says so, and when everything is looked at again.
+
+        False, and nothing is noted, if somebody else did, or if the key ``signer`` is not in use any more.
+        """
+        return await self._database.run(lambda connection: self._interim(connection, view, now, receipt, signer))
 
     async def late_writers(self, view: RequestView, now: datetime) -> int:
         """Return in how many systems the person turned up again after the first end; if any, another look is set."""
         return await self._database.run(lambda connection: self._late(connection, view, now))
 
-    async def end(self, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta) -> bool:
-        """Note the end of a request's round with its receipt, once: False if somebody else did."""
-        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, horizon))
+    async def end(self, view: RequestView, now: datetime, receipt: bytes, signer: str, horizon: timedelta) -> bool:
+        """Note the end of a request's round with its receipt, once: False as ``interim``."""
+        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, signer, horizon))
         await self._keeper.keep(view.id)
         return ended
 
@@ -97,7 +101,9 @@ class ErasureEndings:
         waits = exists().where(_MINE, tasks.c.outcome.in_(sorted(WAITING)))
         return live_done.where(waits, ~signed), all_done
 
-    def _interim(self, connection: Connection, view: RequestView, now: datetime, receipt: bytes) -> bool:
+    def _interim(self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, signer: str) -> bool:
+        if not may_sign(connection, signer, now):
+            return False
         mine = (requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
         held = connection.execute(select(requests.c.id).where(*mine).with_for_update()).one_or_none()
         known = (interim_receipts.c.request_id == view.id, interim_receipts.c.round == view.round)
@@ -130,8 +136,10 @@ class ErasureEndings:
         return count
 
     def _end(
-        self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, horizon: timedelta
+        self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, signer: str, horizon: timedelta
     ) -> bool:
+        if not may_sign(connection, signer, now):
+            return False
         told = connection.scalar(select(exists().where(callbacks.c.request_id == view.id)))
         kept = max(horizon, TOLD_WITHIN) if told else horizon  # a controller's URL is sealed with the identities
         ended = connection.execute(
