@@ -105,16 +105,20 @@ class DetectionFault(StrEnum):
     TIMED_OUT = "timed_out"
     CRASHED = "crashed"
     INVALID = "invalid"
-    OVERLOADED = "overloaded"
+    OVERLOADED = "overloaded"  # others took the time that there was, or would
 
 
 class DetectionFailed(SidecarError):
-    """A recognizer raised, hung or answered nonsense: the exchange is refused, never passed."""
+    """A recognizer raised, hung or answered nonsense, or there is too much to read: refused, never passed.
 
-    def __init__(self, fault: DetectionFault, detail: str = "") -> None:
+    ``retry_s``: after how many seconds another try may find room, where that is known.
+    """
+
+    def __init__(self, fault: DetectionFault, detail: str = "", retry_s: int | None = None) -> None:
         super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
         self.fault = fault
         self.detail = detail
+        self.retry_s = retry_s
 
 
 class StoreUnavailable(SidecarError):

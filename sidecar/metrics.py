@@ -73,6 +73,15 @@ class Metrics:
         self.detection_restarts = Counter(
             "sidecar_detection_worker_restarts", "Detection workers replaced.", registry=one
         )
+        self.detection_waiting = Gauge(
+            "sidecar_detection_waiting_batches", "Batches of messages that no worker has taken yet.", registry=one
+        )
+        self.detection_wait_seconds = Histogram(
+            "sidecar_detection_wait_seconds",
+            "What one who needs detection has waited behind others so far, whenever a worker comes to a batch of it.",
+            buckets=_SECONDS,
+            registry=one,
+        )
         self.catalogue_reloads = Counter(
             "sidecar_catalogue_reloads",
             "Changed product catalogues, by what became of them: swapped, or kept (the new one is unusable).",

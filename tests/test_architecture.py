@@ -79,6 +79,8 @@ PURE_MODULES = {
 EDGES_AMONG_PURE = {
     "sidecar.detection",
     "sidecar.detection.executor",
+    "sidecar.detection.waiting",
+    "sidecar.detection.within",
     "sidecar.detection.worker",
     "sidecar.detection.worker_process",
     "sidecar.detection.ner",

@@ -84,6 +84,7 @@ def _limits_of(config: DetectionConfig) -> ExecutorLimits:
         budget_s=config.timeout_seconds,
         start_s=config.start_timeout_seconds,
         max_pending=config.max_pending,
+        max_wait_s=config.max_wait_seconds,
     )
 
 

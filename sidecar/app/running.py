@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +35,7 @@ from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
 from sidecar.config import load_config
 from sidecar.detection.cache import CachedDetection, CacheLimits
+from sidecar.detection.executor import DetectionExecutor
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.proxy.admission import Admission
@@ -118,7 +119,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         auditing = await started_auditing(stack, settings, metrics)
         audit = auditing.log
         stack.push_async_callback(audit.note, Event(Action.STOP))
-        detection, detects = await _detection(stack, settings, metrics, audit)
+        detection, executor = await _detection(stack, settings, metrics, audit)
         placeholders = StoredPlaceholders(database)
         upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
         suppression = Suppression(settings.master.pseudonymizer(Purpose.SUPPRESSION))
@@ -128,11 +129,12 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         memory = rewrite_memory_of(
             settings, lambda: (detection.version, placeholders.forgettings, suppression.generation), metrics
         )
-        exchange = Exchange(_parts_of(settings, upstreams, redactor, memory, audit, metrics, erasing))
+        parts_of_exchange = _parts_of(settings, upstreams, redactor, memory, audit, metrics, erasing)
+        exchange = Exchange(replace(parts_of_exchange, detection_is_full=lambda: executor.is_full))
         data = await _data_listener(stack, settings, exchange, metrics, audit)
         await _started(stack, Pulse(metrics))
         routes = (
-            *probe_routes((*_checks(data, auditing, erasing), detects), metrics.registry, _quarantined_by(erasing)),
+            *probe_routes(_checks(data, auditing, erasing, executor), metrics.registry, _quarantined_by(erasing)),
             *auditing.routes,
             *(erasing.routes if erasing else ()),
         )
@@ -184,15 +186,14 @@ async def _note_start(settings: Settings, audit: AuditLog, now: Event) -> None:
 
 async def _detection(
     stack: AsyncExitStack, settings: Settings, metrics: Metrics, audit: AuditLog
-) -> tuple[CachedDetection, ReadinessCheck]:
+) -> tuple[CachedDetection, DetectionExecutor]:
     detecting = detecting_of(settings.config.detection, metrics, reload_note(audit, "catalogue"))
     executor = await _started(stack, detecting.executor)
     if detecting.catalogue_reload is not None:
         await _started(stack, detecting.catalogue_reload)
     keys = settings.master.pseudonymizer(Purpose.DETECTION_CACHE)
     entries = settings.config.detection.cache_entries
-    cached = CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries))
-    return cached, ReadinessCheck("detection", lambda: executor.healthy)
+    return CachedDetection(executor, keys, metrics, CacheLimits(entries, 2 * entries)), executor
 
 
 def redactor_of(
@@ -268,8 +269,11 @@ async def _admin_listener(
     return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))
 
 
-def _checks(data: DataListener, auditing: Auditing, erasing: Erasing | None) -> tuple[ReadinessCheck, ...]:
+def _checks(
+    data: DataListener, auditing: Auditing, erasing: Erasing | None, executor: DetectionExecutor
+) -> tuple[ReadinessCheck, ...]:
     return (
+        ReadinessCheck("detection", lambda: executor.healthy),
         ReadinessCheck("data_listener", lambda: data.ready),
         ReadinessCheck("audit", lambda: auditing.log.healthy),
         ReadinessCheck("audit_anchors", auditing.anchored),

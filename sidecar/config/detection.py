@@ -58,6 +58,7 @@ class DetectionConfig(Section):
     timeout_seconds: Seconds = 10.0
     start_timeout_seconds: Seconds = 60.0
     max_pending: Annotated[int, Field(ge=1, le=100_000)] = 256
+    max_wait_seconds: Seconds = 10.0
     model: Path | None = None
     cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
     rewrite_cache_mebibytes: Annotated[int, Field(ge=0, le=65_536)] = 64

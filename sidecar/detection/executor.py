@@ -14,12 +14,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sidecar.detection.batches import batches
+from sidecar.detection.backlog import Backlog
 from sidecar.detection.recognizer import Message
-from sidecar.detection.span import Span
+from sidecar.detection.waiting import Answer, Job, WaitingJobs
 from sidecar.detection.worker import DetectorRecipe
 from sidecar.detection.worker_process import Retired, WorkerProcess
 from sidecar.errors import ConfigError, DetectionFailed, DetectionFault, Problem
@@ -30,14 +30,16 @@ _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.5
 _QUEUED_PER_WORKER = 3
 _LONGEST_PAUSE_S = 30.0
+_NONE_RUNS = "no detection worker is running"
 
 T = TypeVar("T")
-Answer = list[tuple[Span, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorLimits:
     """``budget_s`` is for one batch: at most 32 messages, or one long one. ``max_pending`` counts waiting batches.
+
+    ``max_wait_s``: how long a caller waits behind others at most.
 
     ``renew_characters``: after so much text a worker makes room for a fresh one (D15). spaCy gives back what it
     learnt of words (``memory_zone``), but not the hash tables that held it: about 25 MB for a million words.
@@ -47,17 +49,8 @@ class ExecutorLimits:
     budget_s: float = 10.0
     start_s: float = 60.0
     max_pending: int = 256
+    max_wait_s: float = 10.0
     renew_characters: int = 5_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    messages: list[Message] = field(repr=False)
-    answer: asyncio.Future[Answer] = field(repr=False)
-
-    def fail(self, failure: DetectionFailed) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(failure)
 
 
 class DetectionExecutor:
@@ -67,15 +60,16 @@ class DetectionExecutor:
         self._recipe = recipe
         self._limits = limits or ExecutorLimits()
         self._restarts = metrics.detection_restarts
+        self._metrics = metrics
         self._workers: list[WorkerProcess] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._threads: ThreadPoolExecutor | None = None
-        self._queue: asyncio.Queue[_Job] = asyncio.Queue()
+        self._backlog = Backlog(self._limits.workers, self._limits.max_wait_s, self._limits.max_pending)
+        self._waiting = WaitingJobs(self._backlog, metrics)
         self._starting: list[WorkerProcess] = []
         self._renewal: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._reloaded = asyncio.Event()
-        self._pending = 0
         self._broken: set[int] = set()  # places whose worker could not be replaced so far
         self._version = ""
 
@@ -89,10 +83,16 @@ class DetectionExecutor:
         """Whether any worker runs or is being replaced without trouble."""
         return bool(self._tasks) and len(self._broken) < len(self._tasks)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more would be turned away now."""
+        return self._backlog.is_full
+
     async def start(self) -> None:
         """Start all workers and wait until each has loaded. Raises ``ConfigError`` if one can't."""
         count = self._limits.workers
-        self._queue, self._reloading, self._reloaded = asyncio.Queue(), asyncio.Lock(), asyncio.Event()
+        self._waiting = WaitingJobs(self._backlog, self._metrics)
+        self._reloading, self._reloaded = asyncio.Lock(), asyncio.Event()
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="detection")
         self._workers = [self._new_worker() for _ in range(count)]
         atexit.register(self._kill_all)  # before multiprocessing's own, which waits for children for ever
@@ -121,8 +121,7 @@ class DetectionExecutor:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._renewal is not None:
             await self._renewal
-        while not self._queue.empty():
-            self._queue.get_nowait().fail(DetectionFailed(DetectionFault.CRASHED, "stopping"))
+        self._waiting.fail_all("stopping")
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
@@ -162,13 +161,9 @@ class DetectionExecutor:
         answer is thrown away.
         """
         if not self.healthy:
-            raise DetectionFailed(DetectionFault.CRASHED, "no detection worker is running")
-        loop = asyncio.get_running_loop()
-        idle = max(1, len(self._tasks) - self._pending)  # spreading what must wait anyway only makes it dearer
-        jobs = [_Job(batch, loop.create_future()) for batch in batches(messages, idle)]
+            raise DetectionFailed(DetectionFault.CRASHED, _NONE_RUNS)
         window = _QUEUED_PER_WORKER * max(1, len(self._tasks))
-        if self._pending and self._pending + min(len(jobs), window) > self._limits.max_pending:
-            raise DetectionFailed(DetectionFault.OVERLOADED, "too many detections are waiting")
+        jobs = self._waiting.admit(messages, len(self._tasks), window)
         try:
             return await self._answers(jobs, window)
         finally:
@@ -177,35 +172,25 @@ class DetectionExecutor:
                 if not job.answer.cancelled():
                     job.answer.exception()  # one failure is told; the others are not to be complained about
 
-    async def _answers(self, jobs: Sequence[_Job], window: int) -> Answer:
+    async def _answers(self, jobs: Sequence[Job], window: int) -> Answer:
         """Queue few batches at a time: between those of a long conversation other callers get their turn."""
         found: Answer = []
         for index in range(min(window, len(jobs))):
-            self._submit(jobs[index])
+            self._waiting.submit(jobs[index])
         for index, job in enumerate(jobs):
             found += await job.answer
             if index + window < len(jobs):
-                self._submit(jobs[index + window])
+                self._waiting.submit(jobs[index + window])
         return found
-
-    def _submit(self, job: _Job) -> None:
-        self._pending += 1
-        job.answer.add_done_callback(self._ended)
-        self._queue.put_nowait(job)
-
-    def _ended(self, _: asyncio.Future[Answer]) -> None:
-        self._pending -= 1
 
     async def _work(self, index: int) -> None:
         while True:
-            job = await self._queue.get()
-            if job.answer.done():
-                continue
+            job = await self._waiting.take()
             worker = self._workers[index]
             try:
-                answer = await self._timed(worker, job.messages)
+                answer = await self._timed(worker, job)
             except Retired:
-                self._queue.put_nowait(job)
+                self._waiting.put_back(job)
                 continue
             except DetectionFailed as failure:
                 job.fail(failure)
@@ -238,12 +223,17 @@ class DetectionExecutor:
                 self._starting = []
             await asyncio.to_thread(fresh.retire)
 
-    async def _timed(self, worker: WorkerProcess, messages: list[Message]) -> Answer:
-        timer = asyncio.get_running_loop().call_later(self._limits.budget_s, worker.expire)
+    async def _timed(self, worker: WorkerProcess, job: Job) -> Answer:
+        loop = asyncio.get_running_loop()
+        began, read_s = loop.time(), None
+        timer = loop.call_later(self._limits.budget_s, worker.expire)
         try:
-            return await self._off_loop(worker.exchange, messages)
+            answer = await self._off_loop(worker.exchange, job.messages)
+            read_s = loop.time() - began
+            return answer
         finally:
             timer.cancel()
+            self._waiting.put_down(job, read_s)
 
     async def _replace(self, index: int) -> None:
         """Put a new worker in the place of a dead one; keep trying, ever more slowly, until that or a reload did it."""
@@ -271,8 +261,8 @@ class DetectionExecutor:
         """Note a place without a worker. If no other is left, nobody will answer what waits."""
         _log.error("a detection worker can't be replaced: %s", error)
         self._broken.add(index)
-        while not self.healthy and not self._queue.empty():
-            self._queue.get_nowait().fail(DetectionFailed(DetectionFault.CRASHED, "no detection worker is running"))
+        if not self.healthy:
+            self._waiting.fail_all(_NONE_RUNS)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -18,6 +18,8 @@ from aiohttp import web
 from sidecar.audit.record import AuditWriter
 from sidecar.errors import (
     AccessDenied,
+    DetectionFailed,
+    DetectionFault,
     Direction,
     RequestFault,
     RequestRefused,
@@ -34,7 +36,7 @@ from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render
 from sidecar.proxy.relay import ClientGone, RequestBody, ResponseStream, cut, send_whole
-from sidecar.proxy.routes import TargetPolicy
+from sidecar.proxy.routes import BodyMode, TargetPolicy
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.taking import Taken, take_answer, take_request
 from sidecar.proxy.text_source import TextSourceParts, sources_for
@@ -43,6 +45,7 @@ from sidecar.proxy.websocket import Websockets
 from sidecar.tls.connection import peer_of
 
 _REFUSAL_SECONDS = 10.0
+_READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Parts:
     meter: Meter
     budget: BodyBudget
     detector_version: Callable[[], str]  # a new one once the catalogue changed
+    detection_is_full: Callable[[], bool] = lambda: False
     max_inflight: int = 512
     denials: DenialLimits = field(default_factory=DenialLimits)
     clock: Callable[[], float] = time.monotonic
@@ -129,6 +133,7 @@ class Exchange:
         answer: Answer | None = None
         try:
             async with asyncio.timeout(limits.exchange_seconds):
+                self._check_detection(request.method, account)
                 if account.admitted_route.target_policy is TargetPolicy.REFUSE:
                     await scanner.check_target(target, account, scope)
                 content, fate = await take_request(scanner, request, body, account, scope, source)
@@ -181,6 +186,15 @@ class Exchange:
         if denial is not None:
             raise denial
         return target
+
+    def _check_detection(self, method: str, account: Account) -> None:
+        """Turn away what would be done upstream though nobody could be shown its answer.
+
+        What is only read is asked for all the same: most of it was read before and needs no detection.
+        """
+        reads_answer = account.admitted_route.body is not BodyMode.OPAQUE
+        if reads_answer and method not in _READ_ONLY and self._parts.detection_is_full():
+            raise DetectionFailed(DetectionFault.OVERLOADED)
 
     async def _ask(
         self,

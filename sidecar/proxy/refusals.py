@@ -31,17 +31,21 @@ from sidecar.errors import (
 )
 from sidecar.proxy.headers import add_own_fields
 
-_RETRY_AFTER_SECONDS = "1"
+_RETRY_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How an exchange ends that does not complete. ``reason`` is from the closed sets of ``sidecar.errors``."""
+    """How an exchange ends that does not complete. ``reason`` is from the closed sets of ``sidecar.errors``.
+
+    ``retry_s``: what a client is told of when to come again, where it may.
+    """
 
     status: HTTPStatus
     reason: str
     decision: Decision
     allowed: frozenset[str] = frozenset()
+    retry_s: int = _RETRY_SECONDS
 
 
 _REQUEST = {
@@ -99,7 +103,8 @@ def _failure(error: Exception) -> Refusal:
     if isinstance(error, DetectionFailed):
         overloaded = error.fault is DetectionFault.OVERLOADED
         status = HTTPStatus.SERVICE_UNAVAILABLE if overloaded else HTTPStatus.BAD_GATEWAY
-        return Refusal(status, f"detection_{error.fault.value}", Decision.FAILED)
+        retry_s = max(_RETRY_SECONDS, error.retry_s or 0)
+        return Refusal(status, f"detection_{error.fault.value}", Decision.FAILED, retry_s=retry_s)
     if isinstance(error, AuditUnavailable):
         return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "audit_unavailable", Decision.FAILED)
     if isinstance(error, StoreUnavailable):
@@ -121,7 +126,7 @@ def render(refusal: Refusal, exchange_id: str) -> web.Response:
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if refusal.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        response.headers["Retry-After"] = str(refusal.retry_s)
     if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(sorted(refusal.allowed))
     if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR or refusal.status is HTTPStatus.NOT_IMPLEMENTED:

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from sidecar.detection.within import within
 from sidecar.errors import (
-    DetectionFailed,
-    DetectionFault,
     Direction,
     PayloadFault,
     PayloadRefused,
@@ -185,10 +184,8 @@ class Scanner:
         try:
             rewritten = self._rewriter.remembered(*what)
             if rewritten is None:
-                async with asyncio.timeout(route.limits.rewrite_seconds):
+                async with within(route.limits.rewrite_seconds):
                     rewritten = await self._rewriter.rewrite(*what)
-        except TimeoutError:
-            raise DetectionFailed(DetectionFault.TIMED_OUT) from None
         finally:
             self._meter.rewriting(route.name, direction or account.direction, time.perf_counter() - began)
         account.add(rewritten)

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from typing import Protocol
 
-from sidecar.errors import DetectionFailed, DetectionFault, Direction, PayloadFault, PayloadRefused
+from sidecar.detection.within import within
+from sidecar.errors import Direction, PayloadFault, PayloadRefused
 from sidecar.payloads import json_body
 from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.ndjson_stream import NdjsonStream
@@ -101,10 +102,8 @@ class AnswerStream:
                 self._take(await self._answer.read_some())
             began = time.perf_counter()
             try:
-                async with asyncio.timeout(self._route.limits.rewrite_seconds):
+                async with within(self._route.limits.rewrite_seconds):
                     out = await self._rewritten(began)
-            except TimeoutError:
-                raise DetectionFailed(DetectionFault.TIMED_OUT) from None
             finally:
                 self._own_seconds += time.perf_counter() - began
                 self._measure(self._events.held_bytes)

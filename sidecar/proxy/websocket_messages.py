@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from sidecar.detection.within import within
 from sidecar.errors import (
-    DetectionFailed,
-    DetectionFault,
     Direction,
     PayloadFault,
     PayloadRefused,
@@ -169,8 +167,5 @@ class ScannedMessages:
         return account
 
     async def _within_time(self, work: Awaitable[list[bytes]]) -> list[str]:
-        try:
-            async with asyncio.timeout(self._route.limits.rewrite_seconds):
-                return [one.decode() for one in await work]
-        except TimeoutError:
-            raise DetectionFailed(DetectionFault.TIMED_OUT) from None
+        async with within(self._route.limits.rewrite_seconds):
+            return [one.decode() for one in await work]

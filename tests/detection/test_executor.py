@@ -138,7 +138,7 @@ async def test_one_failed_batch_fails_the_whole_payload() -> None:
         with pytest.raises(DetectionFailed):
             await executor.detect(many)
         await asyncio.sleep(0.05)
-        assert executor._pending == 0
+        assert len(executor._backlog) == 0
 
 
 async def test_the_event_loop_runs_on_while_a_detection_hangs() -> None:
@@ -176,7 +176,7 @@ async def test_a_cancelled_caller_leaves_the_worker_in_step() -> None:
         assert [len(spans) for spans in await executor.detect(texts("john john john"))] == [3]
         assert restarts(executor) == 0
         await asyncio.sleep(0.05)
-        assert executor._pending == 0
+        assert len(executor._backlog) == 0
 
 
 async def test_a_refused_configuration_reaches_the_operator() -> None:

@@ -333,6 +333,7 @@ async def running(
     real: Callable[[Metrics], tuple[AuditWriter, Rewriter]] | None = None,
     closed_upstreams: Collection[str] = frozenset(),
     overhearing: Overhearing | None = None,
+    detection_is_full: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[Rig]:
     """Start everything, and stop it without leaving a task or an unconcluded exchange behind.
 
@@ -361,6 +362,7 @@ async def running(
             pseudonyms=MasterKey(bytes(32)).pseudonymizer(Purpose.AUDIT_PSEUDONYM),
             meter=meter,
             detector_version=lambda: "test",
+            detection_is_full=detection_is_full,
             max_inflight=max_inflight,
             denials=denials,
             clock=clock,
