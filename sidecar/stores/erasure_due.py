@@ -16,8 +16,12 @@ from sidecar.stores.erasure_tables import requests, steps, tasks
 
 
 def due_tasks(target: str, now: datetime, side: Side) -> ColumnElement[bool]:
-    """Return the condition on tasks joined with their requests."""
-    due = and_(tasks.c.target == target, tasks.c.due_at <= now, requests.c.verified_at.is_not(None))
+    """Return the condition on tasks joined with their requests.
+
+    Nothing is due of somebody whose identities are destroyed: an old database that was put back may say so.
+    """
+    known = and_(requests.c.verified_at.is_not(None), requests.c.sealed.is_not(None))
+    due = and_(tasks.c.target == target, tasks.c.due_at <= now, known)
     at_work = tasks.c.outcome.in_(sorted(RUNNABLE | WAITING))
     others = tasks.alias("others")
     theirs = others.c.request_id == tasks.c.request_id

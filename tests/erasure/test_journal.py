@@ -111,6 +111,27 @@ async def test_E41_what_was_destroyed_is_destroyed_again_and_is_not_in_the_journ
         assert CANARY.encode() not in (one.read_bytes() if one.is_file() else bytes_on_disk(one))
 
 
+async def test_E40_who_was_forgotten_and_is_open_again_in_an_old_database_is_in_nobodys_way(folder: Path) -> None:
+    """What can't be opened is not due: it must not break the loop that everybody else's erasures depend on."""
+    clock = Clock()
+    async with running_upstream() as upstream:
+        upstream.customers["bert@example.org"] = 1
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            shutil.copytree(folder / "state", folder / "old")  # nothing was done yet
+            await w.settle()
+            clock.advance(days=36)
+            await w.settle()
+            assert not (await w.view()).sealed
+        put_back(folder, folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            assert not (await w.view()).sealed
+            await w.submit(body(OTHER_ID, email="bert@example.org"))
+            await w.settle()
+            assert await w.state(OTHER_ID) == "completed"
+        assert upstream.customers == {}
+
+
 async def test_E1_a_database_that_knows_more_than_the_journal_fills_it(folder: Path) -> None:
     clock = Clock()
     async with running_upstream() as upstream:
