@@ -105,9 +105,10 @@ class ErasureEndings:
         if not may_sign(connection, signer, now):
             return False
         mine = (requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
+        as_signed = _stands_as(connection, view)
         held = connection.execute(select(requests.c.id).where(*mine).with_for_update()).one_or_none()
         known = (interim_receipts.c.request_id == view.id, interim_receipts.c.round == view.round)
-        if held is None:
+        if held is None or not as_signed:
             return False
         if self._second_look:
             values = {"second_look_at": now + self._second_look}
@@ -138,7 +139,7 @@ class ErasureEndings:
     def _end(
         self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, signer: str, horizon: timedelta
     ) -> bool:
-        if not may_sign(connection, signer, now):
+        if not may_sign(connection, signer, now) or not _stands_as(connection, view):
             return False
         told = connection.scalar(select(exists().where(callbacks.c.request_id == view.id)))
         kept = max(horizon, TOLD_WITHIN) if told else horizon  # a controller's URL is sealed with the identities
@@ -153,6 +154,16 @@ class ErasureEndings:
         connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt))
         self._teller.tell(connection, view.id, NoticeEvent.ENDED, now)
         return True
+
+
+def _stands_as(connection: Connection, view: RequestView) -> bool:
+    """Tell whether tasks still stand as they did when a receipt was made of them; they do until we commit.
+
+    A restore, a hold or somebody who turns up in traffic may have begun one again since: then the receipt is untrue.
+    """
+    mine = select(tasks.c.id, tasks.c.outcome).where(tasks.c.request_id == view.id)
+    rows = connection.execute(mine.order_by(tasks.c.id).with_for_update()).all()
+    return [tuple(row) for row in rows] == [(task.id, task.outcome.value) for task in view.tasks]
 
 
 def _unconfirmed() -> ColumnElement[bool]:
