@@ -91,7 +91,7 @@ class _Api:
 
     async def extend(self, request: web.Request, _identity: Identity) -> web.StreamResponse:
         ground = parse_extension(await read_body(request))
-        view = await self._parts.requests.extend(request_id(request), ground, self._parts.clock())
+        view = await self._parts.intake.extend(request_id(request), ground)
         return not_found() if view is None else self._status(request, view)
 
     async def status(self, request: web.Request, _identity: Identity) -> web.StreamResponse:

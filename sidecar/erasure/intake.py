@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar.erasure.attempt import Clock, utc_now
-from sidecar.erasure.deadlines import DeadlinePolicy, deadlines
+from sidecar.erasure.deadlines import DeadlinePolicy, ExtensionGround, deadlines
 from sidecar.erasure.outcomes import RequestState
 from sidecar.erasure.plan import Plannable, Side, plan, unused_types
 from sidecar.erasure.receipt import receipt_salt, subject_commitment
@@ -80,6 +80,10 @@ class Intake:
     async def confirm(self, request_id: str, verified_by: str) -> RequestView | None:
         """Note how the person was identified. None for an unknown id."""
         return await self._requests.confirm(request_id, verified_by, self._clock(), self._deadline_policy)
+
+    async def extend(self, request_id: str, ground: ExtensionGround) -> RequestView | None:
+        """Prolong the legal deadline once, by days as they are counted here. None for an unknown id (E34)."""
+        return await self._requests.extend(request_id, ground, self._clock(), self._deadline_policy)
 
     def subject(self, request: ErasureRequest) -> str:
         """Return the pseudonym of the person, as records call them."""

@@ -78,7 +78,12 @@ def cancel(connection: Connection, request_id: str, now: datetime, teller: Telle
 
 
 def extend(
-    connection: Connection, request_id: str, ground: ExtensionGround, now: datetime, teller: Teller
+    connection: Connection,
+    request_id: str,
+    ground: ExtensionGround,
+    now: datetime,
+    policy: DeadlinePolicy,
+    teller: Teller,
 ) -> RequestView | None:
     """Prolong the legal deadline by what the regime gives, once, with a ground, inside the first period (E34)."""
     view = find_request(connection, request_id)
@@ -93,7 +98,7 @@ def extend(
         raise NotExtendable(f"{regulation.value} knows no extension")
     if now > view.legal_at:
         raise NotExtendable("the first period is over")
-    legal = extended(regulation, view.legal_at, DeadlinePolicy())
+    legal = extended(regulation, view.legal_at, policy)
     connection.execute(
         update(requests)
         .where(requests.c.id == request_id, requests.c.extended_at.is_(None))

@@ -97,9 +97,14 @@ class ErasureRequests:
         await self._keeper.keep(request_id)
         return view
 
-    async def extend(self, request_id: str, ground: ExtensionGround, now: datetime) -> RequestView | None:
+    async def extend(
+        self, request_id: str, ground: ExtensionGround, now: datetime, policy: DeadlinePolicy | None = None
+    ) -> RequestView | None:
         """Prolong the legal deadline once; None for an unknown id. Raises ``NotExtendable`` (E34)."""
-        view = await self._database.run(lambda connection: extend(connection, request_id, ground, now, self._teller))
+        chosen = policy or DeadlinePolicy()
+        view = await self._database.run(
+            lambda connection: extend(connection, request_id, ground, now, chosen, self._teller)
+        )
         await self._keeper.keep(request_id)
         return view
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -71,6 +72,19 @@ async def test_E34_a_deadline_is_prolonged_once_with_a_ground(tmp_path: Path, re
         assert after.internal_at <= after.legal_at
         with pytest.raises(NotExtendable, match="before"):
             await w.stores.requests.extend(ID, ExtensionGround.NUMBER, w.clock())
+
+
+async def test_E34_a_deadline_is_prolonged_by_the_days_of_the_zone_that_it_was_counted_in(tmp_path: Path) -> None:
+    """Where days end later than in UTC, counting in UTC would give hours more than the law."""
+    async with one_target(tmp_path) as (w, _):
+        pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
+        policy = DeadlinePolicy(zone=ZoneInfo("America/Los_Angeles"))
+        w.intake = Intake(w.stores.requests, w.targets, pseudonyms, policy, w.clock)
+        await w.submit()
+        assert (await w.view()).legal_at == datetime(2025, 4, 2, 6, 59, 59, tzinfo=UTC)  # 1 April there
+        after = await w.intake.extend(ID, ExtensionGround.COMPLEXITY)
+        assert after is not None
+        assert after.legal_at == datetime(2025, 6, 2, 6, 59, 59, tzinfo=UTC)  # 1 June there
 
 
 async def test_E34_not_after_the_first_period_nor_where_the_law_knows_no_extension(tmp_path: Path) -> None:
