@@ -27,6 +27,7 @@ class Proof(StrEnum):
 
     CERTIFICATE = "certificate"
     TOKEN = "token"  # noqa: S105 - the name of a kind of proof, no secret
+    SIGNATURE = "signature"  # over the body, with a secret that both sides hold
     NONE = "none"
 
 

@@ -7,6 +7,7 @@ handler does not begin.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from sidecar.metrics import Metrics, code_class, method_label
 from sidecar.tls.connection import Peer, peer_of
 
 _NO_PATH = "none"  # stands for every path that no endpoint has
+_BODY_SECONDS = 10.0  # for a body of whom nobody knows yet
+_INVITED = web.RequestKey("invited", bool)
 _log = logging.getLogger("sidecar.admin")
 
 
@@ -51,6 +54,9 @@ class Guard:
             return self._count(request, route.path, ending.response)
         peer = peer_of(request.transport, request.headers.getall("Authorization", ()))
         identity, refusal = self._admit(peer, route)
+        signer = await _signer_of(request, route) if identity is ANONYMOUS else None
+        if signer is not None:
+            identity, refusal = signer, None
         if refusal is None and (request.content_length or 0) > self._max_body_bytes:
             refusal = refused(413)
         return self._count(request, route.path, await self._serve(request, route, peer, identity, refusal))
@@ -164,8 +170,23 @@ class Guard:
         return response
 
 
+async def _signer_of(request: web.Request, route: AdminRoute) -> Identity | None:
+    """Return who signed the body, where the endpoint takes signatures. A body that does not come proves nobody."""
+    if route.signer is None:
+        return None
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            await _invite_body(request)
+            return await route.signer(request)
+    except (TimeoutError, OSError, web.RequestPayloadError):
+        return None
+
+
 async def _invite_body(request: web.Request) -> None:
-    """Tell a client that waits for it to send its body."""
+    """Tell a client that waits for it to send its body, once."""
+    if request.get(_INVITED):
+        return
+    request[_INVITED] = True
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp does: these bytes are no part of the response

@@ -18,13 +18,20 @@ SUBJECT: Final = web.RequestKey("subject", str)
 RESULTS: Final = web.RequestKey("results", int)
 """A handler puts here how many records a search or an export gave."""
 
+BODY: Final = web.RequestKey("body", bytes)
+"""What was read of the body to check its signature, for the handler."""
+
 Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
+
+Signer = Callable[[web.Request], Awaitable[Identity | None]]
+"""Reads a bounded body and says who signed it; None: nobody known."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminRoute:
     """``roles`` names who is admitted; None admits everybody, for probes that tell nothing.
 
+    ``signer`` identifies callers who prove themselves by a signature instead of a certificate or token.
     ``action`` is what the guard records as intent and outcome around the handler; None records nothing.
     """
 
@@ -33,6 +40,7 @@ class AdminRoute:
     roles: frozenset[Role] | None
     action: Action | None
     handler: Handler
+    signer: Signer | None = None
 
 
 def purpose_of(request: web.Request) -> str | None:

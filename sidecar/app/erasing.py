@@ -32,6 +32,7 @@ from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
 from sidecar.erasure.trigger_api import trigger_routes
+from sidecar.erasure.trigger_signature import SignedSenders
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
@@ -121,7 +122,8 @@ def erasing_of(
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
-    chat = trigger_routes(intake, people, settings.config.erasure.chat_intents, metrics, clock)
+    senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
+    chat = trigger_routes(intake, people, intents, metrics, clock, senders)
     receipts = (*erasure_routes(parts), *proof_routes(stores.requests, auditing.reading))
     routes = (*receipts, *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)

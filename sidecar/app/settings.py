@@ -15,7 +15,7 @@ from sidecar.app.overhearing import trigger_of
 from sidecar.app.restoring import Restorable, restorable_of
 from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
-from sidecar.app.telling import hold_source_of, sender_of
+from sidecar.app.telling import hold_source_of, sender_of, trigger_senders_of
 from sidecar.app.tls import client_tls_of
 from sidecar.config.detection import PolicyConfig
 from sidecar.config.erasure_life import OpenDsrConfig
@@ -25,6 +25,7 @@ from sidecar.config.traffic import IdentityConfig, RouteConfig, UpstreamConfig, 
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.notices import SenderSettings
 from sidecar.erasure.processor import Processor, parse_processor
+from sidecar.erasure.webhook import WebhookKey
 from sidecar.errors import ConfigError, Problem
 from sidecar.keys import MasterKey
 from sidecar.payloads.field_map import FieldMap
@@ -64,6 +65,7 @@ class Settings:
     horizon: timedelta
     sender: SenderSettings = field(repr=False)
     hold_source: HoldSource = field(repr=False)
+    trigger_senders: Mapping[str, WebhookKey] = field(repr=False)
     processor: Processor | None = field(default=None, repr=False)
 
 
@@ -99,6 +101,7 @@ def settings_of(config: Config) -> Settings:
     processor = problems.of(lambda: processor_of(config.erasure.opendsr))
     sender = problems.of(lambda: sender_of(config.erasure, processor))
     hold_source = problems.of(lambda: hold_source_of(config.erasure.holds))
+    senders = problems.of(lambda: trigger_senders_of(config.erasure.trigger_webhooks))
     listeners = config.listeners
     data_tls = problems.of(lambda: _checked(server_tls_of(listeners.data.tls)))
     shown = listeners.admin.tls
@@ -119,6 +122,7 @@ def settings_of(config: Config) -> Settings:
         horizon=timedelta(days=config.erasure.horizon_days),
         sender=sender,
         hold_source=hold_source,
+        trigger_senders=senders or {},
         processor=processor,
     )
 

@@ -50,7 +50,8 @@ def check_shown_systems(config: Config) -> Iterator[Problem]:
 
 def check_duplicates(config: Config) -> Iterator[Problem]:
     """Names that end up in records and metrics stand for one thing; a prefix and method lead to one route."""
-    yield from _twice("identities", (one.name for one in config.identities))
+    signers = (one.name for one in config.erasure.trigger_webhooks)
+    yield from _twice("identities", (*(one.name for one in config.identities), *signers))
     yield from _twice("routes", (one.name for one in config.routes))
     yield from _twice("erasure.notify", (one.name for one in config.erasure.notify))
     yield from _twice("audit.anchors", (one.name for one in config.audit.anchors))

@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from sidecar.config.erasure_life import CallbacksConfig, DeadlinesConfig, HoldsConfig, OpenDsrConfig, WebhookConfig
+from sidecar.config.erasure_life import (
+    CallbacksConfig,
+    DeadlinesConfig,
+    HoldsConfig,
+    OpenDsrConfig,
+    TriggerWebhookConfig,
+    WebhookConfig,
+)
 from sidecar.config.scalars import HttpUrl, Name, Section, is_loopback
 from sidecar.config.traffic import UpstreamTlsConfig
 from sidecar.erasure.request import IdentityType
@@ -112,6 +119,7 @@ class ErasureConfig(Section):
     subject_keys: SubjectKeysConfig | None = None
     suppression: SuppressionConfig = SuppressionConfig()
     chat_intents: frozenset[Name] = frozenset()
+    trigger_webhooks: tuple[TriggerWebhookConfig, ...] = ()
     holds: HoldsConfig | None = None
     notify: tuple[WebhookConfig, ...] = ()
     callbacks: CallbacksConfig = CallbacksConfig()

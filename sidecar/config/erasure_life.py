@@ -61,6 +61,13 @@ class WebhookConfig(Section):
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
 
 
+class TriggerWebhookConfig(Section):
+    """Somebody who signs messages to look at, as Standard Webhooks has it. ``name`` is recorded as the caller's."""
+
+    name: Name
+    secret: SecretSource
+
+
 class CallbacksConfig(Section):
     """Which hosts controllers may have us call. Addresses that are not public are refused unless named here."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from aiohttp import web
 
 from sidecar.access import Identity
-from sidecar.admin.route import Handler
+from sidecar.admin.route import BODY, Handler
 from sidecar.erasure.plan import PlanTooLarge
 from sidecar.erasure.reading import RequestInvalid
 from sidecar.erasure.request import MAX_BODY_BYTES
@@ -52,11 +52,19 @@ async def read_body(request: web.Request) -> bytes:
     if request.content_type != "application/json":
         problem = Problem("body", "is not application/json", "Send JSON with Content-Type: application/json")
         raise RequestInvalid((problem,))
+    body = request.get(BODY)
+    if body is None:
+        body = await read_raw(request)
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestInvalid((Problem("body", f"is longer than {MAX_BODY_BYTES} bytes", "Split the request"),))
+    return body
+
+
+async def read_raw(request: web.Request) -> bytes:
+    """Return the body as it came; of one that is too long, so much that this shows."""
     body = await request.content.read(MAX_BODY_BYTES + 1)
     while len(body) <= MAX_BODY_BYTES and not request.content.at_eof():
         body += await request.content.read(MAX_BODY_BYTES + 1 - len(body))
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestInvalid((Problem("body", f"is longer than {MAX_BODY_BYTES} bytes", "Split the request"),))
     return body
 
 

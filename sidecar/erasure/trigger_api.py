@@ -16,6 +16,7 @@ from sidecar.erasure.attempt import Clock
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.recognition import asks_to_be_forgotten
 from sidecar.erasure.trigger import filed, parse_message
+from sidecar.erasure.trigger_signature import SIGNED_AT, SignedSenders
 from sidecar.keys import Pseudonymizer
 from sidecar.metrics import Metrics
 
@@ -24,15 +25,23 @@ _INTAKE: Final = frozenset({Role.INTAKE})
 
 
 def trigger_routes(
-    intake: Intake, pseudonyms: Pseudonymizer, intents: Collection[str], metrics: Metrics, clock: Clock
+    intake: Intake,
+    pseudonyms: Pseudonymizer,
+    intents: Collection[str],
+    metrics: Metrics,
+    clock: Clock,
+    senders: SignedSenders | None = None,
 ) -> tuple[AdminRoute, ...]:
-    """Return the endpoint. 200: the message asks for nothing; 202: a request waits for confirmation."""
+    """Return the endpoint. 200: the message asks for nothing; 202: a request waits for confirmation.
+
+    ``senders``: who may sign in place of a token or certificate.
+    """
 
     async def take(request: web.Request, _identity: Identity) -> web.StreamResponse:
         message = parse_message(await read_body(request))
         if not asks_to_be_forgotten(message.text, message.intent, intents):
             return web.json_response({"recognised": False})
-        wanted = filed(message, clock().date(), pseudonyms)
+        wanted = filed(message, (request.get(SIGNED_AT) or clock()).date(), pseudonyms)
         request[SUBJECT] = intake.subject(wanted)
         accepted = await intake.accept(wanted)
         if accepted.new:
@@ -40,4 +49,5 @@ def trigger_routes(
         said = {"recognised": True, "id": accepted.view.id, "state": accepted.view.accepted_state}
         return web.json_response(said, status=HTTPStatus.ACCEPTED)
 
-    return (AdminRoute("POST", PATH, _INTAKE, Action.ERASURE_SUBMIT, guarded(take)),)
+    signer = senders.identify if senders else None
+    return (AdminRoute("POST", PATH, _INTAKE, Action.ERASURE_SUBMIT, guarded(take), signer),)
