@@ -152,6 +152,24 @@ class Metrics:
             ["target"],
             registry=one,
         )
+        self.backup_newest = Gauge(
+            "sidecar_erasure_backup_newest_timestamp_seconds",
+            "When the newest snapshot of a backup set was taken, by the latest list.",
+            ["target"],
+            registry=one,
+        )
+        self.backup_stopped = Gauge(
+            "sidecar_erasure_backup_stopped",
+            "1 while no snapshot was made for longer than declared.",
+            ["target"],
+            registry=one,
+        )
+        self.backup_too_soon = Counter(
+            "sidecar_erasure_backup_snapshots_gone_early",
+            "Snapshots seen that went before the retention declared for their backup set.",
+            ["target"],
+            registry=one,
+        )
         self.backup_failures = Counter(
             "sidecar_erasure_backup_list_failures", "Backup sets that could not be listed.", ["target"], registry=one
         )

@@ -17,6 +17,7 @@ from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
+from sidecar.erasure.backup_watch import BackupWatch
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.hold_api import hold_routes
@@ -69,7 +70,7 @@ class Erasing:
     canaries: tuple[Canary, ...]
     watch: RestoreWatch
     suppressing: Suppressing
-    reminder: ManualReminder
+    seen_to: tuple[ManualReminder, BackupWatch]
     targets: tuple[Target, ...]
     clock: ClockWatch
     journal: ErasureJournal
@@ -81,7 +82,7 @@ class Erasing:
     @property
     def healthy(self) -> bool:
         """Whether every loop of it runs."""
-        return self.worker.healthy and self.watch.healthy and self.suppressing.healthy
+        return all(one.healthy for one in (self.worker, self.watch, self.suppressing, self.seen_to[1]))
 
 
 def erasing_of(
@@ -100,8 +101,8 @@ def erasing_of(
         return None
     audit, keys = auditing.log, settings.master.pseudonymizer
     own = _own_of(settings, placeholders, audit, memories)
-    backups = (backup for one in settings.restorables for backup in one.backup_targets(metrics))
     peoples_keys = peoples_keys_of(settings, database, metrics)
+    backups = [a_set for one in settings.restorables for a_set in one.backup_targets(metrics, peoples_keys.witness)]
     targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     journal = _journal(settings, database)
@@ -120,6 +121,7 @@ def erasing_of(
     parts = ErasureParts(intake, stores.requests, stores.tasks, stores.receipt_keys, metrics, worker.wake, clock)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
+    seen_to = (reminder, BackupWatch(backups))
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
     senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
@@ -128,10 +130,9 @@ def erasing_of(
     routes = (*receipts, *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
-    canaries = tuple(marks.canaries.values())
     overhearing = Overhearing(ChatFiling(intake, stores.requests, people, audit, metrics), says_so, metrics)
     return Erasing(
-        canaries, watch, suppressing, reminder, targets, watching_clock, journal, worker, notices, routes, overhearing
+        marks.all, watch, suppressing, seen_to, targets, watching_clock, journal, worker, notices, routes, overhearing
     )
 
 

@@ -37,6 +37,10 @@ class Marks:
     store: ErasureEpochs
     epochs: Epochs
 
+    @property
+    def all(self) -> tuple[Canary, ...]:
+        return tuple(self.canaries.values())
+
 
 def marks_of(settings: Settings, database: Database, metrics: Metrics) -> Marks:
     """Return the marks of all systems that have one."""
@@ -64,6 +68,11 @@ class PeoplesKeys:
 
     targets: tuple[SubjectKeyTarget, ...] = ()
     routes: tuple[AdminRoute, ...] = ()
+
+    @property
+    def witness(self) -> SubjectKeyTarget | None:
+        """Who says whether a person's key is destroyed."""
+        return self.targets[0] if self.targets else None
 
 
 def peoples_keys_of(settings: Settings, database: Database, metrics: Metrics) -> PeoplesKeys:

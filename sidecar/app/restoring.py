@@ -10,7 +10,7 @@ from sidecar.config.erasure import TargetConfig
 from sidecar.erasure.plan import backup_name
 from sidecar.errors import ConfigError, Problem
 from sidecar.metrics import Metrics
-from sidecar.targets.backup import BackupTarget
+from sidecar.targets.backup import BackupTarget, KeyWitness
 from sidecar.targets.backup_settings import BackupForm, DumpFolder, PgBackRestSet, ResticSet, S3BackupSet
 from sidecar.targets.canary import Canary, FileCanary
 from sidecar.targets.canary_http import HttpCanary
@@ -50,17 +50,30 @@ def observer_of(config: BackupForm, where: str) -> SnapshotObserver:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """A backup set: what lists it, and what is declared of it. ``encrypted``: with the keys of people."""
+
+    name: str
+    observer: SnapshotObserver
+    retention: Retention
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Restorable:
     """What of a system can put an older state of it back, and where that would show."""
 
     target: str
     upstreams: frozenset[str]
     canary: Canary | None
-    backups: tuple[tuple[str, SnapshotObserver, Retention], ...]
+    backups: tuple[Observed, ...]
 
-    def backup_targets(self, metrics: Metrics) -> list[BackupTarget]:
-        """Return each backup set as a target of its own."""
-        return [BackupTarget(name, observer, retention, metrics) for name, observer, retention in self.backups]
+    def backup_targets(self, metrics: Metrics, keys: KeyWitness | None) -> list[BackupTarget]:
+        """Return each backup set as a target of its own. ``keys``: those of people, where there are any."""
+        return [
+            BackupTarget(one.name, one.observer, one.retention, metrics, keys=keys if one.encrypted else None)
+            for one in self.backups
+        ]
 
 
 def restorable_of(config: TargetConfig, index: int) -> Restorable:
@@ -68,7 +81,12 @@ def restorable_of(config: TargetConfig, index: int) -> Restorable:
     where = f"erasure.targets[{index}]"
     canary = None if config.canary is None else canary_of(config.canary, f"{where}.canary")
     backups = tuple(
-        (backup_name(config.name, one.name), observer_of(one, f"{where}.backups[{number}]"), one.retention)
+        Observed(
+            backup_name(config.name, one.name),
+            observer_of(one, f"{where}.backups[{number}]"),
+            one.retention,
+            one.encrypted_by is not None,
+        )
         for number, one in enumerate(config.backups)
     )
     return Restorable(config.name, config.upstreams, canary, backups)

@@ -153,7 +153,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
                 *erasing.targets,
                 erasing.worker,
                 erasing.notices,
-                erasing.reminder,
+                *erasing.seen_to,
                 erasing.overhearing,
             )
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start

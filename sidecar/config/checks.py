@@ -48,6 +48,17 @@ def check_shown_systems(config: Config) -> Iterator[Problem]:
             yield Problem(where, "is missing, so that nothing would ever close the upstreams", "Add one.")
 
 
+def check_encrypted_backups(config: Config) -> Iterator[Problem]:
+    """What is encrypted by the keys of people names keys that there are."""
+    if config.erasure.subject_keys is not None:
+        return
+    for index, target in enumerate(config.erasure.targets):
+        for number, one in enumerate(target.backups):
+            if one.encrypted_by is not None:
+                where = f"erasure.targets[{index}].backups[{number}].encrypted_by"
+                yield Problem(where, "names keys that are not kept here", "Add erasure.subject_keys, or remove it.")
+
+
 def check_duplicates(config: Config) -> Iterator[Problem]:
     """Names that end up in records and metrics stand for one thing; a prefix and method lead to one route."""
     signers = (one.name for one in config.erasure.trigger_webhooks)
@@ -141,6 +152,7 @@ CHECKS: tuple[Check, ...] = (
     check_references,
     check_erasure_triggers,
     check_shown_systems,
+    check_encrypted_backups,
     check_duplicates,
     check_files,
 )

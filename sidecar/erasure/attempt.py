@@ -205,7 +205,7 @@ class Attempts:
         try:
             async with asyncio.timeout(self._settings.call_limit.total_seconds()):
                 if isinstance(target, BackupTarget) and leased.live is not None:
-                    return await target.look(leased.live)
+                    return await target.look(leased.live, leased.identities)
                 return await target.verify(leased.identities)
         except TimeoutError:
             return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.TIMED_OUT)

@@ -21,6 +21,7 @@ from sidecar.erasure.plan import Side
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
+    GoneBy,
     JobStatus,
     PollResult,
     TargetFault,
@@ -76,7 +77,8 @@ class TaskState:
 class Advance:
     """What a step leads to: the new state, what verification still found, and when the next step is due.
 
-    ``until``: when what is left should be gone or may go, for outcomes that wait for a day.
+    ``until``: when what is left should be gone or may go, for outcomes that wait for a day. ``ground``: why it is kept,
+    or by which way it went, where there are several.
     """
 
     state: TaskState
@@ -142,8 +144,9 @@ def after_poll(
 def after_verify(state: TaskState, result: VerifyResult, now: datetime, pace: Pace, chance: float) -> Advance:
     """Return where a look leads."""
     if result.status is VerifyStatus.GONE:
-        outcome = Outcome.VERIFIED_ERASED if state.claimed else Outcome.VERIFIED_NO_DATA
-        return Advance(_moved(state, outcome), now, remaining=0, verified_at=now)
+        was_there = state.claimed or result.by is GoneBy.KEY_DESTROYED
+        outcome = Outcome.VERIFIED_ERASED if was_there else Outcome.VERIFIED_NO_DATA
+        return Advance(_moved(state, outcome), now, remaining=0, verified_at=now, ground=result.by and result.by.value)
     if result.status is VerifyStatus.IMPOSSIBLE:
         return Advance(_moved(state, Outcome.UNVERIFIED), now)
     if result.status in _WAITS:

@@ -77,6 +77,11 @@ class SubjectKeys:
         """Allow an independent key for a person whose key was destroyed; tell whether there was a fence."""
         return await self._table.authorise(subject, self._clock())
 
+    async def had_key(self, subject: str) -> bool:
+        """Tell whether a person ever had a key, which may be destroyed by now."""
+        held = await self._table.find(subject)
+        return held is not None and held.epoch > 0
+
     async def state(self, subject: str) -> KeyState | None:
         """Return whether a person's key can still be opened from an old copy of the table; None: they have one now."""
         held = await self._table.find(subject)

@@ -18,15 +18,22 @@ _Word = Annotated[str, Field(pattern=r"^[^-\x00-\x1f][^\x00-\x1f]{0,500}$")]
 
 
 class BackupSet(Form):
-    """What every backup set has. ``longest_run_hours``: how long it takes at most to make a snapshot."""
+    """What every backup set has. ``longest_run_hours``: how long it takes at most to make a snapshot.
+
+    ``every_hours``: how often one is begun, so that it is noticed when none is made any more. ``encrypted_by``: all
+    that snapshots hold of a person is encrypted with that person's key, whose destruction is as good as their expiry.
+    """
 
     name: _SetName
     kept_days: Annotated[float, Field(gt=0, le=3650)]
     longest_run_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
+    every_hours: Annotated[float, Field(gt=0, le=8784)] | None = None
+    encrypted_by: Literal["subject_keys"] | None = None
 
     @property
     def retention(self) -> Retention:
-        return Retention(timedelta(days=self.kept_days), timedelta(hours=self.longest_run_hours))
+        every = None if self.every_hours is None else timedelta(hours=self.every_hours)
+        return Retention(timedelta(days=self.kept_days), timedelta(hours=self.longest_run_hours), every)
 
 
 class DumpFolder(BackupSet):

@@ -1,7 +1,8 @@
-"""What every upstream system says of itself, as its settings have it. Pure."""
+"""What every system says of itself, as its settings have it. Pure."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -29,11 +30,22 @@ class Description(Protocol):
 Settings = TypeVar("Settings", bound=Description)
 
 
-class Described(Generic[Settings]):
-    """The part of ``Target`` that is the same for every kind of upstream system."""
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The description of what has no settings of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    name: str
+    max_completion: timedelta
+    limits: TargetLimits = field(default_factory=TargetLimits)
+    required: frozenset[IdentityType] = frozenset()
+
+
+class Described(Generic[Settings]):
+    """The part of ``Target`` that is the same for every kind. What is opened for each call has no life of its own."""
+
+    def __init__(self, settings: Settings, side: Side = Side.UPSTREAM) -> None:
         self._settings = settings
+        self._side = side
 
     @property
     def name(self) -> str:
@@ -41,7 +53,7 @@ class Described(Generic[Settings]):
 
     @property
     def side(self) -> Side:
-        return Side.UPSTREAM
+        return self._side
 
     @property
     def required(self) -> frozenset[IdentityType]:
@@ -54,3 +66,9 @@ class Described(Generic[Settings]):
     @property
     def max_completion(self) -> timedelta:
         return self._settings.max_completion
+
+    async def start(self) -> None:
+        """Open nothing, unless a kind says otherwise."""
+
+    async def stop(self) -> None:
+        """Close what ``start`` opened."""

@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.targets.described import Described
 from sidecar.targets.form import TargetForm
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -37,6 +36,14 @@ class ManualSettings(TargetForm):
         return self
 
     @property
+    def required(self) -> frozenset[IdentityType]:
+        return frozenset()
+
+    @property
+    def max_completion(self) -> timedelta:
+        return self.due_after
+
+    @property
     def due_after(self) -> timedelta:
         return timedelta(days=self.due_days)
 
@@ -45,37 +52,12 @@ class ManualSettings(TargetForm):
         return timedelta(days=self.due_days - self.remind_days_before)
 
 
-class ManualTarget:
+class ManualTarget(Described[ManualSettings]):
     """Implements ``Target``: it asks for people, for every identity of a request at once."""
 
-    def __init__(self, settings: ManualSettings) -> None:
-        self.settings = settings
-
     @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return frozenset()
-
-    @property
-    def limits(self) -> TargetLimits:
-        return self.settings.limits
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self.settings.due_after
-
-    async def start(self) -> None:
-        """Nothing to open."""
-
-    async def stop(self) -> None:
-        """Nothing to close."""
+    def settings(self) -> ManualSettings:
+        return self._settings
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:  # noqa: ARG002
         return DeleteResult(DeleteStatus.MANUAL)

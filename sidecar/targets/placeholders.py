@@ -11,18 +11,18 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from sidecar.erasure.plan import OWN_NAME, Side
-from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.keys import Pseudonymizer
 from sidecar.redaction.linking import ask_for
 from sidecar.redaction.policy import Policy
 from sidecar.targets.audit_links import NoLinks, OwnLinks
+from sidecar.targets.described import Described, Plain
 from sidecar.targets.target import (
     NO_LIMITS,
     DeleteResult,
     DeleteStatus,
     TargetFault,
-    TargetLimits,
     VerifyResult,
     VerifyStatus,
 )
@@ -41,7 +41,7 @@ class ForgettingStore(Protocol):
     async def count(self, keys: Sequence[bytes]) -> int: ...
 
 
-class PlaceholderTarget:
+class PlaceholderTarget(Described[Plain]):
     """Implements ``Target`` on the placeholder store, for every identity of a request at once.
 
     ``labels`` are the entity types that values are kept under.
@@ -57,38 +57,12 @@ class PlaceholderTarget:
         links: OwnLinks | None = None,
     ) -> None:
         """``forget_memories`` empties what is kept in memory of texts that were read: it can't be taken apart."""
+        super().__init__(Plain(name, timedelta(minutes=1), NO_LIMITS), Side.OWN)
         self._links = links or NoLinks()
         self._forget_memories = forget_memories
         self._store = store
         self._keys = placeholder_keys
         self._labels = tuple(labels)
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def side(self) -> Side:
-        return Side.OWN
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return frozenset()
-
-    @property
-    def limits(self) -> TargetLimits:
-        return NO_LIMITS
-
-    @property
-    def max_completion(self) -> timedelta:
-        return timedelta(minutes=1)
-
-    async def start(self) -> None:
-        """Nothing to open: the store is opened by its owner."""
-
-    async def stop(self) -> None:
-        """Nothing to close."""
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         self._forget_memories()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal, cast
@@ -94,7 +95,7 @@ class PluginTarget:
         gone = isinstance(result, VerifyResult) and result.status is VerifyStatus.GONE
         if not isinstance(result, VerifyResult) or not _possible(result, VerifyStatus) or (gone and result.count):
             return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.TARGET_ERROR)
-        return result
+        return replace(result, by=None)  # it speaks of no backup set
 
     async def _ask(
         self, call: Callable[[Sequence[SubjectIdentity]], Awaitable[object]], identities: Sequence[SubjectIdentity]

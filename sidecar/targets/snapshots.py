@@ -16,7 +16,10 @@ from sidecar.errors import SidecarError
 from sidecar.targets.target import TargetFault
 
 LATE_BY = timedelta(days=1)
-"""Snapshots are expired by jobs that run now and then: that much older than declared is not yet an alarm."""
+"""Snapshots are expired by jobs that run now and then: so much older or younger than declared is not yet an alarm."""
+
+AHEAD_BY = timedelta(days=1)
+"""How far the clock that dates snapshots may be ahead of ours. What is dated later is not believed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,10 +31,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What the operator declares: how long snapshots are kept, and how long it takes at most to make one."""
+    """What the operator declares: how long snapshots are kept, and how long it takes at most to make one.
+
+    ``every``: how long it is at most from the beginning of one to that of the next; None: that is not watched.
+    """
 
     kept: timedelta
     longest_run: timedelta = timedelta(days=1)
+    every: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,27 @@ def state_of(snapshots: Sequence[Snapshot], erased_at: datetime, retention: Rete
     holding = [one for one in snapshots if one.taken <= since]
     until = max(holding).taken + retention.kept if holding else None
     return BackupState(len(holding), until)
+
+
+def newest_too_old(snapshots: Sequence[Snapshot], retention: Retention, now: datetime) -> bool:
+    """Tell whether the next snapshot should be there by now: backups have stopped, or go elsewhere (E37)."""
+    return retention.every is not None and max(snapshots).taken + retention.every + retention.longest_run < now
+
+
+def gone_too_soon(
+    before: Sequence[Snapshot], snapshots: Sequence[Snapshot], retention: Retention, now: datetime
+) -> int:
+    """Return how many snapshots of an earlier list are gone before their day, from its old end (E37).
+
+    What is thinned out while older ones are there still does not shorten how far back one can go, so it does not count.
+    """
+    reach = min(snapshots)
+    return sum(one < reach and one.taken + retention.kept - LATE_BY > now for one in before)
+
+
+def dated_ahead(snapshots: Sequence[Snapshot], now: datetime) -> bool:
+    """Tell whether a snapshot is dated in the future: then it could pass for younger than any erasure."""
+    return max(snapshots).taken > now + AHEAD_BY
 
 
 def kept_too_long(snapshots: Sequence[Snapshot], retention: Retention, now: datetime) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import KeyMaterialError, StoreUnavailable
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import KeyStatus
+from sidecar.targets.described import Described, Plain
 from sidecar.targets.target import (
     DeleteResult,
     DeleteStatus,
@@ -23,39 +23,13 @@ from sidecar.targets.target import (
 NAME: Final = "subject-keys"
 
 
-class SubjectKeyTarget:
-    """Implements ``Target``. ``identity``: by which people have their keys."""
+class SubjectKeyTarget(Described[Plain]):
+    """Implements ``Target``, and ``KeyWitness`` of backup sets. ``identity``: by which people have their keys."""
 
     def __init__(self, keys: SubjectKeys, identity: IdentityType, max_completion: timedelta) -> None:
+        super().__init__(Plain(NAME, max_completion, TargetLimits(concurrency=1), frozenset({identity})))
         self._keys = keys
         self._identity = identity
-        self._max_completion = max_completion
-
-    @property
-    def name(self) -> str:
-        return NAME
-
-    @property
-    def side(self) -> Side:
-        return Side.UPSTREAM
-
-    @property
-    def required(self) -> frozenset[IdentityType]:
-        return frozenset({self._identity})
-
-    @property
-    def limits(self) -> TargetLimits:
-        return TargetLimits(concurrency=1)
-
-    @property
-    def max_completion(self) -> timedelta:
-        return self._max_completion
-
-    async def start(self) -> None:
-        """Nothing to open: table and wrapping keys are opened by their owners."""
-
-    async def stop(self) -> None:
-        """Nothing to close."""
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         try:
@@ -78,6 +52,21 @@ class SubjectKeyTarget:
             until = max((moment for moment in pending if moment is not None), default=None)
             return VerifyResult(VerifyStatus.KEY_PENDING, len(pending), until=until)
         return VerifyResult(VerifyStatus.GONE, 0)
+
+    async def keys_gone(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
+        """Tell whether all keys of a person are destroyed, of whom each identity by which there are keys had one.
+
+        Who never had a key may have been written in clear, or under another spelling of the identity: that proves
+        nothing about them.
+        """
+        mine = [one for one in identities if one.type is self._identity]
+        try:
+            had = [await self._keys.had_key(self._subject(one)) for one in mine]
+        except StoreUnavailable:
+            return VerifyResult(VerifyStatus.FAILED, fault=TargetFault.STORE)
+        if not mine or not all(had):
+            return VerifyResult(VerifyStatus.IMPOSSIBLE)
+        return await self.verify(mine)
 
     def _subject(self, one: SubjectIdentity) -> str:
         return self._keys.subject(one.type.value, one.value)

@@ -79,11 +79,18 @@ class DeleteResult:
     reference: str | None = field(default=None, repr=False)
 
 
+class GoneBy(StrEnum):
+    """By which way a person is gone from a backup set. A closed set: it is the ground in receipts (E38)."""
+
+    SNAPSHOTS_EXPIRED = "snapshots_expired"  # none is left that can hold them
+    KEY_DESTROYED = "key_destroyed"  # what snapshots hold of them can't be read by anybody any more
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
     """``count`` is how many things of the person were still found, if the target says.
 
-    ``until``: when what is retained may be deleted, if that is known.
+    ``until``: when what is retained may be deleted, if that is known. ``by``: how a backup set came to be done.
     """
 
     status: VerifyStatus
@@ -92,6 +99,7 @@ class VerifyResult:
     fault: TargetFault | None = None
     retry_after: timedelta | None = None
     until: datetime | None = None
+    by: GoneBy | None = None
 
 
 class JobStatus(StrEnum):

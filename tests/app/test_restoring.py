@@ -60,10 +60,10 @@ def test_E39_marks(canary: dict[str, Any], kind: type, monkeypatch: pytest.Monke
 )
 def test_E37_backup_sets(backup: dict[str, Any], kind: type) -> None:
     made = restorable_of(config(backups=[{"name": "nightly", "kept_days": 14, **backup}]), 0)
-    [(name, observer, _)] = made.backups
-    assert name == "crm/nightly"
-    assert isinstance(observer, kind)
-    [target] = made.backup_targets(Metrics())
+    [observed] = made.backups
+    assert observed.name == "crm/nightly"
+    assert isinstance(observed.observer, kind)
+    [target] = made.backup_targets(Metrics(), None)
     assert target.name == "crm/nightly"
 
 
@@ -81,7 +81,7 @@ async def test_E37_programs_get_what_is_configured_and_no_shell(tmp_path: Path) 
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path))
-        [target] = restorable_of(config(backups=[backup]), 0).backup_targets(Metrics())
+        [target] = restorable_of(config(backups=[backup]), 0).backup_targets(Metrics(), None)
         assert await target.observe() is TargetFault.NOTHING_LISTED
     told = (tmp_path / "told").read_text()
     assert told == "--repo=/mnt/$(id)|--password-file=/p|--no-lock|--json|snapshots|--tag=a,b|s3cret"

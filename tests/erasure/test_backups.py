@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from sidecar.erasure.backup_watch import BackupWatch
 from sidecar.erasure.plan import backup_name
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
@@ -23,7 +25,7 @@ from tests.erasure.world import CANARY, ID, MASTER, START, Clock, World, http_ta
 from tests.targets.upstream import Mode, Upstream, running_upstream, target_mapping
 
 SET = backup_name("crm", "nightly")
-RETENTION = Retention(kept=timedelta(days=14), longest_run=timedelta(hours=6))
+RETENTION = Retention(kept=timedelta(days=14), longest_run=timedelta(hours=6), every=timedelta(hours=24))
 FORMAT = "crm-%Y%m%d%H.dump"
 
 
@@ -156,6 +158,65 @@ async def test_E37_snapshots_kept_longer_than_declared_are_an_alarm(tmp_path: Pa
         backups.dump()
         await backups.target.observe()
         assert backups.gauge("snapshots_too_old") == 1
+
+
+async def test_E37_a_newest_snapshot_that_is_too_old_is_an_alarm(tmp_path: Path) -> None:
+    async with backed_up(tmp_path) as (_, backups):
+        assert backups.gauge("stopped") == 0
+        assert backups.gauge("newest_timestamp_seconds") == (START - timedelta(hours=10)).timestamp()
+        backups.clock.advance(hours=20)  # a day, and six hours for making it, are just over
+        await backups.target.observe()
+        assert backups.gauge("stopped") == 0
+        backups.clock.advance(minutes=1)
+        await backups.target.observe()
+        assert backups.gauge("stopped") == 1
+        backups.dump()
+        backups.clock.advance(minutes=1)
+        await backups.target.observe()
+        assert backups.gauge("stopped") == 0
+
+
+async def test_E37_snapshots_gone_before_the_declared_day_are_an_alarm(tmp_path: Path) -> None:
+    async with backed_up(tmp_path) as (_, backups):
+        backups.nights(3)
+        await backups.target.observe()
+        (backups.folder / (START + timedelta(days=2)).strftime(FORMAT)).unlink()  # thinned out: the reach is the same
+        backups.clock.advance(minutes=1)
+        await backups.target.observe()
+        assert backups.gauge("snapshots_gone_early_total") == 0
+        backups.expire(START + timedelta(days=2))
+        backups.clock.advance(minutes=1)
+        await backups.target.observe()
+        assert backups.gauge("snapshots_gone_early_total") == 2
+        backups.nights(11)
+        await backups.target.observe()
+        backups.nights(1)  # the next goes on its day
+        await backups.target.observe()
+        assert backups.gauge("snapshots_gone_early_total") == 2
+
+
+async def test_E37_a_snapshot_of_the_future_is_not_believed(tmp_path: Path) -> None:
+    async with backed_up(tmp_path) as (w, backups):
+        backups.expire(START)
+        backups.dump(START + timedelta(days=400))
+        w.clock.advance(hours=1)
+        await w.submit(None)
+        await w.settle()
+        assert (await w.outcomes())[SET] == "pending"
+        assert backups.gauge("list_failures_total")
+
+
+async def test_E37_sets_are_looked_at_while_nobody_waits_for_them(tmp_path: Path) -> None:
+    async with backed_up(tmp_path) as (_, backups):
+        watch = BackupWatch([backups.target], every=timedelta(milliseconds=5))
+        assert not watch.healthy
+        await watch.start()
+        backups.clock.advance(days=3)
+        async with asyncio.timeout(20):
+            while backups.gauge("stopped") != 1:  # noqa: ASYNC110 - a gauge tells nobody
+                await asyncio.sleep(0.005)
+        assert watch.healthy
+        await watch.stop()
 
 
 async def test_E48_the_sidecar_forgets_without_waiting_for_backups(tmp_path: Path) -> None:
