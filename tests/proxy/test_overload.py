@@ -16,12 +16,13 @@ from sidecar.detection.executor import DetectionExecutor, ExecutorLimits
 from sidecar.detection.recognizer import Message
 from sidecar.detection.worker import DetectorRecipe
 from sidecar.errors import DetectionFailed, DetectionFault
+from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import Limits
 from sidecar.redaction.redactor import Redactor
 from tests.detection import stand_in_detectors
-from tests.proxy.rewriting import MASTER, MemoryPlaceholders, Purpose
+from tests.proxy.rewriting import MASTER, MemoryPlaceholders
 from tests.proxy.rig import Answered, Handler, MemoryAudit, Received, Rig, answer, route, running
 
 pytestmark = pytest.mark.timeout(90)

@@ -9,7 +9,6 @@ import ssl
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,10 +21,7 @@ from sidecar.payloads.presets import load_preset
 from sidecar.payloads.sse import SseStream
 from sidecar.payloads.stream import StreamFormat
 from sidecar.proxy.codings import Uncompressing
-from sidecar.proxy.routes import BodyMode
-from tests.proxy.rig import Handler, Received, request
 from tests.proxy.test_event_stream import LINES, Run, streamed
-from tests.proxy.test_streaming import rigged
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 EMAIL = "marta.kowalczyk@example.net"
@@ -87,54 +83,3 @@ def test_P33_P29_so_does_any_chunking_of_a_coded_one(coding: str) -> None:
         assert asyncio.run(Run().all(*pieces)) == whole
 
     check()
-
-
-WHOLE = f'{{"t":"żółć {EMAIL}","u":"marta\\u0040example.net \\ud83d\\ude00","n":1.0}}'.encode()
-ON_THE_WIRE: dict[str, tuple[dict[str, Any], str, bytes]] = {
-    "JSON": ({"body": BodyMode.JSON}, "Content-Type: application/json", WHOLE),
-    "event stream": ({"body": BodyMode.SSE, "fields": COMPLETE}, "Content-Type: text/event-stream", EVENTS),
-    "lines of JSON": (
-        {"body": BodyMode.NDJSON, "fields": COMPLETE},
-        "Content-Type: application/x-ndjson",
-        LINES_OF_JSON,
-    ),
-    "gzip'd event stream": (
-        {"body": BodyMode.SSE, "fields": COMPLETE},
-        "Content-Type: text/event-stream\r\nContent-Encoding: gzip",
-        gzip.compress(EVENTS),
-    ),
-}
-
-
-def cutting(kind: str, data: bytes) -> Handler:
-    """An upstream that sends an answer in two chunks, cut where the query says; in one, where it says nothing."""
-
-    async def handler(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        place = int(received.target.partition(b"?")[2] or 0)
-        writer.write(f"HTTP/1.1 200 OK\r\n{kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-        for piece in filter(None, (data[:place], data[place:])):
-            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.001)  # so that they may be read apart
-        writer.write(b"0\r\n\r\n")
-
-    return handler
-
-
-@pytest.mark.parametrize("name", ON_THE_WIRE)
-async def test_P33_an_address_split_at_every_byte_over_two_chunks(name: str, contexts: Contexts) -> None:
-    changes, kind, data = ON_THE_WIRE[name]
-    async with rigged(cutting(kind, data), contexts, **changes) as one:
-        client = await one.rig.connect()
-        try:
-            answers = []
-            for place in range(len(data)):
-                client.writer.write(request("GET", f"/api/chat?{place}" if place else "/api/chat"))
-                answered = await client.answer()
-                assert (answered.status, answered.complete) == (200, True)
-                answers.append(answered.body)
-        finally:
-            await client.close()
-    assert set(answers) == {answers[0]}
-    assert answers[0].count(b"[EMAIL_") == 2
-    assert b"marta" not in answers[0]
