@@ -65,9 +65,19 @@ class HttpHolds:
                 aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
                 session.post(self.url, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                data = await response.content.read(MAX_LIST_BYTES)
-                if response.status != 200 or not response.content.at_eof():
+                data = await _whole(response)
+                if response.status != 200 or data is None:
                     raise HoldsUnknown("the system that lists holds gave no list")
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise HoldsUnknown("the system that lists holds gave no answer") from None
         return parse_hold_list(data)
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return all of a body, in however many pieces it comes; None if it is longer than a list may be."""
+    data = bytearray()
+    async for piece in response.content.iter_any():
+        data += piece
+        if len(data) > MAX_LIST_BYTES:
+            return None
+    return bytes(data)
