@@ -50,7 +50,7 @@ def stores_on(
         endings=ErasureEndings(database, teller, second_look, journal),
         notices=ErasureNotices(database, seal),
         alerts=ErasureAlerts(database, teller),
-        holds=ErasureHolds(database, seal, teller),
+        holds=ErasureHolds(database, seal, teller, journal),
         receipt_keys=ReceiptKeys(database),
         teller=teller,
         journal=journal,

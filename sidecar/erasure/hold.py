@@ -80,5 +80,5 @@ def _read_hold(row: Json, path: str, problems: Problems) -> Hold | None:
         problems.add(f"{path}.target", "is no name of a target", "Leave it out for every target")
         return None
     identity = None if said is None else read_identity(said, f"{path}.identity", problems)
-    moment = read_time(until, problems) if until is not None else None
+    moment = read_time(until, problems, f"{path}.until") if until is not None else None
     return Hold(ground, target, identity, moment)

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.access import Identity, Role
-from sidecar.admin.route import AdminRoute
+from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action
 from sidecar.erasure.answers import error_response, guarded, not_found, read_body, request_id
 from sidecar.erasure.attempt import Clock
@@ -31,12 +31,15 @@ def hold_routes(store: ErasureHolds, wake: Callable[[], None], clock: Clock) -> 
             return error_response(HTTPStatus.CONFLICT, "unknown_item", str(unknown))
         if placed is None:
             return not_found()
+        request[SUBJECT] = placed.subject
         said = {"hold": placed.id, "held": list(placed.held), "too_late": list(placed.too_late)}
         return web.json_response(said, status=HTTPStatus.CREATED)
 
     async def release(request: web.Request, _identity: Identity) -> web.StreamResponse:
-        if not await store.release(request_id(request), request.match_info["hold"], clock()):
+        subject = await store.release(request_id(request), request.match_info["hold"], clock())
+        if subject is None:
             return not_found()
+        request[SUBJECT] = subject
         wake()
         return web.Response(status=HTTPStatus.NO_CONTENT)
 

@@ -7,6 +7,7 @@ there (E5).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -15,6 +16,7 @@ from uuid import UUID
 from sidecar.errors import Problem, SidecarError
 
 MAX_VALUE_CHARACTERS: Final = 512
+_LEAP_SECOND: Final = re.compile(r"(T[0-9]{2}:[0-9]{2}):60", re.ASCII | re.IGNORECASE)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -74,16 +76,16 @@ def read_uuid(value: Json, path: str, problems: Problems) -> str:
     return ""
 
 
-def read_time(value: Json, problems: Problems) -> datetime | None:
+def read_time(value: Json, problems: Problems, path: str = "submitted_time") -> datetime | None:
     if value is None:
         return None
     try:
         # RFC 3339 allows second 60; Python does not. A second earlier is the stricter reading.
-        parsed = datetime.fromisoformat(value.replace(":60", ":59")) if isinstance(value, str) else None
+        parsed = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", value)) if isinstance(value, str) else None
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None or not 1970 < parsed.year < 9999:
-        problems.add("submitted_time", "is no RFC 3339 time with an offset", "Write it like 2025-03-01T12:00:00Z")
+        problems.add(path, "is no RFC 3339 time with an offset", "Write it like 2025-03-01T12:00:00Z")
         return None
     return parsed.astimezone(UTC)
 

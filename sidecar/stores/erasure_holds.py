@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
@@ -18,10 +18,14 @@ from sidecar.erasure.outcomes import RUNNABLE, Outcome
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_replays import fresh
 from sidecar.stores.erasure_tables import holds, requests, split_indices, tasks
 from sidecar.stores.seal import Seal, Sealed
+
+_CAN_BE_KEPT: Final = RUNNABLE | {Outcome.MANUAL_REQUIRED}
+"""Where something may be left of what a hold keeps. Whoever was asked to delete it by hand must be stopped, too."""
 
 
 class UnknownItem(SidecarError):
@@ -33,6 +37,7 @@ class Placed:
     """A hold that is in force: which targets keep something by it, and which were done before it came."""
 
     id: str
+    subject: str
     held: tuple[str, ...]
     too_late: tuple[str, ...]
 
@@ -50,18 +55,23 @@ class Lapsed:
 class ErasureHolds:
     """Places, finds and releases holds."""
 
-    def __init__(self, database: Database, seal: Seal, teller: Teller) -> None:
+    def __init__(self, database: Database, seal: Seal, teller: Teller, keeper: Keeper | None = None) -> None:
         self._database = database
+        self._keeper: Keeper = keeper or NoJournal()
         self._seal = seal
         self._teller = teller
 
     async def place(self, request_id: str, hold: Hold, now: datetime) -> Placed | None:
         """Put a hold on a request; None for an unknown or forgotten one. Raises ``UnknownItem``."""
-        return await self._database.run(lambda connection: self._place(connection, request_id, hold, now))
+        placed = await self._database.run(lambda connection: self._place(connection, request_id, hold, now))
+        await self._keeper.keep(request_id)
+        return placed
 
-    async def release(self, request_id: str, hold_id: str, now: datetime) -> bool:
-        """Lift a hold. False: there is none of this id. What nothing else holds is due at once."""
-        return await self._database.run(lambda connection: self._release(connection, request_id, hold_id, now))
+    async def release(self, request_id: str, hold_id: str, now: datetime) -> str | None:
+        """Lift a hold and return whose it was; None: there is none. What nothing else holds is due at once."""
+        released = await self._database.run(lambda connection: self._release(connection, request_id, hold_id, now))
+        await self._keeper.keep(request_id)
+        return released
 
     async def find(self, task_id: int, now: datetime) -> Hold | None:
         """Return the hold on a task that lasts longest, if there is one."""
@@ -99,13 +109,13 @@ class ErasureHolds:
         values = {"target": hold.target, "identity": index, "ground": hold.ground.value, "until_at": hold.until}
         hold_id = str(uuid4())
         connection.execute(insert(holds).values(id=hold_id, request_id=request_id, placed_at=now, **values))
-        covered = [one for one in found if Outcome(one.outcome) in RUNNABLE]
+        covered = [one for one in found if Outcome(one.outcome) in _CAN_BE_KEPT]
         for one in covered:
             _retain(connection, one.id, hold, now)
         self._teller.tell(connection, request_id, NoticeEvent.HELD, now, {"ground": hold.ground.value})
         names = {one.target for one in covered}
         late = {one.target for one in found if Outcome(one.outcome) is not Outcome.RETAINED} - names
-        return Placed(hold_id, tuple(sorted(names)), tuple(sorted(late)))
+        return Placed(hold_id, row.subject, tuple(sorted(names)), tuple(sorted(late)))
 
     def _index(self, row: Row[Any], identity: SubjectIdentity) -> int:
         identities = self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
@@ -113,9 +123,11 @@ class ErasureHolds:
             raise UnknownItem("the request has no such item")
         return identities.index(identity)
 
-    def _release(self, connection: Connection, request_id: str, hold_id: str, now: datetime) -> bool:
+    def _release(self, connection: Connection, request_id: str, hold_id: str, now: datetime) -> str | None:
         mine = (holds.c.id == hold_id, holds.c.request_id == request_id, holds.c.released_at.is_(None))
-        return connection.execute(update(holds).where(*mine).values(released_at=now)).rowcount == 1
+        if connection.execute(update(holds).where(*mine).values(released_at=now)).rowcount != 1:
+            return None
+        return connection.scalar(select(requests.c.subject).where(requests.c.id == request_id))
 
     def _lapsed(self, connection: Connection, now: datetime, limit: int) -> list[Lapsed]:
         past = and_(tasks.c.until_at.is_not(None), tasks.c.until_at <= now)
@@ -151,7 +163,8 @@ class ErasureHolds:
         row = connection.execute(select(requests).where(requests.c.id == request_id)).one()
         values: dict[str, Any] = {"second_look_at": None}
         if row.ended_at is not None:
-            values |= {"round": row.round + 1, "ended_at": None}
+            # What was kept until now stands in every backup until now: its horizon begins with its own end.
+            values |= {"round": row.round + 1, "ended_at": None, "forget_at": None}
         connection.execute(update(requests).where(requests.c.id == request_id).values(values))
         self._teller.tell(connection, request_id, NoticeEvent.RELEASED, now)
 

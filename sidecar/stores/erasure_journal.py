@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
 
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import callbacks, receipts, requests, tasks
+from sidecar.stores.erasure_tables import callbacks, holds, receipts, requests, tasks
 from sidecar.stores.journal_file import JournalFile
 
 _STATE: Final = "state"
@@ -126,19 +126,40 @@ def _snapshot(connection: Connection, request_id: str) -> dict[str, Any] | None:
         return None
     urls = connection.execute(select(callbacks).where(callbacks.c.request_id == request_id)).all()
     signed = connection.execute(select(receipts).where(receipts.c.request_id == request_id)).all()
+    kept = connection.execute(select(holds).where(holds.c.request_id == request_id).order_by(holds.c.id)).all()
     return {
         "request": _written(row._mapping),
         "callbacks": [_written(one._mapping) for one in urls],
         "receipts": [_written(one._mapping) for one in signed],
+        "holds": [_written(one._mapping) for one in kept],
     }
 
 
 def _bring_back(connection: Connection, entry: Mapping[str, Any]) -> int:
+    """Make a database know what the journal knows of a request; return 1 if it did not."""
+    brought_back = _bring_back_request(connection, entry)
+    held = [_bring_back_hold(connection, _read(holds, row)) for row in entry.get("holds", ())]
+    return int(brought_back or any(held))
+
+
+def _bring_back_hold(connection: Connection, kept: Row) -> bool:
+    """Put a legal hold back, or lift one again: an old database must not have what is held deleted (E31)."""
+    row = connection.execute(select(holds).where(holds.c.id == kept["id"])).one_or_none()
+    if row is None:
+        connection.execute(insert(holds).values(kept))
+        return True
+    if row.released_at is None and kept["released_at"] is not None:
+        connection.execute(update(holds).where(holds.c.id == row.id).values(released_at=kept["released_at"]))
+        return True
+    return False
+
+
+def _bring_back_request(connection: Connection, entry: Mapping[str, Any]) -> bool:
     """Put a request into a database that lacks it, or has it from before its last end; have it done once more."""
     kept = _read(requests, entry["request"])
     held = connection.execute(select(requests).where(requests.c.id == kept["id"])).one_or_none()
     if held is not None and _progress(held._mapping) >= _progress(kept):
-        return 0
+        return False
     if kept["ended_at"] is not None and kept["cancelled_at"] is None:
         kept |= {"round": kept["round"] + 1, "ended_at": None, "second_look_at": None}
     if held is None:
@@ -152,11 +173,11 @@ def _bring_back(connection: Connection, entry: Mapping[str, Any]) -> int:
             mine = [table.c[column.name] == row[column.name] for column in table.primary_key]
             if connection.execute(select(table).where(*mine)).one_or_none() is None:
                 connection.execute(insert(table).values(row))
-    return 1
+    return True
 
 
-def _progress(row: Mapping[str, Any] | RowMapping) -> tuple[int, bool, bool]:
-    return row["round"], row["ended_at"] is not None, row["verified_at"] is not None
+def _progress(row: Mapping[str, Any] | RowMapping) -> tuple[int, bool, bool, bool]:
+    return row["round"], row["ended_at"] is not None, row["verified_at"] is not None, row["extended_at"] is not None
 
 
 def _destroy(connection: Connection, request_id: str, now: datetime) -> int:

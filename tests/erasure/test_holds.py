@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,12 +15,15 @@ import pytest
 from aiohttp import web
 
 from sidecar.access import Role
+from sidecar.audit.record import Outcome
 from sidecar.erasure.hold import Hold, HoldGround, HoldsUnknown, parse_hold, parse_hold_list
 from sidecar.erasure.hold_api import hold_routes
 from sidecar.erasure.hold_sources import FileHolds, HttpHolds
 from sidecar.erasure.reading import RequestInvalid
 from sidecar.erasure.request import IdentityType, SubjectIdentity
+from sidecar.stores.erasure_attestations import Attestation, AttestationRefused, Attestations, Found
 from sidecar.stores.erasure_holds import UnknownItem
+from sidecar.targets.manual import ManualSettings, ManualTarget
 from sidecar.tls.contexts import ClientAuth, ClientTls, ServerTls, client_context, server_context
 from tests.erasure.test_api import listening
 from tests.erasure.world import ID, Clock, World, body, bytes_on_disk, http_target, one_target, receipt_body, world
@@ -71,7 +75,10 @@ async def test_E31_only_the_held_item_is_kept_with_its_ground_and_erased_once_it
         assert (view.overdue_at, view.round) == (legal, 2)  # the original clock
         assert (await receipt(w))["late"] is True
         assert await w.state() == "completed"
-        w.clock.advance(days=1)
+        w.clock.advance(days=34)  # every backup until now holds it, so it can be repeated for a horizon of its own
+        await w.settle()
+        assert (await w.view()).sealed
+        w.clock.advance(days=2)
         await w.settle()
         assert not (await w.view()).sealed
         assert upstream.count("DELETE") == 2
@@ -128,6 +135,24 @@ async def test_a_replay_leaves_what_is_held(tmp_path: Path) -> None:
         await w.stores.tasks.replay(w.clock())
         await w.settle()
         assert upstream.customers == {HELD: 1}
+
+
+async def test_E31_people_who_were_asked_to_delete_by_hand_are_stopped_by_a_hold(tmp_path: Path) -> None:
+    settings = ManualSettings(type="manual", name="paper", instructions="Shred it.")
+    async with world(tmp_path / "state.db", [ManualTarget(settings)]) as w:
+        await w.submit()
+        await w.settle()
+        assert await w.outcomes() == {"paper": "manual_required"}
+        placed = await w.stores.holds.place(ID, Hold(CLAIMS, "paper"), w.clock())
+        assert placed is not None
+        assert (placed.held, placed.too_late) == (("paper",), ())
+        (task,) = (await w.view()).tasks
+        people = Attestations(w.database, {"paper": 4})
+        with pytest.raises(AttestationRefused):
+            await people.attest(ID, task.id, Attestation("anton", Found.ERASED, "0" * 64), w.clock())
+        await w.stores.holds.release(ID, placed.id, w.clock())
+        await w.settle()
+        assert await w.outcomes() == {"paper": "manual_required"}
 
 
 @asynccontextmanager
@@ -194,10 +219,19 @@ class Registry:
 
     answer: str = holds_of()
     status: int = 200
+    pieces: int = 1
     asked: list[Any] = field(default_factory=list)
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.headers["Authorization"], await request.json()))
+        if self.pieces > 1:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            size = len(self.answer) // self.pieces
+            for start in range(0, len(self.answer), size):
+                await response.write(self.answer[start : start + size].encode())
+                await asyncio.sleep(0.02)  # so that each is a piece of its own on the way
+            return response
         return web.Response(text=self.answer, status=self.status, headers={"Location": "/elsewhere"})
 
 
@@ -222,6 +256,8 @@ async def test_E32_a_system_is_asked_over_tls_and_every_fault_is_closed(tmp_path
             registry.status, registry.answer = status, answer
             with pytest.raises(HoldsUnknown):
                 await source.holds("crm", [item()])
+        registry.status, registry.answer, registry.pieces = 200, holds_of(HELD), 3
+        assert len(await source.holds("crm", [item()])) == 1  # a list comes in as many pieces as it likes
         with pytest.raises(HoldsUnknown):  # an authority that we do not know
             await HttpHolds(url, {}, client_context(ClientTls())).holds("crm", [item()])
     finally:
@@ -239,12 +275,17 @@ async def test_the_endpoints_are_for_privacy_officers(tmp_path: Path) -> None:
             assert (await caller.call(Role.INTAKE, "POST", path, said)).status == 403
             placed = await caller.call(Role.PRIVACY_OFFICER, "POST", path, said)
             assert (placed.status, placed.json["held"]) == (201, ["crm"])
+            unread = await caller.call(Role.PRIVACY_OFFICER, "POST", path, b'{"ground": "17_3_e", "until": "soon"}')
+            assert [one["reason"] for one in unread.json["error"]["errors"]] == ["body.until"]
             status = await caller.status()
             assert (status.json["targets"][0]["outcome"], status.json["targets"][0]["ground"]) == ("retained", "17_3_e")
             unknown = json.dumps({"ground": "17_3_e", "target": "elsewhere"}).encode()
             assert (await caller.call(Role.PRIVACY_OFFICER, "POST", path, unknown)).status == 409
             assert (await caller.call(Role.PRIVACY_OFFICER, "DELETE", f"{path}/{placed.json['hold']}")).status == 204
             assert (await caller.call(Role.PRIVACY_OFFICER, "DELETE", f"{path}/{placed.json['hold']}")).status == 404
+            # Whose hold was placed and lifted is on record, as whose request was read.
+            said_of = [one.subject for one in w.ledger.entries if isinstance(one, Outcome) and one.status in (201, 204)]
+            assert said_of == [(await w.view()).subject] * 2
 
 
 @pytest.mark.parametrize(

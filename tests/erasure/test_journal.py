@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.erasure.deadlines import ExtensionGround
+from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
 from sidecar.keys import Purpose
 from sidecar.stores.journal_file import JournalFile
@@ -71,6 +73,44 @@ async def test_E40_a_request_that_had_ended_is_done_once_more_in_a_new_round(fol
             await w.settle()
             assert ((await w.view()).round, await w.state()) == (2, "completed")
         assert upstream.customers == {}
+
+
+async def test_E31_a_hold_that_an_old_database_lacks_is_in_force_again_and_one_that_was_lifted_is_not(
+    folder: Path,
+) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        upstream.customers[CANARY] = 1
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            shutil.copytree(folder / "state", folder / "old")
+            placed = await w.stores.holds.place(ID, Hold(HoldGround.LEGAL_CLAIMS), clock())
+            assert placed is not None
+            shutil.copytree(folder / "state", folder / "held")
+        put_back(folder, folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            assert w.metrics.registry.get_sample_value("sidecar_erasure_recovered_requests_total") == 1
+            await w.settle()
+            assert (await w.outcomes(), upstream.customers) == ({"crm": "retained"}, {CANARY: 1})
+            await w.stores.holds.release(ID, placed.id, clock())
+        put_back(folder, folder / "held")
+        async with journalled(folder, upstream, clock) as w:
+            await w.settle()
+            assert await w.state() == "completed"
+        assert upstream.customers == {}
+
+
+async def test_E40_a_deadline_stays_prolonged(folder: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit()
+            shutil.copytree(folder / "state", folder / "old")
+            await w.intake.extend(ID, ExtensionGround.COMPLEXITY)
+            prolonged = (await w.view()).legal_at
+        put_back(folder, folder / "old")
+        async with journalled(folder, upstream, clock) as w:
+            assert (await w.view()).legal_at == prolonged
 
 
 async def test_E40_what_was_taken_back_stays_so(folder: Path) -> None:

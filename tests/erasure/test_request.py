@@ -77,6 +77,7 @@ def test_a_full_request() -> None:
         (with_identity(type="email", value=CANARY, **{CANARY: 1}), ["subject.identities[0]"]),
         (body(submitted_time="2025-02-28T12:00:00"), ["submitted_time"]),
         (body(submitted_time=CANARY), ["submitted_time"]),
+        (body(submitted_time="2025-03-01T12:60:00Z"), ["submitted_time"]),
         (body(submitted_time="0001-01-01T00:00:00+14:00"), ["submitted_time"]),
         (body(verified_by=CANARY), ["verified_by"]),
         (body(verified_by=""), ["verified_by"]),
