@@ -26,6 +26,10 @@ _PIECE = re.compile(r"[^\r\n]+|\r\n|\r|\n")
 _FIELD = re.compile(r"(?P<name>[^:]*)(?::(?P<space> ?)(?P<value>.*))?", re.DOTALL)
 _SENTINEL = re.compile(r"\[[A-Z][A-Z_ -]{0,40}\]")
 """Such as ``[DONE]``: looks like JSON, and is a word."""
+_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
+"""What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
+_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
+"""What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
 _JSON_BEGINS = ("{", "[", '"')
 _JSON_SPACE = " \t\n\r"
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f]")
@@ -105,7 +109,8 @@ def _on_one_line(new: str | None) -> str:
 def _add_data(builder: SplicedBuilder, data: Sequence[_Line]) -> None:
     text = "\n".join(line.value for line in data)
     begin = text.lstrip(_JSON_SPACE)
-    if begin.startswith(_JSON_BEGINS) and not _SENTINEL.fullmatch(begin.rstrip(_JSON_SPACE)):
+    is_word = _SENTINEL.fullmatch(begin.rstrip(_JSON_SPACE)) or _PLACEHOLDER.match(begin)
+    if begin.startswith(_JSON_BEGINS) and not is_word:
         scan_json(builder, text, Host(_places(data)))
     elif text:
         builder.add((), LeafKind.STRING, text, data[0].start, data[-1].stop, _as_data(data[0]))

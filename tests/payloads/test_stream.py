@@ -103,6 +103,8 @@ SHAPES = {
     "data: [DONE]\n\n": [((), "[DONE]")],
     "data:  Mar\n\n": [((), " Mar")],
     "data: two\ndata: lines\n\n": [((), "two\nlines")],
+    "data: [EMAIL_1] wrote\n\n": [((), "[EMAIL_1] wrote")],
+    "data: [PERSON#3f9a12bc04de]\n\n": [((), "[PERSON#3f9a12bc04de]")],
     'data: "tok"\n\n': [((), "tok")],
     "data\n\n": [],
     "data: 5\n\n": [((), "5")],

@@ -295,6 +295,7 @@ KINDS: list[tuple[dict[str, Any], str, bytes, bytes | int]] = [
     ({"body": BodyMode.JSON}, "text/event-stream", event("hi"), 502),
     ({"body": BodyMode.AUTO}, "text/event-stream", event("hi"), event("hi")),
     ({"body": BodyMode.AUTO, "fields": FieldMap()}, "text/event-stream", event("hi"), 502),
+    ({}, "text/event-stream", b"data: " + EMAIL.encode() + b" wrote\n\n", b"data: [EMAIL_1] wrote\n\n"),
     ({}, "text/event-stream; charset=iso-8859-1", event("hi"), 502),
     ({}, "text/html", b"<p>hi", 502),
     ({"body": BodyMode.NDJSON}, "text/event-stream", b'{"a": "' + EMAIL.encode() + b'"}\n', b'{"a": "[EMAIL_1]"}\n'),
