@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from email.errors import MessageError
+from email.header import decode_header
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
+from sidecar.payloads.names import is_data
 from sidecar.payloads.urls import is_cursor
 
 # Fields of tokens, numbers and dates. They are passed over unless their value holds what such values never do.
@@ -24,7 +28,10 @@ _STRUCTURAL = frozenset({
     "x-frame-options", "x-robots-tag", "x-xss-protection",
 })  # fmt: skip
 
-_UNLIKE_A_TOKEN = re.compile(r"@|%40|[0-9]{3}[-. ()]+[0-9]{3}")
+_UNLIKE_A_TOKEN = re.compile(r"@|%40|[0-9]{3}[-. ()]+[0-9]{3}|(?<![0-9A-Za-z-])[0-9]{11,}(?![0-9A-Za-z-])")
+_WORDS_APART = re.compile(r"[^\W\d_]{2,}[ \t]+[^\W\d_]{2,}")
+_OF_WORDS_APART = frozenset({"content-security-policy", "content-security-policy-report-only", "permissions-policy"})
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _QUOTED = re.compile(r"\"[^\"]*[A-Za-z][^\"]*\"")
 _MAY_BE_QUOTED = frozenset({"etag", "content-security-policy", "content-security-policy-report-only", "content-type"})
 
@@ -32,6 +39,10 @@ _ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s<>\";,@]+(?=[/?#\s<
 _DELIMITER = re.compile(r"([/?&=;,<>\"#])")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}\*?")
 _JOINT = re.compile(r"[_.+-]+")
+_EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[A-Za-z0-9-]*'", re.IGNORECASE)
+"""What stands before the value of a parameter such as ``filename*`` (RFC 8187), and is no part of what it says."""
+_ENCODED_WORD = re.compile(r"=\?[\w-]+(?:\*[\w-]*)?\?[bq]\?[^?\s]*\?=", re.IGNORECASE | re.ASCII)
+"""RFC 2047: not for HTTP, and some servers write names of files like that."""
 _STAMP = re.compile(
     r"(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9]"
     r"(?:[-T_ ][0-2][0-9][-:_][0-5][0-9](?:[-:_][0-5][0-9])?Z?|(?<=202.......))"
@@ -91,12 +102,35 @@ def texts_of_target(target: str) -> list[str]:
 def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         lower = name.lower()
+        if _may_say_something(name):
+            yield name, name
         if lower in unscanned or (lower in _STRUCTURAL and _is_structure(lower, value)):
             continue
-        for text in pieces_of(value):
+        for text in pieces_of(_ENCODED_WORD.sub(_word, value)):
             if _is_machinery(text):
                 continue
             yield from ((name, one) for one in (_readings(text) if lower == "content-disposition" else (text,)))
+
+
+@lru_cache(maxsize=1024)
+def _may_say_something(name: str) -> bool:
+    """Whether the name of a field could be data: it has digits for an id, or signs that names don't have."""
+    return is_data(name) or not _PLAIN_NAME.fullmatch(name)
+
+
+def _word(found: re.Match[str]) -> str:
+    """Decode an encoded word; one in a charset that nobody knows, as if it were in Latin 1."""
+    try:
+        [(data, charset)] = decode_header(found[0])
+    except (MessageError, ValueError):
+        return found[0]
+    if isinstance(data, str):
+        return found[0]
+    try:
+        decoded = data.decode(charset or "latin-1", errors="replace")
+    except LookupError:
+        decoded = data.decode("latin-1")
+    return _DELIMITER.sub(" ", decoded)
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -108,9 +142,10 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _is_structure(name: str, value: str) -> bool:
-    """Whether a field of tokens holds tokens: no address, no telephone number, no words in quotes."""
+    """Whether a field of tokens holds tokens: no address, no long number, no words in quotes or beside each other."""
     quoted = name not in _MAY_BE_QUOTED and _QUOTED.search(value)
-    return not quoted and not _UNLIKE_A_TOKEN.search(value)
+    apart = name not in _OF_WORDS_APART and _WORDS_APART.search(value)
+    return not quoted and not apart and not _UNLIKE_A_TOKEN.search(value)
 
 
 def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
@@ -127,7 +162,10 @@ def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
             before = piece.strip().lower()
             continue
         named = index and parts[index - 1] == "="
-        if not (named and _is_opaque(before, piece)):
+        extended = _EXTENDED.match(piece) if named and before.endswith("*") else None
+        if extended is not None:
+            yield unquote(piece[extended.end() :], encoding=extended[1].lower()).strip()
+        elif not (named and _is_opaque(before, piece)):
             yield from _decoded(piece, depth)
 
 
