@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from sidecar.access import Identity, KnownCaller, Proof, identify, require_role
 from sidecar.errors import RequestFault, RequestRefused
@@ -14,6 +14,7 @@ from sidecar.proxy.routes import METHODS, Route, RouteTable, split_target
 from sidecar.proxy.websocket_handshake import check_handshake
 from sidecar.tls.connection import Peer
 
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -64,6 +65,10 @@ class Admission:
             raise RequestRefused(RequestFault.QUARANTINED)
 
     def _target(self, request: web.BaseRequest) -> tuple[str, str]:
+        # The parser reads HTTP/2.0 and the bare lines of HTTP/0.9 as if they were 1.x, and undoes no other coding.
+        transfer = request.headers.get("Transfer-Encoding", "chunked")
+        if request.version not in _VERSIONS or transfer.lower() != "chunked":
+            raise RequestRefused(RequestFault.FRAMING)
         if request.method not in METHODS:
             raise RequestRefused(RequestFault.METHOD)
         host = request.headers.get("Host")

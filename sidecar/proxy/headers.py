@@ -34,12 +34,18 @@ _NOT_CONNECTION_OPTIONS = frozenset({
 
 # Fields of requests that we alone write, and fields that make a server take a request for another one (P18).
 _NEVER_FORWARDED = frozenset({
-    "client-cert", "client-cert-chain", "content-length", "expect", "forwarded", "host", "http2-settings",
-    "ssl-client-cert", "ssl-client-s-dn", "ssl-client-verify", "true-client-ip", "via", "x-client-cert", "x-client-ip",
-    "x-exchange-id", "x-http-method", "x-http-method-override", "x-method-override", "x-original-uri",
-    "x-original-url", "x-real-ip", "x-rewrite-url", "x-ssl-client-cert",
+    "cf-connecting-ip", "client-cert", "client-cert-chain", "content-length", "expect", "fastly-client-ip",
+    "forwarded", "host", "http2-settings", "proxy", "remote-user", "ssl-client-cert", "ssl-client-s-dn",
+    "ssl-client-verify", "true-client-ip", "via", "x-accel-redirect", "x-authenticated-user", "x-client-cert",
+    "x-client-dn", "x-client-ip", "x-cluster-client-ip", "x-exchange-id", "x-host", "x-http-method",
+    "x-http-method-override", "x-method-override", "x-original-host", "x-original-uri", "x-original-url", "x-real-ip",
+    "x-remote-user", "x-rewrite-url", "x-sendfile", "x-ssl-client-cert", "x-ssl-client-dn", "x-webauth-user",
 })  # fmt: skip
-_DROPPED_PREFIXES = ("x-forwarded-", _HOP_BY_HOP_PREFIX)
+# Whom the client is, as proxies tell servers that believe them: of oauth2-proxy, Envoy, AWS, Google, Cloudflare.
+_DROPPED_PREFIXES = (
+    "x-forwarded-", "x-auth-request-", "x-amzn-oidc-", "x-envoy-", "x-goog-authenticated-user-", "x-goog-iap-",
+    "cf-access-", "x-ms-client-principal", _HOP_BY_HOP_PREFIX,
+)  # fmt: skip
 # What a client would ask of a representation that it never sees (P25, P26).
 _OF_THE_ORIGINAL = frozenset({"accept-encoding", "if-range", "range"})
 _CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-unmodified-since"})

@@ -157,7 +157,7 @@ _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (R
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST_CODING = 3
-_AFTER_A_STEM = frozenset({"", "/", ".", " "})
+_AFTER_A_STEM = frozenset({"", "/", ".", " ", "?", "#"})  # the last two: once they were decoded
 
 
 class RouteTable:
@@ -201,7 +201,7 @@ class RouteTable:
         return None
 
     def _may_be_another(self, path: str, prefix: str | None) -> bool:
-        """Whether a server that ignores case, endings (``.json``) and trailing blanks may see another prefix there."""
+        """Whether a server that ignores case, endings (``.json``) and blanks may see another prefix there, or that decodes too early."""
         folded = path.casefold()
         for stem in self._folded_stems:
             if folded.startswith(stem) and folded[len(stem) : len(stem) + 1] in _AFTER_A_STEM:

@@ -35,6 +35,7 @@ MALFORMED = {
     "P4 xchunked": post(b"Transfer-Encoding: xchunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     "P4 chunked, identity": post(b"Transfer-Encoding: chunked, identity\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     "P4 chunked twice": post(CHUNKED + CHUNKED, b"2\r\n{}\r\n0\r\n\r\n"),
+    "P4 gzip, chunked": post(b"Transfer-Encoding: gzip, chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     "P4 vertical tab": post(b"Transfer-Encoding: \x0bchunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     "P4 not ASCII": post("Transfer-Encoding: chunkedé\r\n".encode(), b"2\r\n{}\r\n0\r\n\r\n"),
     "P5 bare line feeds": b"GET /api/chats/1 HTTP/1.1\nHost: sidecar.example\n\n",
@@ -93,6 +94,18 @@ async def test_what_is_only_unlike_the_malformed_by_its_fault_passes(data: bytes
     """Or else the malformed could be refused for another reason than the one that they stand for."""
     async with running(answering(), contexts) as rig:
         assert (await rig.send(data)).status == 200
+
+
+@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9"])
+async def test_P9_other_versions_in_the_form_of_1_x_are_refused(version: bytes, contexts: Contexts) -> None:
+    """The parser reads them, and what an upstream would be asked for is a request of another version."""
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        client.writer.write(b"GET /api/chats/1 " + version + b"\r\n" + HOST + b"\r\n")
+        assert (await client.reader.readline()).endswith(b" 400 Bad Request\r\n")
+        await client.close()
+        assert (await rig.outcome()).reason == "framing"
+        assert rig.upstream.requests == []
 
 
 @pytest.mark.parametrize("split", [1, 7, 60])

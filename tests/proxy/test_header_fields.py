@@ -93,6 +93,10 @@ SPOOFED = (
     "Forwarded: for=10.0.0.1", "X-Forwarded-Client-Cert: Hash=00", "X_Forwarded_For: 10.0.0.2", "X-Real-IP: 10.0.0.1",
     "X-Client-Cert: x", "Client-Cert: :x:", "SSL-Client-Verify: SUCCESS", "X-Original-URL: /admin",
     "X-Rewrite-URL: /admin", "X-HTTP-Method-Override: DELETE", "X-Exchange-Id: mine", "Via: 1.1 x",
+    "Remote-User: admin", "Remote_User: admin", "X-Remote-User: admin", "X-WEBAUTH-USER: admin", "Proxy: http://evil",
+    "X-Auth-Request-Email: admin@example.org", "X-Amzn-Oidc-Identity: admin", "X-Envoy-Original-Path: /admin",
+    "X-Goog-Authenticated-User-Email: admin", "Cf-Access-Jwt-Assertion: x", "CF-Connecting-IP: 10.0.0.1",
+    "X-MS-CLIENT-PRINCIPAL-NAME: admin", "X-SSL-Client-DN: cn=admin",
 )  # fmt: skip
 
 

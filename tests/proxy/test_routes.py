@@ -48,6 +48,7 @@ def test_longest_prefix_with_whole_segments(method: str, path: str, name: str) -
     [
         "/api%2Fadmin", "/api/%61dmin", "/api//admin", "/api/admin;x/y", "/%61pi", "//api", "/api\\admin",
         "/api/%2561dmin", "/api;x/admin", "/API/x", "/api/Admin", "/api.json", "/api/admin%2ejson", "/api/admin%20/x",
+        "/api/admin%3fx", "/api/admin%23", "/api%253Fx",
     ],
 )  # fmt: skip
 def test_paths_that_an_upstream_might_read_as_another_routes(path: str) -> None:
