@@ -37,6 +37,11 @@ _STAMP = re.compile(
 _IDENTIFIER = re.compile(r"[@$#]?[A-Za-z_][A-Za-z0-9_.:/$#\[\]*-]*")
 _DIGEST = re.compile(r"(?<![0-9A-Za-z])(?=(?:[0-9]*+[a-f]++[0-9]++){2})[0-9a-f]{8,64}(?![0-9A-Za-z])")
 """Of a file or a commit. Its letters and digits alternate more than those of any number that a person has."""
+_PHONE = re.compile(
+    r"(?:.* )?(?:(?:tele|cell|mobile)?phones?|mobile|tel|fax|whatsapp|msisdn)(?: ?(?:numbers?|no|nr))?(?: ?\d+)?"
+)
+_PHONE_ASKED: Final = "phone number?"
+"""In a conversation "phone?" asks for a thing; as a member's name it asks for a number."""
 _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
 
@@ -62,9 +67,9 @@ def number_text(number: str) -> str:
     return f"{value.to_integral_value():f}" if value == value.to_integral_value() else number
 
 
-def number_score(number: str) -> float:
-    """From which score on a finding replaces the number."""
-    return CERTAIN if _CLOCK.fullmatch(number) else SURE
+def number_score(number: str, asked: str = "") -> float:
+    """From which score on a finding replaces the number. ``asked``: what its member's name asks for (``question``)."""
+    return CERTAIN if _CLOCK.fullmatch(number) and asked != _PHONE_ASKED else SURE
 
 
 def is_stamp(text: str) -> bool:
@@ -99,7 +104,8 @@ def question(path: Path) -> str:
     """The nearest member name as a question in plain words: ``accountNumber`` asks "account number?"."""
     for part in reversed(path):
         if isinstance(part, str):
-            return f"{_plain(part)}?" if _IDENTIFIER.fullmatch(part) else ""
+            asked = _plain(part) if _IDENTIFIER.fullmatch(part) else ""
+            return _PHONE_ASKED if _PHONE.fullmatch(asked) else f"{asked}?" if asked else ""
     return ""
 
 

@@ -238,14 +238,14 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
     same: dict[tuple[str, str, float], list[int]] = {}
     for leaf in loose:
         score = ANY_SCORE
-        text = leaf.text
-        if leaf.kind is LeafKind.NUMBER:
-            score, text = number_score(text), number_text(text)
-            if not is_id(text) and text not in values:
-                continue
-        elif is_stamp(text) and text not in values:
+        text = number_text(leaf.text) if leaf.kind is LeafKind.NUMBER else leaf.text
+        is_machinery = not is_id(text) if leaf.kind is LeafKind.NUMBER else is_stamp(text)
+        if is_machinery and text not in values:
             continue
-        same.setdefault((text, question(leaf.path), score), []).append(leaf.index)
+        asked = question(leaf.path)
+        if leaf.kind is LeafKind.NUMBER:
+            score = number_score(leaf.text, asked)
+        same.setdefault((text, asked, score), []).append(leaf.index)
     for (text, asked, score), indices in same.items():
         context = (Turn(AGENT, asked),) if asked else ()
         yield Piece(tuple(indices), Message(text, CUSTOMER if asked else None, context, known), score)

@@ -53,6 +53,14 @@ def test_other_numbers_must_be_sure(number: str) -> None:
     assert number_score(number) == SURE
 
 
+@pytest.mark.parametrize("name", ["phone", "mobile", "customerPhone", "contact_tel", "phone_2", "phoneNumber", "fax"])
+def test_a_number_of_a_phone_is_no_clock(name: str) -> None:
+    """A mobile number without its leading zero may have ten digits and begin with 1."""
+    assert question((name,)) == "phone number?"
+    assert number_score("1712345678", question((name,))) == SURE
+    assert number_score("1712345678", question(("created",))) == CERTAIN
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -101,7 +109,7 @@ def test_names_that_may_be_data_are_asked_about(name: str, score: float) -> None
 
 @pytest.mark.parametrize(
     ("path", "asked"),
-    [(("customer", "accountNumber"), "account number?"), (("phone_numbers", 0), "phone numbers?"), ((0, 1), ""),
+    [(("customer", "accountNumber"), "account number?"), (("phone_numbers", 0), "phone number?"), ((0, 1), ""),
      ((), ""), (("a", "Marta K"), ""), (("user.id",), "user id?"), (("DOB",), "dob?"), (("n" * 200,), "n" * 80 + "?")],
 )  # fmt: skip
 def test_a_members_name_asks_for_its_value(path: Path, asked: str) -> None:

@@ -104,6 +104,15 @@ async def test_P42_P60_a_sample_of_each_platform_names_nobody_and_keeps_its_ids(
     assert again == shown, "redacted twice is redacted once"
 
 
+@pytest.mark.parametrize("name", ["phone", "mobile", "contactPhone", "tel"])
+@pytest.mark.parametrize("number", [491701234567, 1712345678, 4155550134])
+async def test_P60_a_phone_number_that_is_a_JSON_number(name: str, number: int, detector: Detector) -> None:
+    rest = {"created": 1795485561, "id": 1795485561123}
+    text = json.dumps({name: number, **rest})
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), FieldMap(), Policy(), "here")).body
+    assert json.loads(shown) == {name: "[PHONE_1]", **rest}
+
+
 def shown_by_gradio(events: list[Any]) -> list[str]:
     """The texts of all messages as gradio's client puts them together, after the last event that was no end."""
     chat: Any = None
