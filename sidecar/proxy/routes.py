@@ -201,7 +201,7 @@ class RouteTable:
         return None
 
     def _may_be_another(self, path: str, prefix: str | None) -> bool:
-        """Whether a server that ignores case, endings (``.json``) and blanks may see another prefix there, or that decodes too early."""
+        """Whether a server that ignores case, endings (``.json``) and blanks, or decodes early, may see another."""
         folded = path.casefold()
         for stem in self._folded_stems:
             if folded.startswith(stem) and folded[len(stem) : len(stem) + 1] in _AFTER_A_STEM:
