@@ -126,9 +126,12 @@ class Keys:
         self.names.add(vkey)
         self.known.setdefault((match[1], key_id), (Ed25519PublicKey.from_public_bytes(raw[1:]), until))
 
-    def check(self, text: str, signatures: list[str], size: int, where: str) -> None:
-        """At least one signature of a known key, and none of a known key that is wrong."""
-        held = 0
+    def check(self, text: str, signatures: list[str], size: int, where: str) -> bool:
+        """At least one signature of a known key, and none of a known key that is wrong.
+
+        Return whether one is of a key that is believed without end.
+        """
+        held, whole = 0, False
         for line in signatures:
             name, _, made = line.removeprefix("— ").partition(" ")
             raw = decoded(made, where)
@@ -142,8 +145,10 @@ class Keys:
             except InvalidSignature:
                 fail(where, "unsigned: a signature of a known key is wrong")
             held += 1
+            whole = whole or until is None
         if not held:
             fail(where, "unsigned: no key of the log signed it")
+        return whole
 
 
 class Checkpoint:
@@ -159,10 +164,11 @@ class Checkpoint:
         self.extensions = lines[3:-1]
 
     def believed_by(self, keys: Keys) -> Checkpoint:
-        keys.check(self.text, self.signatures, self.size, self.where)
-        for line in self.extensions:
-            if line.startswith("key "):
-                keys.learn(line[4:])
+        """A stolen key introduces no other: at which size it says so is for the thief to choose."""
+        if keys.check(self.text, self.signatures, self.size, self.where):
+            for line in self.extensions:
+                if line.startswith("key "):
+                    keys.learn(line[4:])
         return self
 
 

@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
-    """A public key of the log; what it signed beyond ``until`` records is not believed (A28)."""
+    """A public key of the log. Beyond ``until`` records nothing that it signed is believed, and no key it named (A28)."""
 
     verifier: Verifier
     until: int | None = None
@@ -189,11 +189,25 @@ class Walk:
             raise BrokenLine(Flaw.UNSIGNED, f"no key of the log signed what is said of {size} records") from None
 
     def _introduce(self, note: Note, checkpoint: Checkpoint) -> None:
-        """Take up the keys that a believed checkpoint names (A28)."""
+        """Take up the keys that a believed checkpoint names (A28), unless a stolen key alone says so.
+
+        Which size a checkpoint is of its signer chooses: a thief would introduce a key of his own at a size from before
+        the theft, and sign all that follows with that.
+        """
+        if not self._is_signed_by_a_whole_key(note):
+            return
         for line in checkpoint.extensions:
             if line.startswith(KEY_LINE):
                 self.introductions.append(note)
                 self._add(line.removeprefix(KEY_LINE))
+
+    def _is_signed_by_a_whole_key(self, note: Note) -> bool:
+        """Whether a key signed it that is believed without end."""
+        try:
+            note.verified([one.verifier for one in self.keys if one.until is None])
+        except NoteInvalid:
+            return False
+        return True
 
     def _learn(self, vkey: str) -> None:
         if not self.keys:

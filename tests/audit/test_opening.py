@@ -21,6 +21,7 @@ from sidecar.audit.walk import LogKey, Walk
 from sidecar.errors import ConfigError, KeyMaterialError
 from sidecar.keys import MasterKey
 from tests.audit.samples import MASTER, ORIGIN, check, entries, keys_of, make_log, outcome, read, write_log
+from tests.audit.written import verified_alone
 
 SECOND, THIRD = MasterKey(b"2" * 32, 2), MasterKey(b"3" * 32, 3)
 THIEF = MasterKey(b"t" * 32)
@@ -166,6 +167,21 @@ async def test_a_key_can_be_believed_up_to_a_size_only_a28(path: Path) -> None:
     finding = verify(lambda: pieces(path), Walk([LogKey(stolen, until=3)])).finding
     assert finding is not None
     assert (finding.flaw, finding.seq) == (Flaw.UNSIGNED, 4)
+
+
+async def test_a_stolen_key_introduces_no_other_a28(path: Path) -> None:
+    """The thief goes back to a size from before the theft, names a key of his own, and signs the rest with that."""
+    await _run(path)
+    await _run(path, keys_of(ORIGIN, SECOND, MASTER))
+    stolen, second = keys_of().signer.verifier, keys_of(ORIGIN, SECOND).signer.verifier
+    finding = verify(lambda: pieces(path), Walk([LogKey(stolen, until=10)])).finding
+    assert finding is not None
+    assert "the key that the segment names is none of the log's" in finding.detail
+    assert verify(lambda: pieces(path), Walk([LogKey(stolen, until=10), LogKey(second)])).intact
+    code, said = verified_alone(path, f"{stolen}@10")
+    assert code == 1
+    assert "a key that is not the log's" in said
+    assert verified_alone(path, f"{stolen}@10", str(second))[0] == 0
 
 
 async def test_a_rotated_wrapping_key_changes_key_files_only_a26(path: Path) -> None:

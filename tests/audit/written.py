@@ -49,7 +49,16 @@ def lookup_of(log: LogFolder) -> AuditLookup:
 
 
 def verified(what: str, path: Path, log: LogFolder, *options: object) -> tuple[int, str]:
-    """Run the stand-alone verifier; return its exit code and what it said."""
-    command = [sys.executable, "-I", VERIFIER, what, path, "--key", log.signer.verifier, *options]
+    """Run the stand-alone verifier with the log's first key; return its exit code and what it said."""
+    return _run(what, path, "--key", log.signer.verifier, *options)
+
+
+def verified_alone(path: Path, *keys: str) -> tuple[int, str]:
+    """Run the stand-alone verifier on a log with these keys."""
+    return _run("log", path, *(part for key in keys for part in ("--key", key)))
+
+
+def _run(*arguments: object) -> tuple[int, str]:
+    command = [sys.executable, "-I", VERIFIER, *arguments]
     done = subprocess.run([str(one) for one in command], capture_output=True, text=True, check=False, cwd="/")
     return done.returncode, done.stdout + done.stderr
