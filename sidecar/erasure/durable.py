@@ -14,6 +14,7 @@ from sidecar.stores.erasure_notices import ErasureNotices, Teller
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_tasks import ErasureTasks
+from sidecar.stores.erasure_unrecorded import UnrecordedReceipts
 from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.seal import Seal
 
@@ -30,6 +31,7 @@ class ErasureStores:
     alerts: ErasureAlerts
     holds: ErasureHolds
     receipt_keys: ReceiptKeys
+    unrecorded: UnrecordedReceipts
     teller: Teller
     journal: ErasureJournal | None = None
 
@@ -52,6 +54,7 @@ def stores_on(
         alerts=ErasureAlerts(database, teller),
         holds=ErasureHolds(database, seal, teller, journal),
         receipt_keys=ReceiptKeys(database),
+        unrecorded=UnrecordedReceipts(database),
         teller=teller,
         journal=journal,
     )

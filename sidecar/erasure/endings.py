@@ -1,10 +1,12 @@
 """Signs receipts and ends requests: interim once live systems are done, final once nothing is left to wait for.
 
-The order is the design: audit intent durable → receipt, state and notices in one transaction → audit outcome.
+The order is the design: audit intent durable → receipt, state, notices and the debt of a record in one transaction →
+audit outcome → debt settled. Killed anywhere, the next start records what is owed.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +21,9 @@ from sidecar.erasure.outcomes import RequestState, ended_state
 from sidecar.erasure.receipt import ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
-from sidecar.stores.erasure_endings import ErasureEndings
+from sidecar.stores.erasure_endings import ErasureEndings, SignedReceipt
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
+from sidecar.stores.erasure_unrecorded import Unrecorded, UnrecordedReceipts
 from sidecar.stores.erasure_views import RequestView
 
 _AT_ONCE: Final = 100
@@ -51,6 +54,7 @@ class Endings:
         self,
         store: ErasureEndings,
         keys: ReceiptKeys,
+        unrecorded: UnrecordedReceipts,
         audit: AuditWriter,
         signer: Signer,
         metrics: Metrics,
@@ -59,7 +63,9 @@ class Endings:
     ) -> None:
         self._store = store
         self._keys = keys
+        self._unrecorded = unrecorded
         self._begun = self._refused = False
+        self._owes_records = True  # a process before us may have been killed between receipt and record
         self._audit = audit
         self._signer = signer
         self._metrics = metrics
@@ -71,6 +77,8 @@ class Endings:
         if not self._begun:
             await self._keys.begin(self._signer.key.public_key(), self._signer.former, self._clock())
             self._begun = True
+        if self._owes_records:
+            await self._record_owed()
         ready = await self._store.ready(self._clock(), _AT_ONCE)
         if (ready.interim or ready.final) and not await self._may_sign():
             return bool(ready.looks)
@@ -110,29 +118,52 @@ class Endings:
         self._checkpoint("ending" if kind is ReceiptKind.FINAL else "pausing")
         now = self._clock()
         facts = _facts(view, kind, now, await self._store.previous_receipt(view), intent.exchange_id)
-        receipt = sign_receipt(facts, self._signer.key)
+        receipt = SignedReceipt(sign_receipt(facts, self._signer.key), self._signer.key_id, self._signer.name)
         if kind is ReceiptKind.FINAL:
-            written = await self._store.end(view, now, receipt, self._signer.key_id, self._signer.horizon)
+            written = await self._store.end(view, now, receipt, self._signer.horizon)
         else:
-            written = await self._store.interim(view, now, receipt, self._signer.key_id)
+            written = await self._store.interim(view, now, receipt)
         self._checkpoint("ended" if kind is ReceiptKind.FINAL else "paused")
-        await self._conclude(intent, view, facts.state if written else None, receipt)
+        if written:
+            await self._record(Unrecorded(view.id, view.round, kind is ReceiptKind.FINAL, view.subject, receipt.data))
+        else:
+            await self._conclude(
+                Outcome(intent.exchange_id, intent.action, Decision.ABORTED, "lease_lost", subject=view.subject)
+            )
         return written
 
-    async def _conclude(self, intent: Intent, view: RequestView, state: RequestState | None, receipt: bytes) -> None:
-        decision, reason = (Decision.COMPLETED, state.value) if state else (Decision.ABORTED, "lease_lost")
-        outcome = Outcome(
-            intent.exchange_id,
-            intent.action,
-            decision,
-            reason,
-            subject=view.subject,
-            receipt_sha256=receipt_digest(receipt) if state else None,
-        )
+    async def _record_owed(self) -> None:
+        """Have the audit log tell of every receipt of ours that it does not tell of yet."""
+        self._owes_records = False
+        for one in await self._unrecorded.of(self._signer.name):
+            await self._record(one)
+
+    async def _record(self, one: Unrecorded) -> None:
+        if await self._conclude(signed_outcome(one.receipt, one.subject)):
+            await self._unrecorded.settle(one.request_id, one.round, one.final)
+        else:
+            self._owes_records = True
+
+    async def _conclude(self, outcome: Outcome) -> bool:
         try:
             await self._audit.conclude(outcome)
         except AuditUnavailable:
-            _log.warning("the end of an erasure request was not recorded: its intent stands alone")
+            _log.warning("the audit log does not tell yet how an erasure receipt was signed")
+            return False
+        return True
+
+
+def signed_outcome(receipt: bytes, subject: str) -> Outcome:
+    """Return the record that a receipt was signed, by what the receipt itself says."""
+    said = json.loads(receipt)["receipt"]
+    return Outcome(
+        said["audit_exchange"],
+        Action.ERASURE_STEP,
+        Decision.COMPLETED,
+        said["state"],
+        subject=subject,
+        receipt_sha256=receipt_digest(receipt),
+    )
 
 
 def _facts(view: RequestView, kind: ReceiptKind, now: datetime, previous: bytes | None, exchange: str) -> ReceiptFacts:

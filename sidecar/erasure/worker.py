@@ -101,7 +101,9 @@ class ErasureWorker:
             checkpoint,
         )
         signer = Signer(settings.name, signing_key, settings.horizon, settings.former_keys)
-        self._endings = Endings(stores.endings, stores.receipt_keys, audit, signer, metrics, clock, checkpoint)
+        self._endings = Endings(
+            stores.endings, stores.receipt_keys, stores.unrecorded, audit, signer, metrics, clock, checkpoint
+        )
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()

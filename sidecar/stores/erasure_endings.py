@@ -10,7 +10,7 @@ All of it is read off the tables: a process that was killed anywhere goes on whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,9 +24,19 @@ from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_receipt_keys import may_sign
 from sidecar.stores.erasure_tables import callbacks, interim_receipts, receipts, requests, steps, tasks
+from sidecar.stores.erasure_unrecorded import owe_record
 from sidecar.stores.erasure_views import RequestView, find_request
 
 _MINE = tasks.c.request_id == requests.c.id
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReceipt:
+    """A receipt, with the id of its key, and the name in the audit log of whoever signed."""
+
+    data: bytes = field(repr=False)
+    key_id: str
+    signer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +77,20 @@ class ErasureEndings:
         """Return what the next receipt supersedes: this round's interim one, or the last of the round before."""
         return await self._database.read(lambda connection: _previous(connection, view))
 
-    async def interim(self, view: RequestView, now: datetime, receipt: bytes, signer: str) -> bool:
+    async def interim(self, view: RequestView, now: datetime, receipt: SignedReceipt) -> bool:
         """Note that live systems are done, with the receipt that says so, and when everything is looked at again.
 
-        False, and nothing is noted, if somebody else did, or if the key ``signer`` is not in use any more.
+        False, and nothing is noted, if somebody else did, or if the receipt's key is not in use any more.
         """
-        return await self._database.run(lambda connection: self._interim(connection, view, now, receipt, signer))
+        return await self._database.run(lambda connection: self._interim(connection, view, now, receipt))
 
     async def late_writers(self, view: RequestView, now: datetime) -> int:
         """Return in how many systems the person turned up again after the first end; if any, another look is set."""
         return await self._database.run(lambda connection: self._late(connection, view, now))
 
-    async def end(self, view: RequestView, now: datetime, receipt: bytes, signer: str, horizon: timedelta) -> bool:
+    async def end(self, view: RequestView, now: datetime, receipt: SignedReceipt, horizon: timedelta) -> bool:
         """Note the end of a request's round with its receipt, once: False as ``interim``."""
-        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, signer, horizon))
+        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, horizon))
         await self._keeper.keep(view.id)
         return ended
 
@@ -101,8 +111,8 @@ class ErasureEndings:
         waits = exists().where(_MINE, tasks.c.outcome.in_(sorted(WAITING)))
         return live_done.where(waits, ~signed), all_done
 
-    def _interim(self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, signer: str) -> bool:
-        if not may_sign(connection, signer, now):
+    def _interim(self, connection: Connection, view: RequestView, now: datetime, receipt: SignedReceipt) -> bool:
+        if not may_sign(connection, receipt.key_id, now):
             return False
         mine = (requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
         as_signed = _stands_as(connection, view)
@@ -115,7 +125,8 @@ class ErasureEndings:
             connection.execute(update(requests).where(*mine, requests.c.second_look_at.is_(None)).values(values))
         if connection.scalar(select(exists().where(*known))):
             return False
-        connection.execute(insert(interim_receipts).values(request_id=view.id, round=view.round, data=receipt))
+        connection.execute(insert(interim_receipts).values(request_id=view.id, round=view.round, data=receipt.data))
+        owe_record(connection, view.id, view.round, receipt.signer, final=False)
         self._teller.tell(connection, view.id, NoticeEvent.INTERIM, now)
         return True
 
@@ -137,9 +148,9 @@ class ErasureEndings:
         return count
 
     def _end(
-        self, connection: Connection, view: RequestView, now: datetime, receipt: bytes, signer: str, horizon: timedelta
+        self, connection: Connection, view: RequestView, now: datetime, receipt: SignedReceipt, horizon: timedelta
     ) -> bool:
-        if not may_sign(connection, signer, now) or not _stands_as(connection, view):
+        if not may_sign(connection, receipt.key_id, now) or not _stands_as(connection, view):
             return False
         told = connection.scalar(select(exists().where(callbacks.c.request_id == view.id)))
         kept = max(horizon, TOLD_WITHIN) if told else horizon  # a controller's URL is sealed with the identities
@@ -151,7 +162,8 @@ class ErasureEndings:
         )
         if ended.rowcount != 1:
             return False
-        connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt))
+        connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt.data))
+        owe_record(connection, view.id, view.round, receipt.signer, final=True)
         self._teller.tell(connection, view.id, NoticeEvent.ENDED, now)
         return True
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, select, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
-from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, plan, unused_types
+from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, live_name, plan, unused_types
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Database
@@ -93,10 +93,15 @@ class _Reconciler:
                 _drop_stand_in(connection, row.id)
 
     def _redo_own(self, connection: Connection) -> None:
-        """Let the sidecar forget once more where other systems have work again: until they end, traffic writes anew."""
+        """Let the sidecar forget once more where other systems have work again: until they end, traffic writes anew.
+
+        Backups that wait to expire are none of them: no traffic reads a backup, and a deletion at every restart would
+        pass for that of somebody who had turned up again.
+        """
         own = {target.name for target in self._targets if target.side is Side.OWN}
         rows = connection.execute(select(tasks).where(tasks.c.request_id == self._request_id)).all()
-        if any(row.target not in own and Outcome(row.outcome) in RUNNABLE | WAITING for row in rows):
+        live = [row for row in rows if row.target not in own and live_name(row.target) == row.target]
+        if any(Outcome(row.outcome) in RUNNABLE | WAITING for row in live):
             for row in rows:
                 if row.target in own and Outcome(row.outcome) in ENDED:
                     self._set(connection, row.id, Outcome.PENDING)

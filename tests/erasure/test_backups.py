@@ -235,6 +235,22 @@ async def test_E48_the_sidecar_forgets_without_waiting_for_backups(tmp_path: Pat
             assert await store.count([ask.key]) == 0
 
 
+async def test_E27_a_restart_while_backups_are_waited_for_is_no_late_writer(tmp_path: Path) -> None:
+    keys = MASTER.pseudonymizer(Purpose.PLACEHOLDER)
+    day = timedelta(days=1)
+    async with backed_up(tmp_path) as (first, backups):
+        targets = [PlaceholderTarget(StoredPlaceholders(first.database), keys), *first.targets]
+        for _ in range(3):  # a start, the second look, a week later
+            async with world(tmp_path / "state.db", targets, first.clock, second_look=day) as w:
+                await w.worker.recover()
+                await w.submit()
+                await w.settle()
+                looked_at = (await w.view()).second_look_at
+            backups.nights(3)
+        assert looked_at == START + day
+        assert set(w.ledger.routes()) == {f"{SET}:verify"}  # at the last start there was nothing else to do
+
+
 async def test_E38_waiting_for_backups_is_not_overdue(tmp_path: Path) -> None:
     async with backed_up(tmp_path) as (w, _):
         await w.submit()

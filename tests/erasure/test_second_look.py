@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.erasure.world import CANARY, ID, Clock, World, http_target, receipt_body, world
+from sidecar.erasure.worker import WorkerSettings
+from tests.erasure.world import CANARY, ID, Clock, Ledger, World, http_target, receipt_body, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 DAY = timedelta(days=1)
@@ -59,10 +60,44 @@ async def test_E46_both_receipts_stand_in_the_audit_log_by_their_digest(tmp_path
         w.clock.advance(days=1)
         await w.settle()
         final = await latest(w)
-        recorded = [digest for one in w.ledger.entries if (digest := getattr(one, "receipt_sha256", None))]
-        assert recorded == [sha256(interim).hexdigest(), sha256(final).hexdigest()]
+        assert digests(w.ledger) == [sha256(interim).hexdigest(), sha256(final).hexdigest()]
         exchanges = {getattr(one, "exchange_id", None) for one in w.ledger.entries}
         assert {receipt_body(one)["audit_exchange"] for one in (interim, final)} <= exchanges
+
+
+def digests(ledger: Ledger) -> list[str]:
+    return [digest for one in ledger.entries if (digest := getattr(one, "receipt_sha256", None))]
+
+
+async def test_E46_a_receipt_that_could_not_be_recorded_is_recorded_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    async with looking_twice(tmp_path) as (w, _):
+        w.ledger.concluding = False
+        w.clock.advance(days=1)
+        await w.settle()
+        assert await w.state() == "completed"
+        assert len(digests(w.ledger)) == 1
+        w.ledger.concluding = True
+        for _ in range(3):
+            await w.settle()
+        assert digests(w.ledger)[1:] == [sha256(await latest(w)).hexdigest()]
+
+
+async def test_E46_after_a_restart_it_is_recorded_by_whoever_signed_it_and_by_nobody_else(tmp_path: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        target = http_target("crm", target_mapping(upstream.url), clock)
+        mine, other = WorkerSettings(name="mine"), WorkerSettings(name="other")
+        async with world(tmp_path / "state.db", [target], clock, mine, second_look=DAY) as w:
+            w.ledger.concluding = False
+            await w.submit()
+            await w.settle()
+            interim = await latest(w)
+        for settings, recorded in ((other, []), (mine, [sha256(interim).hexdigest()]), (mine, [])):
+            async with world(tmp_path / "state.db", [target], clock, settings, second_look=DAY) as w:
+                await w.settle()
+                assert digests(w.ledger) == recorded
+                exchanges = [getattr(one, "exchange_id", None) for one in w.ledger.entries]
+                assert exchanges == [receipt_body(interim)["audit_exchange"]] * len(recorded)
 
 
 async def test_E27_a_late_writer_is_found_erased_and_looked_for_once_more(tmp_path: Path) -> None:

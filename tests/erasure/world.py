@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.audit.record import Event, Intent, Outcome
+from sidecar.audit.record import AuditWriter, Event, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, nowhere
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
@@ -78,11 +78,14 @@ class Ledger:
 
     entries: list[Intent | Outcome | Event] = field(default_factory=list)
     available: bool = True
+    concluding: bool = True
 
     async def intend(self, intent: Intent) -> None:
         self._add(intent)
 
     async def conclude(self, outcome: Outcome) -> None:
+        if not self.concluding:
+            raise AuditUnavailable("told to fail")
         self._add(outcome)
 
     async def note(self, event: Event) -> None:
@@ -147,8 +150,9 @@ async def world(
     webhooks: tuple[str, ...] = (),
     hold_source: HoldSource | None = None,
     journal: Path | None = None,
+    audit: AuditWriter | None = None,
 ) -> AsyncIterator[World]:
-    """Open a world on a database file or URL; the targets are started with it."""
+    """Open a world on a database file or URL; the targets are started with it. ``audit``: in place of the ledger."""
     clock = clock or Clock()
     database = Database(DatabaseSettings(place if isinstance(place, str) else f"sqlite:///{place}"))
     await database.start()
@@ -166,6 +170,7 @@ async def world(
         webhooks,
         hold_source,
         kept,
+        audit,
     )
     try:
         yield made
@@ -195,6 +200,7 @@ def wire(
     webhooks: tuple[str, ...] = (),
     hold_source: HoldSource | None = None,
     journal: ErasureJournal | None = None,
+    audit: AuditWriter | None = None,
 ) -> World:
     seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
     stores = stores_on(database, seal, second_look, webhooks, journal)
@@ -202,8 +208,9 @@ def wire(
     metrics, ledger = Metrics(), Ledger()
     store = ErasureEpochs(database)
     epochs = Epochs(store, canaries, EPOCH_KEY, metrics, clock)
+    writer = audit or ledger
     worker = ErasureWorker(
-        stores, targets, ledger, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint, epochs, hold_source
+        stores, targets, writer, SIGNING_KEY, metrics, settings, clock, lambda: 0.5, checkpoint, epochs, hold_source
     )
     upstreams = {name: frozenset({f"{name}-upstream"}) for name in canaries}
     return World(
@@ -214,7 +221,7 @@ def wire(
         worker=worker,
         epochs=epochs,
         epoch_store=store,
-        watch=RestoreWatch(epochs, store, ledger, metrics, WatchSettings(upstreams, "watch"), clock),
+        watch=RestoreWatch(epochs, store, writer, metrics, WatchSettings(upstreams, "watch"), clock),
         clock=clock,
         ledger=ledger,
         metrics=metrics,

@@ -18,6 +18,7 @@ from sidecar.stores import (
     erasure_epochs,
     erasure_suppressions,
     erasure_tables,
+    erasure_unrecorded,
     migrations,
     placeholder_rows,
     subject_keys,
@@ -31,6 +32,7 @@ DECLARING: Final = (
     erasure_epochs,
     erasure_suppressions,
     erasure_tables,
+    erasure_unrecorded,
     placeholder_rows,
     subject_keys,
 )  # importing them adds their tables to ``metadata``
