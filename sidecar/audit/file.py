@@ -20,7 +20,8 @@ class SegmentFile:
     def __init__(self, path: Path) -> None:
         self._name = os.fspath(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self.size = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        self.size, self._changed_ns = status.st_size, status.st_mtime_ns
         self._unfinished = 0  # bytes of a failed append that may stand behind the good ones
 
     def append(self, data: bytes) -> None:
@@ -35,10 +36,11 @@ class SegmentFile:
         os.fsync(self._descriptor)
         self.size += len(data)
         self._unfinished = 0
+        self._changed_ns = os.fstat(self._descriptor).st_mtime_ns
         self.check()
 
     def check(self) -> None:
-        """Raise LogTampered unless the path still leads to our file, unlinked by nobody, of the size we left."""
+        """Raise LogTampered unless the path still leads to our file, unlinked and written to by nobody but us."""
         ours = os.fstat(self._descriptor)
         try:
             there = os.lstat(self._name)
@@ -48,6 +50,8 @@ class SegmentFile:
             raise LogTampered("another file was put in the place of a segment")
         if not self.size <= ours.st_size <= self.size + self._unfinished:
             raise LogTampered("a segment was cut or written to by another hand")
+        if not self._unfinished and ours.st_mtime_ns != self._changed_ns:
+            raise LogTampered("a segment was written to by another hand, at the size that it had")
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -59,3 +63,4 @@ class SegmentFile:
         os.ftruncate(self._descriptor, self.size)
         os.fsync(self._descriptor)
         self._unfinished = 0
+        self._changed_ns = os.fstat(self._descriptor).st_mtime_ns

@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
-    """A public key of the log. Beyond ``until`` records nothing that it signed is believed, and no key it named (A28)."""
+    """A public key of the log. Beyond ``until`` records nothing it signed is believed, and no key it named (A28)."""
 
     verifier: Verifier
     until: int | None = None

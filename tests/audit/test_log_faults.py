@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
@@ -234,6 +235,14 @@ async def test_a_fault_of_our_own_in_the_writing_thread_refuses_at_once(path: Pa
 # -- a file that is not ours any more --------------------------------------------------------------------------------
 
 
+def _overwrite(path: Path) -> None:
+    """Change a byte where it stands. A while later: file systems tell times apart by milliseconds only."""
+    time.sleep(0.05)
+    with path.open("r+b") as stream:
+        stream.seek(40)
+        stream.write(b"X")
+
+
 def _copy(path: Path) -> Path:
     return Path(shutil.copyfile(path, path.with_suffix(".1")))
 
@@ -245,6 +254,7 @@ TAMPERINGS: list[tuple[str, Callable[[Path], object]]] = [
     ("truncated", lambda path: os.truncate(path, 0)),
     ("cut by a byte", lambda path: os.truncate(path, path.stat().st_size - 1)),
     ("copied and truncated", lambda path: os.truncate(_copy(path).with_suffix(".segment"), 0)),
+    ("overwritten at the same size", _overwrite),
     ("appended to", lambda path: path.open("ab").write(b"{}\n")),
     ("made a link", lambda path: path.symlink_to(path.rename(path.with_suffix(".1")))),
     ("folder renamed", lambda path: path.parent.rename(path.parent.with_name("gone"))),
