@@ -27,6 +27,7 @@ class Metrics:
         self._count_lifecycle(self.registry)
         self._count_audit_elsewhere(self.registry)
         self._count_backups(self.registry)
+        self._count_restores(self.registry)
         self._watch_process(self.registry)
 
     def _count_traffic(self, one: CollectorRegistry) -> None:
@@ -173,6 +174,8 @@ class Metrics:
         self.backup_failures = Counter(
             "sidecar_erasure_backup_list_failures", "Backup sets that could not be listed.", ["target"], registry=one
         )
+
+    def _count_restores(self, one: CollectorRegistry) -> None:
         self.quarantined = Gauge(
             "sidecar_erasure_quarantined", "1 while a system that went back in time is closed off.", ["target"],
             registry=one,

@@ -11,7 +11,15 @@ from sidecar.erasure.plan import backup_name
 from sidecar.errors import ConfigError, Problem
 from sidecar.metrics import Metrics
 from sidecar.targets.backup import BackupTarget, KeyWitness
-from sidecar.targets.backup_settings import BackupForm, DumpFolder, PgBackRestSet, ResticSet, S3BackupSet
+from sidecar.targets.backup_settings import (
+    BackupForm,
+    DumpFolder,
+    PgBackRestSet,
+    RdsSet,
+    ResticSet,
+    S3BackupSet,
+    SearchSnapshotSet,
+)
 from sidecar.targets.canary import Canary, FileCanary
 from sidecar.targets.canary_http import HttpCanary
 from sidecar.targets.canary_settings import CanaryForm, FileCanaryForm, HttpCanaryForm, RedisCanaryForm
@@ -19,6 +27,7 @@ from sidecar.targets.canary_sql import SqlCanary
 from sidecar.targets.plain_form import TlsFiles
 from sidecar.targets.snapshot_commands import Command, CommandObserver, pgbackrest_reader, read_restic
 from sidecar.targets.snapshot_files import DumpFiles, FileObserver
+from sidecar.targets.snapshot_search import SearchObserver
 from sidecar.targets.snapshots import Retention, SnapshotObserver
 from sidecar.targets.sql_connection import open_target_engine
 from sidecar.tls.contexts import ClientTls, client_context
@@ -44,8 +53,11 @@ def observer_of(config: BackupForm, where: str) -> SnapshotObserver:
         return FileObserver(DumpFiles(config.folder, config.pattern, config.time_format))
     if isinstance(config, PgBackRestSet):
         return CommandObserver(_pgbackrest(config), pgbackrest_reader(config.stanza))
-    if isinstance(config, S3BackupSet):
-        return _bucket(config, where)
+    if isinstance(config, S3BackupSet | RdsSet):
+        return _aws(config, where)
+    if isinstance(config, SearchSnapshotSet):
+        headers = {name: read_secret(one, f"{where}.headers.{name}") for name, one in config.headers.items()}
+        return SearchObserver(config, headers, _tls(config.tls))
     return CommandObserver(_restic(config, where), read_restic)
 
 
@@ -102,16 +114,18 @@ def _redis_canary(config: RedisCanaryForm, where: str) -> Canary:
     return RedisCanary(config, check_redis_url(read_secret(config.url, f"{where}.url"), where))
 
 
-def _bucket(config: S3BackupSet, where: str) -> SnapshotObserver:
+def _aws(config: S3BackupSet | RdsSet, where: str) -> SnapshotObserver:
     try:
         from sidecar.targets.snapshot_bucket import BucketObserver
+        from sidecar.targets.snapshot_rds import RdsObserver
     except ModuleNotFoundError:
         raise _lacking(where, "s3") from None
     _tls(config.tls)
-    if config.access_key_id is None or config.secret_access_key is None:
-        return BucketObserver(config, None)
-    key = read_secret(config.access_key_id, f"{where}.access_key_id")
-    return BucketObserver(config, (key, read_secret(config.secret_access_key, f"{where}.secret_access_key")))
+    keys = None
+    if config.access_key_id is not None and config.secret_access_key is not None:
+        key = read_secret(config.access_key_id, f"{where}.access_key_id")
+        keys = key, read_secret(config.secret_access_key, f"{where}.secret_access_key")
+    return RdsObserver(config, keys) if isinstance(config, RdsSet) else BucketObserver(config, keys)
 
 
 def _lacking(where: str, extra: str) -> ConfigError:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from sidecar.targets.plain_form import Form, SecretSource, TlsFiles
+from sidecar.targets.plain_form import Form, SecretSource, TlsFiles, check_server_url
 from sidecar.targets.snapshots import Retention
 
 _SetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
@@ -70,15 +69,9 @@ class ResticSet(BackupSet):
     timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 60.0
 
 
-class S3BackupSet(BackupSet):
-    """Objects under ``prefix`` in a bucket, in every version: each is a snapshot of the time it was uploaded.
+class _AwsSet(BackupSet):
+    """What is listed by the API of AWS, or of one like it. Without keys the SDK's own chain of credentials is used."""
 
-    Without ``access_key_id`` the SDK's own chain of credentials is used.
-    """
-
-    type: Literal["s3"]
-    bucket: Annotated[str, Field(min_length=1)]
-    prefix: str = ""
     endpoint: str | None = None
     region: str | None = None
     access_key_id: SecretSource | None = None
@@ -92,15 +85,52 @@ class S3BackupSet(BackupSet):
         return 1
 
     @model_validator(mode="after")
-    def _sound(self) -> S3BackupSet:
+    def _sound(self) -> _AwsSet:
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise ValueError("access_key_id and secret_access_key go together")
-        parts = urlsplit(self.endpoint or "https://s3")
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ValueError("endpoint must be an https:// URL of a server")
-        if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-            raise ValueError("endpoint is plain HTTP to another machine; use https://")
+        check_server_url(self.endpoint or "https://s3", "endpoint")
         return self
 
 
-BackupForm = Annotated[DumpFolder | PgBackRestSet | ResticSet | S3BackupSet, Field(discriminator="type")]
+class S3BackupSet(_AwsSet):
+    """Objects under ``prefix`` in a bucket, in every version: each is a snapshot of the time it was uploaded."""
+
+    type: Literal["s3"]
+    bucket: Annotated[str, Field(min_length=1)]
+    prefix: str = ""
+
+
+class RdsSet(_AwsSet):
+    """Snapshots of a database of RDS, manual ones included, and what it can be put back to in time."""
+
+    type: Literal["rds"]
+    instance: _Word | None = None
+    cluster: _Word | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> RdsSet:
+        if (self.instance is None) == (self.cluster is None):
+            raise ValueError("give exactly one of instance and cluster")
+        return self
+
+
+class SearchSnapshotSet(BackupSet):
+    """Snapshots in a repository of an OpenSearch or Elasticsearch cluster, whose names fit ``pattern``."""
+
+    type: Literal["search"]
+    url: str
+    headers: dict[str, SecretSource] = Field(default_factory=dict)
+    tls: TlsFiles = TlsFiles()
+    repository: Annotated[str, Field(pattern=r"^[^\x00-\x20/*,?#]{1,200}$")]
+    pattern: Annotated[str, Field(pattern=r"^[a-z0-9_.*-]{1,200}$")] = "*"
+    timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 60.0
+
+    @model_validator(mode="after")
+    def _encrypted_or_loopback(self) -> SearchSnapshotSet:
+        check_server_url(self.url, "url")
+        return self
+
+
+BackupForm = Annotated[
+    DumpFolder | PgBackRestSet | ResticSet | S3BackupSet | RdsSet | SearchSnapshotSet, Field(discriminator="type")
+]

@@ -34,11 +34,13 @@ BUCKET_ERRORS: Final = (BotoCoreError, ClientError)
 _AT_ONCE: Final = 1000  # what DeleteObjects takes
 _NOT_PERMITTED: Final = frozenset({
     "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403",
+    "AccessDeniedException", "InvalidClientTokenId",
 })  # fmt: skip
 _MISCONFIGURED: Final = frozenset({
     "NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "NotImplemented", "404", "301",
+    "DBInstanceNotFound", "DBClusterNotFoundFault", "InvalidParameterValue",
 })  # fmt: skip
-_BUSY: Final = frozenset({"SlowDown", "ServiceUnavailable", "RequestTimeout", "503"})
+_BUSY: Final = frozenset({"SlowDown", "Throttling", "ServiceUnavailable", "RequestTimeout", "503"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _fault_of_code(code: str) -> TargetFault:
     return TargetFault.BUSY if code in _BUSY else TargetFault.UNEXPECTED_STATUS
 
 
-class BucketAccess(Protocol):
+class AwsAccess(Protocol):
     """What a client needs to know beside its credentials."""
 
     @property
@@ -227,8 +229,8 @@ class BucketAccess(Protocol):
     def concurrency(self) -> int: ...
 
 
-def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
-    """Return a client of S3. Connects to nothing."""
+def open_client(settings: AwsAccess, keys: tuple[str, str] | None, service: str = "s3") -> Any:
+    """Return a client of a service. Connects to nothing."""
     tls = settings.tls
     pair = (str(tls.certificate), str(tls.private_key)) if tls.certificate else None
     config = Config(
@@ -241,7 +243,7 @@ def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
         max_pool_connections=settings.concurrency,
     )
     return _session().client(
-        "s3",
+        service,
         endpoint_url=settings.endpoint,
         region_name=settings.region,
         verify=str(tls.ca) if tls.ca else None,
@@ -253,5 +255,5 @@ def open_client(settings: BucketAccess, keys: tuple[str, str] | None) -> Any:
 
 @cache
 def _session() -> Any:
-    """Return the one session: the SDK's description of S3, which takes a second to read, is kept by it."""
+    """Return the one session: the SDK's descriptions of services, which take a second to read, are kept by it."""
     return boto3.session.Session()

@@ -6,14 +6,13 @@ A form is the target's settings: `sidecar.config` takes it in as it is, and the 
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, model_validator
 
 from sidecar.targets.backup_settings import BackupForm
 from sidecar.targets.canary_settings import CanaryForm
-from sidecar.targets.plain_form import Form, SecretSource, TlsFiles
+from sidecar.targets.plain_form import Form, SecretSource, TlsFiles, is_loopback
 from sidecar.targets.target import TargetLimits
 from sidecar.targets.template import TemplateInvalid, Text, parse_text
 
@@ -80,11 +79,3 @@ Template = Annotated[Text, PlainValidator(_template)]
 
 PersonTemplate = Annotated[Text, PlainValidator(person_template)]
 """A template that names at least one identity."""
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host can only be this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from sidecar.erasure.request import IdentityType
-from sidecar.targets.form import PersonTemplate, SecretSource, TargetForm, TlsFiles, is_loopback
+from sidecar.targets.form import PersonTemplate, SecretSource, TargetForm, TlsFiles
+from sidecar.targets.plain_form import check_server_url
 from sidecar.targets.template import Text
 
 
@@ -47,11 +47,7 @@ class ObjectStoreSettings(TargetForm):
             raise ValueError("name prefixes or keys")
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise ValueError("access_key_id and secret_access_key go together")
-        parts = urlsplit(self.endpoint or "https://s3")
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ValueError("endpoint must be an https:// URL of a server")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("endpoint is plain HTTP to another machine; use https://")
+        check_server_url(self.endpoint or "https://s3", "endpoint")
         return self
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from sidecar.erasure.request import IdentityType
-from sidecar.targets.form import SecretSource, TargetForm, TlsFiles, is_loopback
+from sidecar.targets.form import SecretSource, TargetForm, TlsFiles
+from sidecar.targets.plain_form import check_server_url
 
 OpenDsrType = Literal[
     "controller_customer_id", "android_advertising_id", "android_id", "email", "fire_advertising_id",
@@ -35,11 +35,7 @@ class OpenDsrSettings(TargetForm):
 
     @model_validator(mode="after")
     def _encrypted_or_loopback(self) -> OpenDsrSettings:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ValueError("url must be an https:// URL, without user and query")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("url is plain HTTP to another machine; use https://")
+        check_server_url(self.url, "url")
         return self
 
     @property

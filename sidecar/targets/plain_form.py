@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -11,6 +13,23 @@ class Form(BaseModel):
     """Frozen; a key that is not known is an error; no value shows in an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host can only be this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_server_url(url: str, key: str) -> None:
+    """Raise ``ValueError`` for a URL that names no server, or would carry secrets over the network in clear."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        raise ValueError(f"{key} must be an https:// URL of a server, without user and query")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"{key} is plain HTTP to another machine; use https://")
 
 
 class SecretSource(Form):

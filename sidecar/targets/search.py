@@ -6,11 +6,9 @@ answer of which a shard failed, that timed out, or that says less than it should
 
 from __future__ import annotations
 
-import json
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -18,7 +16,7 @@ from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.criteria import count_at, resolve_pointer
 from sidecar.targets.described import Described
-from sidecar.targets.http_client import Call, HttpClient, Reply, fault_of
+from sidecar.targets.search_cluster import ClusterFailed, SearchCluster
 from sidecar.targets.search_settings import SearchIndex, SearchMatch, SearchSettings
 from sidecar.targets.target import (
     DeleteResult,
@@ -31,23 +29,12 @@ from sidecar.targets.template import Values
 
 _log = logging.getLogger("sidecar.targets")
 _MOST_RUNS: Final = 10
-_OK: Final = frozenset({200})
 # Closed indices are not left out in silence: what can't be searched is an error.
 _EVERYWHERE: Final = "expand_wildcards=all&ignore_unavailable=false&allow_no_indices=false"
 _EXACT_TYPES: Final = frozenset({
     "keyword", "constant_keyword", "wildcard", "long", "integer", "short", "unsigned_long", "version", "flattened",
     "flat_object",
 })  # fmt: skip
-
-
-class _Failed(Exception):
-    """A call that did not do what it should."""
-
-    def __init__(self, fault: TargetFault, status: int | None = None, retry_after: timedelta | None = None) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
-        self.status = status
-        self.retry_after = retry_after
 
 
 class SearchTarget(Described[SearchSettings]):
@@ -62,27 +49,27 @@ class SearchTarget(Described[SearchSettings]):
     ) -> None:
         super().__init__(settings)
         self._where = where
-        self._client = HttpClient(headers, tls, settings.concurrency)
+        self._cluster = SearchCluster(settings.url, headers, tls, settings.timeout_seconds, settings.concurrency)
         self._checked = False
 
     async def start(self) -> None:
-        await self._client.start()
+        await self._cluster.start()
         try:
             await self._check()
-        except _Failed as failed:
+        except ClusterFailed as failed:
             if failed.status is not None and failed.status < 500:
-                await self._client.stop()
+                await self._cluster.stop()
                 message = f"the cluster can't be used ({failed.fault.value}, HTTP {failed.status})"
                 remedy = "Check url, credentials, and the rights to delete by query, refresh, search and read mappings"
                 raise ConfigError((Problem(self._where, message, remedy),)) from None
             fault = failed.fault.value
             _log.warning("target %s is %s: its configuration is checked before its first call", self.name, fault)
         except ConfigError:
-            await self._client.stop()
+            await self._cluster.stop()
             raise
 
     async def stop(self) -> None:
-        await self._client.stop()
+        await self._cluster.stop()
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         values: Values = {identity.type: identity.value for identity in identities}
@@ -92,7 +79,7 @@ class SearchTarget(Described[SearchSettings]):
             deleted = sum([await self._delete_in(index, values) for index in self._settings.indices])
         except ConfigError:
             return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.MISCONFIGURED)
-        except _Failed as failed:
+        except ClusterFailed as failed:
             return DeleteResult(
                 DeleteStatus.FAILED, None, failed.status, fault=failed.fault, retry_after=failed.retry_after
             )
@@ -102,7 +89,7 @@ class SearchTarget(Described[SearchSettings]):
         values: Values = {identity.type: identity.value for identity in identities}
         try:
             left = sum([await self._count_in(index, values) for index in self._settings.indices])
-        except _Failed as failed:
+        except ClusterFailed as failed:
             return VerifyResult(
                 VerifyStatus.FAILED, None, failed.status, fault=failed.fault, retry_after=failed.retry_after
             )
@@ -115,13 +102,13 @@ class SearchTarget(Described[SearchSettings]):
             body = await self._ask("POST", index, f"_delete_by_query?{options}", {"query": _query(index, values)})
             here, conflicts = count_at(body, "/deleted"), count_at(body, "/version_conflicts")
             if here is None or conflicts is None or count_at(body, "/failures"):
-                raise _Failed(TargetFault.UNEXPECTED_BODY, 200)
+                raise ClusterFailed(TargetFault.UNEXPECTED_BODY, 200)
             deleted += here
             if not conflicts and resolve_pointer(body, "/timed_out") is False:
                 if deleted and self._settings.expunge == "at_once":
                     await self._ask("POST", index, "_forcemerge?only_expunge_deletes=true")
                 return deleted
-        raise _Failed(TargetFault.BUSY, 200)
+        raise ClusterFailed(TargetFault.BUSY, 200)
 
     async def _count_in(self, index: SearchIndex, values: Values) -> int:
         """Refresh, so that nothing is overlooked that was written just now; then count in two ways."""
@@ -132,7 +119,7 @@ class SearchTarget(Described[SearchSettings]):
         found = _whole(await self._ask("POST", index, f"_search?{_EVERYWHERE}", searched))
         counts = (count_at(counted, "/count"), count_at(found, "/hits/total/value"))
         if None in counts or resolve_pointer(found, "/timed_out") is not False:
-            raise _Failed(TargetFault.UNEXPECTED_BODY, 200)
+            raise ClusterFailed(TargetFault.UNEXPECTED_BODY, 200)
         return max(count or 0 for count in counts)
 
     async def _check(self) -> None:
@@ -150,22 +137,7 @@ class SearchTarget(Described[SearchSettings]):
         self._checked = True
 
     async def _ask(self, method: str, index: SearchIndex, rest: str, body: object = None) -> object:
-        url = f"{self._settings.url.rstrip('/')}/{quote(index.index, safe='*')}/{rest}"
-        data = json.dumps(body).encode("ascii") if body is not None else None
-        return _answered(await self._client.send(Call(method, url, data, self._settings.timeout_seconds)))
-
-
-def _answered(reply: Reply) -> object:
-    if reply.answer is None:
-        raise _Failed(reply.fault or TargetFault.UNREACHABLE, retry_after=reply.retry_after)
-    answer = reply.answer
-    if answer.status == 429:
-        raise _Failed(TargetFault.BUSY, 503, reply.retry_after)  # it will take it later: as good as a 503
-    if answer.status == 404:
-        raise _Failed(TargetFault.MISCONFIGURED, 404)
-    if answer.status != 200 or not answer.is_json or answer.is_html:
-        raise _Failed(fault_of(answer, _OK), answer.status, reply.retry_after)
-    return answer.body
+        return await self._cluster.ask(method, f"{quote(index.index, safe='*')}/{rest}", body)
 
 
 def _query(index: SearchIndex, values: Values) -> dict[str, Any]:
@@ -177,7 +149,7 @@ def _whole(body: object) -> object:
     """Return an answer in which every shard had its say."""
     total, successful = count_at(body, "/_shards/total"), count_at(body, "/_shards/successful")
     if count_at(body, "/_shards/failed") != 0 or total is None or successful is None:
-        raise _Failed(TargetFault.UNEXPECTED_BODY, 200)
+        raise ClusterFailed(TargetFault.UNEXPECTED_BODY, 200)
     return body
 
 

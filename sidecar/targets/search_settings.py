@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from sidecar.erasure.request import IdentityType
-from sidecar.targets.form import Form, PersonTemplate, SecretSource, TargetForm, TlsFiles, is_loopback
+from sidecar.targets.form import Form, PersonTemplate, SecretSource, TargetForm, TlsFiles
+from sidecar.targets.plain_form import check_server_url
 
 
 class SearchMatch(Form):
@@ -39,11 +39,7 @@ class SearchSettings(TargetForm):
 
     @model_validator(mode="after")
     def _encrypted_or_loopback(self) -> SearchSettings:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ValueError("url must be an https:// URL of a server, without user and query")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("url is plain HTTP to another machine; use https://")
+        check_server_url(self.url, "url")
         return self
 
     @property

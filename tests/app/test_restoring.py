@@ -19,6 +19,8 @@ from sidecar.targets.canary_sql import SqlCanary
 from sidecar.targets.snapshot_bucket import BucketObserver
 from sidecar.targets.snapshot_commands import CommandObserver
 from sidecar.targets.snapshot_files import FileObserver
+from sidecar.targets.snapshot_rds import RdsObserver
+from sidecar.targets.snapshot_search import SearchObserver
 from sidecar.targets.target import TargetFault
 
 CRM: dict[str, Any] = {
@@ -56,6 +58,8 @@ def test_E39_marks(canary: dict[str, Any], kind: type, monkeypatch: pytest.Monke
         ({"type": "pgbackrest", "stanza": "main", "config_file": "/etc/pgbackrest.conf"}, CommandObserver),
         ({"type": "restic", "repository": "/mnt/r", "password_file": "/p", "tags": ["crm"]}, CommandObserver),
         ({"type": "s3", "bucket": "backups", "region": "eu-central-1"}, BucketObserver),
+        ({"type": "rds", "cluster": "chats", "region": "eu-central-1"}, RdsObserver),
+        ({"type": "search", "url": "https://search.example.org", "repository": "nightly"}, SearchObserver),
     ],
 )
 def test_E37_backup_sets(backup: dict[str, Any], kind: type) -> None:
