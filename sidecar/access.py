@@ -19,6 +19,7 @@ class Role(StrEnum):
     PRIVACY_OFFICER = "privacy_officer"
     INTAKE = "intake"
     METRICS = "metrics"
+    OPERATOR = "operator"  # keeps it running: sees how requests stand together, and none of them
     KEY_USER = "key_user"  # an application that encrypts what it keeps of people
 
 

@@ -26,6 +26,7 @@ from sidecar.erasure.manual_api import ManualParts, manual_routes
 from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.erasure.notices import NoticeSender
 from sidecar.erasure.opendsr_api import OpenDsrParts, opendsr_routes
+from sidecar.erasure.overview_api import overview_routes
 from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.recognition import says_so
@@ -126,7 +127,8 @@ def erasing_of(
     holding = hold_routes(stores.holds, worker.wake, clock)
     senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
     chat = trigger_routes(intake, people, intents, metrics, clock, senders)
-    receipts = (*erasure_routes(parts), *proof_routes(stores.requests, auditing.reading))
+    proofs = proof_routes(stores.requests, auditing.reading)
+    receipts = (*erasure_routes(parts), *overview_routes(stores.overview, clock), *proofs)
     routes = (*receipts, *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)

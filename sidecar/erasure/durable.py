@@ -11,6 +11,7 @@ from sidecar.stores.erasure_endings import ErasureEndings
 from sidecar.stores.erasure_holds import ErasureHolds
 from sidecar.stores.erasure_journal import ErasureJournal
 from sidecar.stores.erasure_notices import ErasureNotices, Teller
+from sidecar.stores.erasure_overview import ErasureOverview
 from sidecar.stores.erasure_plans import ErasurePlans
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_tasks import ErasureTasks
@@ -32,6 +33,7 @@ class ErasureStores:
     holds: ErasureHolds
     receipt_keys: ReceiptKeys
     unrecorded: UnrecordedReceipts
+    overview: ErasureOverview
     teller: Teller
     journal: ErasureJournal | None = None
 
@@ -55,6 +57,7 @@ def stores_on(
         holds=ErasureHolds(database, seal, teller, journal),
         receipt_keys=ReceiptKeys(database),
         unrecorded=UnrecordedReceipts(database),
+        overview=ErasureOverview(database),
         teller=teller,
         journal=journal,
     )

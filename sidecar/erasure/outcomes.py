@@ -73,6 +73,11 @@ def ended_state(outcomes: Collection[Outcome], unused_types: Collection[str]) ->
     return RequestState.COMPLETED if whole else RequestState.ENDED_WITH_EXCEPTIONS
 
 
+def signed_state(state: RequestState, *, signed: bool) -> RequestState:
+    """Return what may be said of a state: what has not been signed has not ended."""
+    return RequestState.IN_PROGRESS if state in ENDED_STATES and not signed else state
+
+
 def is_live_erased(outcomes: Collection[Outcome]) -> bool:
     """Tell whether all that is left to wait for is a known day: backups expire, a key's destruction takes effect."""
     return (ENDED | WAITING).issuperset(outcomes) and not WAITING.isdisjoint(outcomes)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from sidecar.erasure.deadlines import ClockPolicy
-from sidecar.erasure.outcomes import ENDED_STATES, Outcome, RequestState, request_state
+from sidecar.erasure.outcomes import Outcome, RequestState, request_state, signed_state
 from sidecar.stores.erasure_tables import interim_receipts, receipts, requests, steps, tasks, unused_types
 
 
@@ -87,9 +87,7 @@ class RequestView:
             cancelled=self.cancelled_at,
             second_look=None if self.ended_at else self.second_look_at,
         )
-        if state in ENDED_STATES and self.ended_at is None:
-            return RequestState.IN_PROGRESS  # whoever reads "completed" can fetch the receipt
-        return state
+        return signed_state(state, signed=self.ended_at is not None)  # who reads "completed" can fetch the receipt
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
