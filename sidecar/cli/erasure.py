@@ -1,4 +1,4 @@
-"""``sidecar erasure submit | confirm | status | receipt | keys | replay | verify-receipt``.
+"""``sidecar erasure submit | confirm | status | receipt | keys | replay | verify-receipt``, and those for officers.
 
 All but ``verify-receipt`` call the admin listener of a running sidecar. Identities are read from a file or standard
 input, one ``type=value`` a line: arguments can be seen by every user of the machine.
@@ -9,14 +9,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from sidecar.audit.note import NoteInvalid, Verifier, parse_verifier
+from sidecar.cli.erasure_calls import (
+    CHECK_FAILED,
+    DONE,
+    PATH,
+    USAGE,
+    add_command,
+    add_identities,
+    connect,
+    parse,
+    path_of,
+    print_json,
+    run,
+    usage_error,
+)
+from sidecar.cli.erasure_officer import add_officers
 from sidecar.cli.identities import STANDARD_INPUT, read_identities
-from sidecar.erasure.client import Connection
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.receipt import ReceiptInvalid, is_about, verify_receipt
 from sidecar.erasure.receipt_keys import (
@@ -29,33 +41,32 @@ from sidecar.erasure.receipt_keys import (
     require_in_use,
 )
 from sidecar.erasure.receipt_proof import verify_receipt_proof
-from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
-from sidecar.tls.contexts import ClientTls, client_context
-
-DONE, CHECK_FAILED, USAGE = 0, 1, 2
-_PATH = "/v1/erasures"
+from sidecar.errors import UpstreamFailed, UpstreamFault
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``erasure`` and its kinds."""
     erasure = commands.add_parser("erasure", help="submit an erasure, follow it, check its receipt")
     kinds = erasure.add_subparsers(dest="kind", required=True)
-    submit = _add(kinds, "submit", _submit, "have a person erased everywhere (role intake)")
+    submit = add_command(kinds, "submit", _submit, "have a person erased everywhere (role intake)")
     submit.add_argument("--regulation", choices=[one.value for one in Regulation], default=Regulation.GDPR.value)
     submit.add_argument("--id", help="the id of an earlier try, to send it again (default: a new one)")
     submit.add_argument("--verified-by", metavar="WORD", help="how the person was identified; without it, it waits")
     submit.add_argument("--submitted-time", metavar="RFC3339", help="when the person asked, if earlier than now")
-    _add_identities(submit, default=STANDARD_INPUT)
-    confirm = _add(kinds, "confirm", _confirm, "say that the person was identified (role intake, privacy_officer)")
+    add_identities(submit, default=STANDARD_INPUT)
+    confirm = add_command(
+        kinds, "confirm", _confirm, "say that the person was identified (role intake, privacy_officer)"
+    )
     confirm.add_argument("id", metavar="ID")
     confirm.add_argument("--verified-by", metavar="WORD", required=True)
-    _add(kinds, "status", _status, "show how a request stands").add_argument("id", metavar="ID")
-    receipt = _add(kinds, "receipt", _receipt, "fetch the signed receipt of a request that has ended")
+    add_command(kinds, "status", _status, "show how a request stands").add_argument("id", metavar="ID")
+    receipt = add_command(kinds, "receipt", _receipt, "fetch the signed receipt of a request that has ended")
     receipt.add_argument("id", metavar="ID")
     receipt.add_argument("--output", metavar="FILE", type=Path, help="(default: standard output)")
     receipt.add_argument("--proof", metavar="FILE", type=Path, help="write here as well that the audit log holds it")
-    _add(kinds, "keys", _keys, "print the public keys that receipts are checked with, PEM")
-    _add(kinds, "replay", _replay, "erase everybody again whose identities are still kept, e.g. after a restore")
+    add_command(kinds, "keys", _keys, "print the public keys that receipts are checked with, PEM")
+    add_command(kinds, "replay", _replay, "erase everybody again whose identities are still kept, e.g. after a restore")
+    add_officers(kinds)
     check = kinds.add_parser("verify-receipt", help="check a receipt offline (exit 1: it does not hold)")
     check.add_argument("file", metavar="FILE", type=Path, help="the receipt")
     check.add_argument("--public-key", metavar="FILE", type=Path, required=True, help="PEM, one or more")
@@ -64,45 +75,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--log-key", metavar="VKEY", type=_log_key, help="the log's first public key, as noted elsewhere"
     )
     check.add_argument("--salt", metavar="HEX", help="check as well that it is about the person who was given this")
-    _add_identities(check, default=None)
+    add_identities(check, default=None)
     check.set_defaults(run=run, act=_verify_receipt)
-
-
-def _add(
-    kinds: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    act: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
-    parser = kinds.add_parser(name, help=text)
-    parser.add_argument("--url", required=True, help="the admin listener, e.g. https://127.0.0.1:9443")
-    parser.add_argument("--ca", metavar="FILE", type=Path, help="authority of its certificate (default: the system's)")
-    parser.add_argument("--certificate", metavar="FILE", type=Path, help="our client certificate")
-    parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
-    parser.add_argument("--token-file", metavar="FILE", type=Path, help="or a bearer token")
-    parser.set_defaults(run=run, act=act)
-    return parser
-
-
-def _add_identities(parser: argparse.ArgumentParser, default: Path | None) -> None:
-    parser.add_argument(
-        "--identities", metavar="FILE", type=Path, default=default, help="lines type=value; - is standard input"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run one kind. A file that can't be read or written is a usage error."""
-    act: Callable[[argparse.Namespace], int] = args.act
-    try:
-        return act(args)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}. Check the path and its permissions", file=sys.stderr)
-        return USAGE
-    except UnicodeDecodeError:
-        print("a file is no UTF-8 text. Check that it is the right one", file=sys.stderr)
-        return USAGE
 
 
 def _submit(args: argparse.Namespace) -> int:
@@ -121,26 +95,26 @@ def _submit(args: argparse.Namespace) -> int:
     # Known before it is sent: if the answer is lost, the same id sent again does no harm (E1).
     print(f"submitting as {request_id}", file=sys.stderr)
     body = {name: value for name, value in fields.items() if value is not None}
-    _print_json(_connection(args).call("POST", _PATH, json.dumps(body).encode()))
+    print_json(connect(args).call("POST", PATH, json.dumps(body).encode()))
     return DONE
 
 
 def _confirm(args: argparse.Namespace) -> int:
     body = json.dumps({"verified_by": args.verified_by}).encode()
-    _print_json(_connection(args).call("POST", f"{_one(args)}/verification", body))
+    print_json(connect(args).call("POST", f"{path_of(args)}/verification", body))
     return DONE
 
 
 def _status(args: argparse.Namespace) -> int:
-    _print_json(_connection(args).call("GET", _one(args)))
+    print_json(connect(args).call("GET", path_of(args)))
     return DONE
 
 
 def _receipt(args: argparse.Namespace) -> int:
-    connection = _connection(args)
-    data = connection.call("GET", f"{_one(args)}/receipt")
+    connection = connect(args)
+    data = connection.call("GET", f"{path_of(args)}/receipt")
     if args.proof is not None:
-        args.proof.write_bytes(connection.call("GET", f"{_one(args)}/receipt-proof"))
+        args.proof.write_bytes(connection.call("GET", f"{path_of(args)}/receipt-proof"))
     if args.output is not None:
         args.output.write_bytes(data)
     else:
@@ -150,7 +124,7 @@ def _receipt(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> int:
-    keys = _parsed(_connection(args).call("GET", "/v1/erasure-receipt-keys")).get("keys")
+    keys = parse(connect(args).call("GET", "/v1/erasure-receipt-keys")).get("keys")
     try:
         print(key_file([read_published(key) for key in keys or ()]), end="")
     except (KeyFileInvalid, TypeError):
@@ -159,7 +133,7 @@ def _keys(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    _print_json(_connection(args).call("POST", "/v1/erasure-replays", b""))
+    print_json(connect(args).call("POST", "/v1/erasure-replays", b""))
     return DONE
 
 
@@ -188,27 +162,11 @@ def _verify_receipt(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _connection(args: argparse.Namespace) -> Connection:
-    tls = None
-    if args.url.startswith("https:"):
-        tls = client_context(ClientTls(ca=args.ca, certificate=args.certificate, key=args.key))
-    token = args.token_file.read_text("utf-8").strip() if args.token_file else None
-    if token is not None and not (token.isascii() and token.isprintable() and token):
-        raise _problem("--token-file", "holds no token", "It must hold one line of printable ASCII")
-    return Connection(args.url.rstrip("/"), tls, token)
-
-
-def _one(args: argparse.Namespace) -> str:
-    if not all(character.isalnum() or character == "-" for character in args.id):
-        raise _problem("ID", "is not the id of a request", "Give the id that was printed at submission")
-    return f"{_PATH}/{args.id}"
-
-
 def _public_keys(path: Path) -> tuple[ReceiptKey, ...]:
     try:
         return read_key_file(path.read_bytes())
     except KeyFileInvalid as invalid:
-        raise _problem(str(path), str(invalid), "Fetch it with: sidecar erasure keys --url …") from None
+        raise usage_error(str(path), str(invalid), "Fetch it with: sidecar erasure keys --url …") from None
 
 
 def _log_key(text: str) -> Verifier:
@@ -222,22 +180,4 @@ def _salt(text: str) -> str:
     try:
         return bytes.fromhex(text).hex()
     except ValueError:
-        raise _problem("--salt", "is not hexadecimal", "Give receipt_salt as it was printed at submission") from None
-
-
-def _print_json(data: bytes) -> None:
-    print(json.dumps(_parsed(data), indent=2))
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(data)
-    except (ValueError, RecursionError):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
-    if not isinstance(parsed, dict):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
-    return parsed
-
-
-def _problem(path: str, message: str, remedy: str) -> ConfigError:
-    return ConfigError((Problem(path, message, remedy),))
+        raise usage_error("--salt", "is not hexadecimal", "Give receipt_salt as it was printed at submission") from None
