@@ -27,6 +27,7 @@ from sidecar.config.audit import AwsKeyProviderConfig, KeyProviderConfig, VaultK
 from sidecar.config.model import Config
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
+from sidecar.tls.reload import Change, Look, OnChange
 
 _log = logging.getLogger("sidecar")
 
@@ -104,14 +105,36 @@ def reload_note(audit: AuditWriter, what: str) -> Callable[[], None]:
     A record that can't be written now is kept by the log and written when it can be.
     """
 
-    def told(written: asyncio.Future[None]) -> None:
-        if not written.cancelled() and written.exception() is not None:
-            _log.error("audit log: that the %s was reloaded is not recorded yet", what)
+    return lambda: _note_soon(audit, Event(Action.RELOAD, what))
 
-    def note() -> None:
-        asyncio.ensure_future(audit.note(Event(Action.RELOAD, what))).add_done_callback(told)
+
+def certificates_note(audit: AuditWriter, what: str, upstream: str | None = None) -> OnChange:
+    """Return what records which certificates, and which authorities, came in the place of which, or could not.
+
+    ``upstream``: whose they are, if they are those of calls to one. Called in the loop like ``reload_note``.
+    """
+
+    def note(change: Change) -> None:
+        event = Event(
+            Action.RELOAD if change.look is Look.SWAPPED else Action.RELOAD_FAILED,
+            what,
+            upstream=upstream,
+            certificate_sha256=change.found.certificate,
+            former_certificate_sha256=change.before.certificate,
+            authorities_sha256=change.found.authorities,
+            former_authorities_sha256=change.before.authorities,
+        )
+        _note_soon(audit, event)
 
     return note
+
+
+def _note_soon(audit: AuditWriter, event: Event) -> None:
+    def told(written: asyncio.Future[None]) -> None:
+        if not written.cancelled() and written.exception() is not None:
+            _log.error("audit log: that the %s was reloaded is not recorded yet", event.reason)
+
+    asyncio.ensure_future(audit.note(event)).add_done_callback(told)
 
 
 def policies_sha256(config: Config) -> str:

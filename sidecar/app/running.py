@@ -25,7 +25,7 @@ from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
 from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_reading import Auditing, started_auditing
-from sidecar.app.auditing import changes_since, reload_note, start_event
+from sidecar.app.auditing import certificates_note, changes_since, reload_note, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
 from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
@@ -121,7 +121,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         stack.push_async_callback(audit.note, Event(Action.STOP))
         detection, executor = await _detection(stack, settings, metrics, audit)
         placeholders = StoredPlaceholders(database)
-        upstreams = await start_upstreams(settings, metrics, partial(_started, stack))
+        upstreams = await start_upstreams(settings, metrics, audit, partial(_started, stack))
         suppression = Suppression(settings.master.pseudonymizer(Purpose.SUPPRESSION))
         memories = Memories(suppression, detection.clear)
         erasing = erasing_of(settings, database, placeholders, auditing, metrics, memories)
@@ -242,8 +242,8 @@ async def _data_listener(
     stack: AsyncExitStack, settings: Settings, exchange: Exchange, metrics: Metrics, audit: AuditLog
 ) -> DataListener:
     config = settings.config.listeners.data
-    note = reload_note(audit, "data_certificate")
-    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds, on_swap=note)
+    note = certificates_note(audit, "data_certificate")
+    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds, on_change=note)
     context = reloaded.open()
     await _started(stack, reloaded)
     listener = ListenerSettings(
@@ -262,8 +262,8 @@ async def _admin_listener(
     config = settings.config.listeners.admin
     reloaded = None
     if settings.admin_tls is not None and config.tls is not None:
-        note = reload_note(audit, "admin_certificate")
-        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds, on_swap=note)
+        note = certificates_note(audit, "admin_certificate")
+        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds, on_change=note)
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
     guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES)
     return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))

@@ -15,8 +15,9 @@ COLUMNS = (
     "seq", "time", "end_seq", "end_time", "action", "exchange_id", "actor", "proof", "peer_certificate_sha256", "tls",
     "route", "method", "purpose", "decision", "reason", "status", "count", "results", "entities", "confidence",
     "residuals", "messages", "bytes_received", "bytes_sent", "duration_us", "policy", "detector", "config_sha256",
-    "policies_sha256", "checkpoint_size", "checkpoint_root", "signing_key", "wrapping_key", "record", "segment",
-    "target_pseudonym", "conversation", "conversations", "subject", "links",
+    "policies_sha256", "checkpoint_size", "checkpoint_root", "signing_key", "wrapping_key", "upstream",
+    "certificate_sha256", "former_certificate_sha256", "authorities_sha256", "former_authorities_sha256", "record",
+    "segment", "target_pseudonym", "conversation", "conversations", "subject", "links",
 )  # fmt: skip
 SHOWN = 3
 _FORMULA_STARTS = ("=", "+", "-", "@")

@@ -28,7 +28,7 @@ T = TypeVar("T")
 EVENTS = frozenset({
     Action.START, Action.STOP, Action.HEARTBEAT, Action.CONFIG_CHANGED, Action.RELOAD, Action.LINKS_ERASED,
     Action.SEGMENT_DROPPED, Action.KEY_ROTATED, Action.LOG_RECOVERED, Action.LOG_OPENED, Action.DENIALS_COUNTED,
-    Action.CLOCK_STEPPED_BACK,
+    Action.CLOCK_STEPPED_BACK, Action.RELOAD_FAILED,
 })  # fmt: skip
 """Actions that stand in events alone: rare enough to be looked up."""
 

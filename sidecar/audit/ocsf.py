@@ -98,7 +98,7 @@ def _details(class_uid: int, action: str, members: Mapping[str, object]) -> dict
 def _status_of(members: Mapping[str, object]) -> tuple[int, str]:
     decision = members.get("decision")
     if decision is None:
-        return 1, "Success"
+        return (2, "Failure") if members.get("action") == Action.RELOAD_FAILED else (1, "Success")
     known = {one.value: one for one in Decision}.get(str(decision))
     return _STATUSES.get(known, (2, "Failure")) if known else (OTHER, "Other")
 

@@ -42,6 +42,7 @@ class Action(StrEnum):
     HEARTBEAT = "heartbeat"  # so that silence says something (A14)
     CONFIG_CHANGED = "config_changed"  # since the last start (A40)
     RELOAD = "reload"  # certificates or the catalogue, while running
+    RELOAD_FAILED = "reload_failed"  # new certificates can't be used: the old ones go on
     LINKS_ERASED = "links_erased"  # of one record, which is named by its number (A24)
     SEGMENT_DROPPED = "segment_dropped"  # by retention (A32)
     KEY_ROTATED = "key_rotated"  # the key that signs, or the one that wraps (A26, A28)
@@ -126,6 +127,11 @@ class Event:
     segment: int | None = None
     conversations: tuple[str, ...] = ()  # links of that record that stay: other people's
     subject: str | None = None
+    upstream: str | None = None  # the operator's name of the one that is spoken of
+    certificate_sha256: str | None = None  # of the leaf certificate that is shown from here on, or was found unusable
+    former_certificate_sha256: str | None = None  # of the one before
+    authorities_sha256: str | None = None  # over the certificates of all CAs that are trusted from here on
+    former_authorities_sha256: str | None = None
 
 
 Entry = Intent | Outcome | Event

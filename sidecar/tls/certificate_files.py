@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -53,6 +54,27 @@ def check_key_pair(pair: KeyPair, now: datetime) -> datetime:
     return chain[0].not_valid_after_utc
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """Who is shown, and who is trusted: SHA-256 in hexadecimal; None where there is no such file or it can't be read.
+
+    ``certificate``: of the leaf certificate. ``authorities``: over those of all certificates in the CA file, sorted.
+    """
+
+    certificate: str | None = None
+    authorities: str | None = None
+
+
+def fingerprints_of(certificate: Path | None, authorities: Path | None) -> Fingerprints:
+    """Return what the files hold now. Never raises for what is in them."""
+    shown = _read_certificates(certificate, []) if certificate else []
+    trusted = _read_certificates(authorities, []) if authorities else []
+    each = sorted(_sha256_of(one) for one in trusted)
+    return Fingerprints(
+        _sha256_of(shown[0]) if shown else None, sha256("\n".join(each).encode()).hexdigest() if each else None
+    )
+
+
 def check_authorities(path: Path, now: datetime) -> None:
     """Raise ``ConfigError`` unless the file holds at least one CA certificate that is valid now."""
     problems: list[Problem] = []
@@ -74,6 +96,10 @@ def _read_certificates(path: Path, problems: list[Problem]) -> list[x509.Certifi
         remedy = "Write certificates as PEM, each between BEGIN CERTIFICATE and END CERTIFICATE."
         problems.append(Problem(str(path), "holds no readable PEM certificate", remedy))
         return []
+
+
+def _sha256_of(certificate: x509.Certificate) -> str:
+    return sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
 def _read_public_half(path: Path, problems: list[Problem]) -> bytes | None:

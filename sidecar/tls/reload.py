@@ -16,13 +16,21 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
-from sidecar.tls.certificate_files import Clock, KeyPair, check_key_pair, utc_now
+from sidecar.tls.certificate_files import (
+    Clock,
+    Fingerprints,
+    KeyPair,
+    check_key_pair,
+    fingerprints_of,
+    utc_now,
+)
 from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
 
 POLL_SECONDS = 10.0
@@ -38,8 +46,38 @@ class Look(StrEnum):
     KEPT = "kept"  # the files are new and unusable, so the old context goes on
 
 
-def _nothing() -> None:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New files: whether they are in force (``SWAPPED``) or unusable (``KEPT``), and what was in force before."""
+
+    look: Look
+    found: Fingerprints
+    before: Fingerprints
+
+
+OnChange = Callable[[Change], None]
+
+
+def _nothing(_: Change) -> None:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the files held at one time, and the context that was built of it."""
+
+    digest: bytes
+    fingerprints: Fingerprints
+    context: ssl.SSLContext
+
+
+class _Unusable(Exception):
+    """The files are new, and no context can be built of them."""
+
+    def __init__(self, complaint: str, digest: bytes, fingerprints: Fingerprints) -> None:
+        super().__init__(complaint)
+        self.digest = digest
+        self.fingerprints = fingerprints
 
 
 class ReloadedContext:
@@ -53,40 +91,46 @@ class ReloadedContext:
         metrics: Metrics,
         *,
         pair: KeyPair | None = None,
+        authorities: Path | None = None,
         poll_seconds: float = POLL_SECONDS,
         clock: Clock = utc_now,
-        on_swap: Callable[[], None] = _nothing,
+        on_change: OnChange = _nothing,
     ) -> None:
-        self._on_swap = on_swap
+        """``on_change`` is called in the loop when files have changed: once for each state of them."""
+        self._on_change = on_change
         self._name = name
         self._files = files
         self._build = build
         self._metrics = metrics
         self._pair = pair
+        self._authorities = authorities
         self._poll_seconds = poll_seconds
         self._clock = clock
-        self._current: ssl.SSLContext | None = None
-        self._fingerprint = b""
-        self._complaint = ""
+        self._state: _State | None = None
+        self._refused = b""  # the digest of files that can't be used, once that was told
         self._polling: asyncio.Task[None] | None = None
         self.swapped_at: float | None = None  # seconds since the epoch; None: never
 
     @property
     def current(self) -> ssl.SSLContext:
         """The context for the next handshake. ``open`` comes first."""
-        if self._current is None:
+        return self._opened.context
+
+    @property
+    def _opened(self) -> _State:
+        if self._state is None:
             raise RuntimeError(f"the TLS context {self._name} was used before it was opened")
-        return self._current
+        return self._state
 
     def open(self) -> ssl.SSLContext:
         """Build the first context, or raise ``ConfigError``: at start-up a bad file is the operator's to mend."""
-        self._fingerprint, self._current = self._build_from_one_state()
+        self._state = self._build_from_one_state()
         self._publish_expiry()
-        return self._current
+        return self._state.context
 
     async def start(self) -> None:
         """Begin to follow the files; opens first where that was not done."""
-        if self._current is None:
+        if self._state is None:
             await asyncio.to_thread(self.open)
         self._polling = asyncio.create_task(self._poll(), name=f"tls-reload-{self._name}")
 
@@ -99,21 +143,25 @@ class ReloadedContext:
 
     async def look(self) -> Look:
         """Look at the files once. Never raises for what is in them: what serves goes on serving."""
+        before = self._opened.fingerprints
         try:
             built = await asyncio.to_thread(self._build_if_changed)
-        except ConfigError as error:
-            self._complain(str(error))
+        except _Unusable as error:
             self._metrics.certificate_reloads.labels(self._name, Look.KEPT.value).inc()
+            if error.digest != self._refused:
+                self._refused = error.digest
+                _log.error("TLS files of %s changed and can't be used, the old ones go on: %s", self._name, error)
+                self._on_change(Change(Look.KEPT, error.fingerprints, before))
             return Look.KEPT
-        self._complaint = ""
+        self._refused = b""
         if built is None:
             return Look.UNCHANGED
-        self._fingerprint, self._current = built
+        self._state = built
         self.swapped_at = time.time()
         self._publish_expiry()
         self._metrics.certificate_reloads.labels(self._name, Look.SWAPPED.value).inc()
         _log.info("TLS files of %s changed: new handshakes use them", self._name)
-        self._on_swap()
+        self._on_change(Change(Look.SWAPPED, built.fingerprints, before))
         return Look.SWAPPED
 
     async def _poll(self) -> None:
@@ -121,20 +169,26 @@ class ReloadedContext:
             await asyncio.sleep(self._poll_seconds)
             await self.look()
 
-    def _build_if_changed(self) -> tuple[bytes, ssl.SSLContext] | None:
-        if fingerprint(self._files) == self._fingerprint:
+    def _build_if_changed(self) -> _State | None:
+        if digest_of(self._files) == self._opened.digest:
             return None
-        return self._build_from_one_state()
+        try:
+            return self._build_from_one_state()
+        except ConfigError as error:
+            raise _Unusable(str(error), digest_of(self._files), self._fingerprints()) from None
 
-    def _build_from_one_state(self) -> tuple[bytes, ssl.SSLContext]:
+    def _build_from_one_state(self) -> _State:
         """Build from files that did not change meanwhile: a certificate and a key of two states must not meet."""
         for _ in range(_ATTEMPTS - 1):
-            before = fingerprint(self._files)
+            before = digest_of(self._files)
             with suppress(ConfigError):
-                built = self._build()
-                if fingerprint(self._files) == before:
-                    return before, built
-        return fingerprint(self._files), self._build()
+                built = _State(before, self._fingerprints(), self._build())
+                if digest_of(self._files) == before:
+                    return built
+        return _State(digest_of(self._files), self._fingerprints(), self._build())
+
+    def _fingerprints(self) -> Fingerprints:
+        return fingerprints_of(self._pair.certificate if self._pair else None, self._authorities)
 
     def _publish_expiry(self) -> None:
         if self._pair is None:
@@ -142,11 +196,6 @@ class ReloadedContext:
         with suppress(ConfigError):  # changed since it was loaded: the next look brings it
             not_after = check_key_pair(self._pair, self._clock())
             self._metrics.certificate_not_after.labels(self._name).set(not_after.timestamp())
-
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            _log.error("TLS files of %s changed and can't be used, the old ones go on: %s", self._name, complaint)
-        self._complaint = complaint
 
 
 class ReloadedListener:
@@ -197,33 +246,47 @@ def reloaded_listener(
     metrics: Metrics,
     poll_seconds: float = POLL_SECONDS,
     clock: Clock = utc_now,
-    on_swap: Callable[[], None] = _nothing,
+    on_change: OnChange = _nothing,
 ) -> ReloadedListener:
-    """Follow the files of a listener. ``on_swap`` is called when new ones are in force."""
+    """Follow the files of a listener."""
     context = ReloadedContext(
         name,
         tls.files,
         lambda: server_context(tls, clock),
         metrics,
         pair=tls.pair,
+        authorities=tls.client_ca,
         poll_seconds=poll_seconds,
         clock=clock,
-        on_swap=on_swap,
+        on_change=on_change,
     )
     return ReloadedListener(context)
 
 
 def reloaded_client(
-    name: str, tls: ClientTls, metrics: Metrics, poll_seconds: float = POLL_SECONDS, clock: Clock = utc_now
+    name: str,
+    tls: ClientTls,
+    metrics: Metrics,
+    poll_seconds: float = POLL_SECONDS,
+    clock: Clock = utc_now,
+    on_change: OnChange = _nothing,
 ) -> ReloadedContext:
     """Follow the files of calls to one upstream. Take ``current`` anew for each call."""
     pair = KeyPair(tls.certificate, tls.key) if tls.certificate and tls.key else None
     return ReloadedContext(
-        name, tls.files, lambda: client_context(tls, clock), metrics, pair=pair, poll_seconds=poll_seconds, clock=clock
+        name,
+        tls.files,
+        lambda: client_context(tls, clock),
+        metrics,
+        pair=pair,
+        authorities=tls.ca,
+        poll_seconds=poll_seconds,
+        clock=clock,
+        on_change=on_change,
     )
 
 
-def fingerprint(files: tuple[Path, ...]) -> bytes:
+def digest_of(files: tuple[Path, ...]) -> bytes:
     """Return a digest of what the files hold now; one that can't be read is a state of its own."""
     digest = sha256()
     for path in files:

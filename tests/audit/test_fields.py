@@ -127,7 +127,7 @@ def _full_event() -> Event:
     digest = "ab" * 32
     return Event(
         Action.START, "torn_line", 1, digest, digest, "p", "d", 7, digest, digest, "local:1", 3, 2,
-        (PSEUDONYM,), PSEUDONYM,
+        (PSEUDONYM,), PSEUDONYM, "archive", digest, digest, digest, digest,
     )  # fmt: skip
 
 

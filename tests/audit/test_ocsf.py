@@ -71,3 +71,8 @@ def test_nothing_of_a_record_is_left_out(made: list[dict[str, Any]]) -> None:
 
 def test_the_schema_can_fail() -> None:
     assert list(SCHEMA.iter_errors({"class_uid": 6005}))
+
+
+def test_certificates_that_can_not_be_used_are_a_failure_a39(made: list[dict[str, Any]]) -> None:
+    told = {event.get("activity_name"): event for event in made if "correlation_uid" not in event["metadata"]}
+    assert (told["reload"]["status_id"], told["reload_failed"]["status_id"]) == (1, 2)

@@ -9,15 +9,18 @@ import socket
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
+from sidecar.tls.certificate_files import Fingerprints
 from sidecar.tls.contexts import ClientAuth, ClientTls, ServerTls
-from sidecar.tls.reload import Look, ReloadedListener, reloaded_client, reloaded_listener
+from sidecar.tls.reload import Change, Look, ReloadedListener, reloaded_client, reloaded_listener
 from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri
 from tests.tls.conftest import Serve, Served, assert_refused, get, plain_client
 
@@ -42,6 +45,15 @@ async def served_serial(port: int, context: ssl.SSLContext) -> int:
     return x509.load_der_x509_certificate(certificate).serial_number
 
 
+def fingerprint_of(path: Path) -> str:
+    return x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(SHA256()).hex()
+
+
+def authorities_of(*paths: Path) -> str:
+    """As docs/audit.md says."""
+    return sha256("\n".join(sorted(map(fingerprint_of, paths))).encode()).hexdigest()
+
+
 def serial_of(path: Path) -> int:
     return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
 
@@ -50,8 +62,8 @@ async def test_p53_a_new_certificate_serves_new_handshakes(
     authority: Authority, trainer: Issued, serve: Serve, metrics: Metrics
 ) -> None:
     tls = authority.serve()
-    told: list[int] = []
-    listener = reloaded_listener("data", tls, metrics, on_swap=lambda: told.append(1))
+    told: list[Change] = []
+    listener = reloaded_listener("data", tls, metrics, on_change=told.append)
     served = await serve(listener.open())
     client = plain_client(authority.file, trainer)
     before = await served_serial(served.port, client)
@@ -61,7 +73,11 @@ async def test_p53_a_new_certificate_serves_new_handshakes(
     after = await served_serial(served.port, client)
     assert (before == after, after) == (False, serial_of(tls.certificate))
     assert reloads(metrics, Look.SWAPPED) == 1
-    assert told == [1]
+    [change] = told
+    assert change.look is Look.SWAPPED
+    assert change.found.certificate == fingerprint_of(tls.certificate)
+    assert change.before.certificate not in (None, change.found.certificate)
+    assert change.before.authorities == change.found.authorities == authorities_of(authority.file)
     expiry = metrics.registry.get_sample_value("sidecar_certificate_not_after_timestamp_seconds", {"listener": "data"})
     assert expiry == pytest.approx((NOW + timedelta(days=20)).timestamp(), abs=1)
 
@@ -101,10 +117,12 @@ async def test_p53_unusable_files_change_nothing_and_are_counted(
 ) -> None:
     """Trap 2: a certificate loaded into the serving context before its key is found wrong kills the listener."""
     tls = authority.serve()
-    listener = reloaded_listener("data", tls, metrics)
+    told: list[Change] = []
+    listener = reloaded_listener("data", tls, metrics, on_change=told.append)
     served = await serve(listener.open())
     client = plain_client(authority.file, trainer)
     before = await served_serial(served.port, client)
+    in_force = Fingerprints(fingerprint_of(tls.certificate), authorities_of(authority.file))
     sound = {path: path.read_bytes() for path in tls.files}
     spoil(authority, tls)
     assert [await listener.look(), await listener.look()] == [Look.KEPT, Look.KEPT]
@@ -112,6 +130,7 @@ async def test_p53_unusable_files_change_nothing_and_are_counted(
     assert b"proxied" in await get(served.port, client)
     assert reloads(metrics, Look.KEPT) == 2
     assert sum("can't be used" in line for line in caplog.messages) == 1
+    assert [(change.look, change.before) for change in told] == [(Look.KEPT, in_force)], "told once, however often seen"
     for path, data in sound.items():
         path.write_bytes(data)
     assert await listener.look() is Look.UNCHANGED
@@ -313,14 +332,23 @@ async def test_calls_to_an_upstream_follow_their_files(
     """P53 for the other side: the CA of an upstream and our certificate for it are rotated too."""
     served = await serve(reloaded_listener("data", authority.serve(), metrics).open())
     trusted = tmp_path / "trusted.pem"
-    shutil.copy(Authority(tmp_path, "old").write(), trusted)
-    calls = reloaded_client("chatbot", ClientTls(trusted, trainer.certificate, trainer.key), metrics)
+    old = Authority(tmp_path, "old").write()
+    shutil.copy(old, trusted)
+    told: list[Change] = []
+    tls = ClientTls(trusted, trainer.certificate, trainer.key)
+    calls = reloaded_client("chatbot", tls, metrics, on_change=told.append)
     calls.open()
     with pytest.raises(ssl.SSLCertVerificationError):
         await get(served.port, calls.current)
     shutil.copy(authority.file, trusted)
     assert await calls.look() is Look.SWAPPED
     assert b"proxied" in await get(served.port, calls.current)
+    shown = fingerprint_of(trainer.certificate)
+    before, found = Fingerprints(shown, authorities_of(old)), Fingerprints(shown, authorities_of(authority.file))
+    assert told == [Change(Look.SWAPPED, found, before)]
+    trusted.write_bytes(old.read_bytes() + authority.file.read_bytes())
+    assert await calls.look() is Look.SWAPPED
+    assert told[1].found.authorities == authorities_of(authority.file, old)
 
 
 async def test_optional_stays_optional_after_a_swap(authority: Authority, serve: Serve, metrics: Metrics) -> None:
