@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
 
-from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.outcomes import VERIFIED, Outcome
 from sidecar.erasure.plan import LiveErasure, Side
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import Advance, Step, TaskState
@@ -247,6 +247,18 @@ def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance
             at=evidence.at,
         )
     )
+    if evidence.step is Step.DELETE:
+        _wait_for_backups_again(connection, leased, evidence.at)
+
+
+def _wait_for_backups_again(connection: Connection, leased: Leased, now: datetime) -> None:
+    """Doubt backup sets that were found clean: something had to be deleted in their system, so copies may hold it."""
+    theirs = (
+        tasks.c.request_id == leased.request_id,
+        tasks.c.target.startswith(f"{leased.target}/", autoescape=True),
+        tasks.c.outcome.in_(sorted(VERIFIED)),
+    )
+    connection.execute(update(tasks).where(*theirs).values(**fresh(now)))
 
 
 def _replay(connection: Connection, now: datetime) -> int:

@@ -59,7 +59,7 @@ class Backups:
 
 
 @asynccontextmanager
-async def backed_up(path: Path) -> AsyncIterator[tuple[World, Backups]]:
+async def backed_up(path: Path, look: timedelta = timedelta()) -> AsyncIterator[tuple[World, Backups]]:
     """A CRM with a person in it, and a dump of it from the night before."""
     clock, metrics = Clock(), Metrics()
     (path / "dumps").mkdir()
@@ -70,7 +70,7 @@ async def backed_up(path: Path) -> AsyncIterator[tuple[World, Backups]]:
         backups = Backups(path / "dumps", clock, upstream, nightly, metrics)
         backups.dump(START - timedelta(hours=10))
         targets: list[Target] = [nightly, http_target("crm", target_mapping(upstream.url), clock)]
-        async with world(path / "state.db", targets, clock) as w:
+        async with world(path / "state.db", targets, clock, second_look=look) as w:
             yield w, backups
 
 
@@ -108,6 +108,32 @@ async def test_E38_time_alone_is_no_success(tmp_path: Path) -> None:
             await w.settle()
         assert await w.outcomes() == {SET: "awaiting_expiry", "crm": "verified_erased"}
         assert await w.state() == "live_erased"
+
+
+async def test_E38_snapshots_of_what_a_late_writer_brought_back_are_waited_for(tmp_path: Path) -> None:
+    """A backup set that held nobody any more holds the person again once the live system did for some hours."""
+    async with backed_up(tmp_path, timedelta(days=1)) as (w, backups):
+        await w.submit()
+        await w.settle()
+        w.clock.advance(hours=7)
+        backups.upstream.customers[CANARY] = 1  # a job that had the record in memory wrote it back
+        backups.dump()
+        backups.expire(w.clock() - timedelta(minutes=1))
+        w.clock.advance(hours=17)
+        await w.settle()
+        w.clock.advance(hours=1)
+        await w.settle()
+        assert backups.upstream.customers == {}  # the second look found it
+        for _ in range(3):
+            w.clock.advance(days=1)
+            await w.settle()
+        assert await w.outcomes() == {SET: "awaiting_expiry", "crm": "verified_erased"}
+        assert await w.state() == "live_erased"
+        backups.nights(20)
+        await w.settle()
+        backups.nights(1)  # and the look that follows a late writer
+        await w.settle()
+        assert await w.state() == "completed"
 
 
 async def test_E38_a_backup_waits_for_its_live_system(tmp_path: Path) -> None:
