@@ -49,17 +49,19 @@ class HostRules:
             parsed = parsed.ipv4_mapped
         if any(parsed.version == one.version and parsed in one for one in self.networks):
             return True
-        return parsed.is_global and not parsed.is_multicast and not _translated(parsed)
+        if not parsed.is_global or parsed.is_multicast:
+            return False
+        if isinstance(parsed, ipaddress.IPv4Address):
+            return not any(parsed in one for one in _NOT_PUBLIC)
+        return parsed in _UNICAST and not any(parsed in one for one in _NOT_UNICAST)
 
 
-def _translated(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Tell whether an IPv6 address may stand for an IPv4 one that nobody has judged (NAT64, 6to4, Teredo)."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return False
-    return address in _NAT64 or address.sixtofour is not None or address.teredo is not None
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NOT_PUBLIC = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""What is given out for hosts (IANA, IPv6 address space). Outside lie site-local addresses, and all that may stand for
+an IPv4 address which nobody has judged: compatible and translated ones, NAT64 with its local prefix."""
+_NOT_UNICAST = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
+"""Inside: Teredo and other protocols, 6to4, documentation. Not every Python knows all of these."""
 
 
 class PublicResolver(AbstractResolver):
