@@ -25,6 +25,13 @@ _DRIVERS: Final[Mapping[str, str]] = {
     "sqlite+pysqlite": "sqlite",
 }
 _EXTRAS: Final[Mapping[str, str]] = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
+_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "postgresql+psycopg": frozenset({
+        "host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs",
+    }),
+    "mysql+pymysql": frozenset({"charset", "collation", "unix_socket"}),
+}  # fmt: skip
+"""What a URL may say beside the server. Others lead elsewhere than its host says, or turn TLS off."""
 _URL_REMEDY: Final = "Use postgresql+psycopg://user:password@host/name, mysql+pymysql://… or sqlite:////path"
 
 
@@ -68,7 +75,12 @@ def _parsed(url: str, where: str) -> URL:
     if parsed.drivername not in _DRIVERS or not parsed.database or not port_is_fine:
         problem = Problem(f"{where}.url", "names no database of a kind that is known", _URL_REMEDY)
         raise ConfigError((problem,))
-    return parsed.set(drivername=_DRIVERS[parsed.drivername])
+    driver = _DRIVERS[parsed.drivername]
+    known = _OPTIONS.get(driver, frozenset())
+    if not known.issuperset(parsed.query):
+        remedy = f"Give nothing behind ? but {', '.join(sorted(known))}" if known else "Give nothing behind ?"
+        raise ConfigError((Problem(f"{where}.url", "has an option that could turn verification off", remedy),))
+    return parsed.set(drivername=driver)
 
 
 def _leaves_the_machine(url: URL) -> bool:

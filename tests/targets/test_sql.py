@@ -315,8 +315,13 @@ async def test_no_byte_of_the_person_stays_in_a_sqlite_file_or_its_log(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "oracle://x/y", "sqlite:///relative.db", "postgresql://host", "mysql://h:99999999/x", "nonsense"]
-)
+    "url",
+    [
+        "", "oracle://x/y", "sqlite:///relative.db", "postgresql://host", "mysql://h:99999999/x", "nonsense",
+        "mysql://db.example.org/x?ssl_disabled=true", "postgresql://localhost/x?hostaddr=198.51.100.7",
+        "postgresql://localhost/x?service=elsewhere", "sqlite:////x.db?mode=memory",
+    ],
+)  # fmt: skip
 def test_an_unusable_url_is_a_configuration_error_that_shows_nothing_of_it(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         sql_target(url)
