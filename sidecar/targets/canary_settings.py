@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sidecar.targets.plain_form import Form, SecretSource, TlsFiles
+from sidecar.targets.plain_form import Form, SecretSource, TlsFiles, check_server_url
 
 
 class SqlCanaryForm(Form):
@@ -38,6 +38,11 @@ class HttpCanaryForm(Form):
     headers: dict[str, SecretSource] = Field(default_factory=dict)
     tls: TlsFiles = TlsFiles()
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+    @model_validator(mode="after")
+    def _encrypted_or_loopback(self) -> HttpCanaryForm:
+        check_server_url(self.url, "url")
+        return self
 
 
 class RedisCanaryForm(Form):

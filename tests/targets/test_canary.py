@@ -11,12 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from aiohttp import web
+from pydantic import ValidationError
 from sqlalchemy import NullPool, create_engine
 
 from sidecar.targets.canary import Canary, CanaryUnreachable, FileCanary
 from sidecar.targets.canary_http import HttpCanary
 from sidecar.targets.canary_redis import RedisCanary
-from sidecar.targets.canary_settings import RedisCanaryForm
+from sidecar.targets.canary_settings import HttpCanaryForm, RedisCanaryForm
 from sidecar.targets.canary_sql import SqlCanary
 from sidecar.targets.redis_connection import REDIS_ERRORS, open_redis
 from sidecar.targets.target import TargetFault
@@ -171,3 +172,12 @@ async def test_E39_an_endpoint_that_answers_something_else_says_nothing(
     with pytest.raises(CanaryUnreachable):
         await one.read()
     await one.stop()
+
+
+def test_E18_a_canary_over_http_is_encrypted_or_on_this_machine() -> None:
+    """Its headers may hold a token."""
+    form = {"type": "http", "url": "http://crm.example.org/privacy-epoch"}
+    with pytest.raises(ValidationError, match="plain HTTP"):
+        HttpCanaryForm.model_validate(form)
+    for url in ("https://crm.example.org/privacy-epoch", "http://127.0.0.1:8080/privacy-epoch"):
+        assert HttpCanaryForm.model_validate(form | {"url": url}).url == url
