@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal, cast
 
@@ -51,6 +51,7 @@ class PluginTarget:
 
     def __init__(self, settings: PluginTargetSettings, where: str) -> None:
         self._settings = settings
+        self._where = where
         self._target = _make(settings, where)
         self._required = _identity_types(self._target, where)
 
@@ -78,10 +79,19 @@ class PluginTarget:
         return self._settings.max_completion
 
     async def start(self) -> None:
-        await self._target.start()
+        try:
+            await _translated(self._target.start)
+        except ConfigError as error:
+            raise _placed(error, self._where) from None
+        except _Raised as raised:
+            remedy = "See its documentation; a system that can't be reached should be no error of its start."
+            raise _refused(self._where, f"can't be started ({raised.kind})", remedy) from None
 
     async def stop(self) -> None:
-        await self._target.stop()
+        try:
+            await _translated(self._target.stop)
+        except _Raised as raised:
+            _log.warning("target %s raised %s while it was stopped", self.name, raised.kind)
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         result = await self._ask(self._target.delete, identities)
@@ -101,9 +111,9 @@ class PluginTarget:
         self, call: Callable[[Sequence[SubjectIdentity]], Awaitable[object]], identities: Sequence[SubjectIdentity]
     ) -> object:
         try:
-            return await _translated(call(identities))
-        except _Raised as raised:
-            _log.warning("target %s raised %s", self.name, raised.kind)
+            return await _translated(lambda: call(identities))
+        except (_Raised, ConfigError) as raised:
+            _log.warning("target %s raised %s", self.name, getattr(raised, "kind", "ConfigError"))
             return None
 
 
@@ -115,9 +125,12 @@ class _Raised(Exception):
         self.kind = kind
 
 
-async def _translated(called: Awaitable[object]) -> object:
+async def _translated(call: Callable[[], Awaitable[object]]) -> object:
+    """Call and await. A ``ConfigError`` is for the operator, and ours; whatever else is raised goes no further."""
     try:
-        return await called
+        return await call()
+    except ConfigError:
+        raise
     except Exception as error:  # noqa: BLE001 - the border of foreign code, re-raised as ours
         raise _Raised(type(error).__name__) from None
 
@@ -130,7 +143,13 @@ def _possible(result: DeleteResult | VerifyResult, statuses: type[DeleteStatus] 
         and (code is None or (type(code) is int and 100 <= code < 600))
         and (result.fault is None or isinstance(result.fault, TargetFault))
         and (result.retry_after is None or isinstance(result.retry_after, timedelta))
+        and result.status is not DeleteStatus.MANUAL  # there is nowhere for a person to say that it is done
+        and _is_moment(result.until if isinstance(result, VerifyResult) else None)
     )
+
+
+def _is_moment(value: object) -> bool:
+    return value is None or (isinstance(value, datetime) and value.tzinfo is not None)
 
 
 def _entry_point(name: str, where: str) -> EntryPoint:
@@ -155,8 +174,7 @@ def _make(settings: PluginTargetSettings, where: str) -> Target:
     try:
         target = make(settings.name, dict(settings.settings))
     except ConfigError as error:
-        placed = (Problem(f"{where}.settings.{one.path}", one.message, one.remedy) for one in error.problems)
-        raise ConfigError(tuple(placed)) from None
+        raise _placed(error, where) from None
     except Exception as error:  # noqa: BLE001 - the border of foreign code, re-raised as ours
         message = f"can't be made of these settings ({type(error).__name__})"
         raise _refused(f"{where}.settings", message, "See its documentation.") from None
@@ -164,6 +182,12 @@ def _make(settings: PluginTargetSettings, where: str) -> Target:
         remedy = "Its entry point must return an object with start, stop, delete and verify."
         raise _refused(f"{where}.plugin", "makes no target", remedy)
     return target
+
+
+def _placed(error: ConfigError, where: str) -> ConfigError:
+    return ConfigError(
+        tuple(Problem(f"{where}.settings.{one.path}", one.message, one.remedy) for one in error.problems)
+    )
 
 
 def _identity_types(target: Target, where: str) -> frozenset[IdentityType]:

@@ -15,6 +15,7 @@ from tests.targets.plugin_rig import on_path, plugin_settings, site
 from tests.targets.rig import ANNA
 
 FOREIGN = """
+from datetime import datetime
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.target import DeleteResult, DeleteStatus, VerifyResult, VerifyStatus
 
@@ -23,18 +24,33 @@ class Foreign:
     def __init__(self, name, settings):
         self.answer = settings.get("answer")
         self.required = settings.get("required", ("email",))
-    async def start(self): ...
-    async def stop(self): ...
+    async def start(self):
+        if self.answer == "config":
+            raise ConfigError((Problem("file", "is missing", "Give it"),))
+        if self.answer == "raise":
+            raise ConnectionError("https://user:anna.canary@host")
+    async def stop(self):
+        if self.answer == "raise":
+            raise ConnectionError("https://user:anna.canary@host")
     async def delete(self, identities):
+        if self.answer == "config":
+            raise ConfigError((Problem("anna.canary", "", ""),))
         if self.answer == "raise":
             raise ValueError(identities[0].value)
         return {"count": DeleteResult(DeleteStatus.DELETED, -1), "float": DeleteResult(DeleteStatus.DELETED, 1.5),
                 "status": DeleteResult(VerifyStatus.GONE), "none": None,
+                "manual": DeleteResult(DeleteStatus.MANUAL),
                 "job": DeleteResult(DeleteStatus.SUBMITTED, reference=identities[0].value)}.get(self.answer)
     async def verify(self, identities):
         if self.answer == "raise":
             raise ValueError(identities[0].value)
-        return {"lie": VerifyResult(VerifyStatus.GONE, 3), "none": None}.get(self.answer)
+        return {"lie": VerifyResult(VerifyStatus.GONE, 3), "none": None,
+                "naive": VerifyResult(VerifyStatus.RETAINED, until=datetime(2030, 1, 1)),
+                "text": VerifyResult(VerifyStatus.RETAINED, until="2030-01-01")}.get(self.answer)
+
+class Plain(Foreign):
+    def delete(self, identities):
+        raise ValueError(identities[0].value)
 
 def broken(name, settings):
     raise RuntimeError("anna.canary")
@@ -46,7 +62,8 @@ def nothing(name, settings):
     return object()
 """
 POINTS = "".join(f"{name} = foreign_target:{value}\n" for name, value in {
-    "foreign": "Foreign", "broken": "broken", "refuses": "refuses", "nothing": "nothing", "gone": "not_there",
+    "foreign": "Foreign", "plain": "Plain", "broken": "broken",
+    "refuses": "refuses", "nothing": "nothing", "gone": "not_there",
 }.items())  # fmt: skip
 
 
@@ -66,7 +83,7 @@ def target(plugin: str = "foreign", **settings: Any) -> PluginTarget:
 
 
 @pytest.mark.usefixtures("foreign")
-@pytest.mark.parametrize("answer", ["count", "float", "status", "none", "raise"])
+@pytest.mark.parametrize("answer", ["count", "float", "status", "none", "raise", "manual", "config"])
 async def test_an_impossible_result_is_a_failure(answer: str, caplog: pytest.LogCaptureFixture) -> None:
     result = await target(answer=answer).delete(ANNA.identities)
     assert (result.status, result.fault) == (DeleteStatus.FAILED, TargetFault.TARGET_ERROR)
@@ -74,10 +91,32 @@ async def test_an_impossible_result_is_a_failure(answer: str, caplog: pytest.Log
 
 
 @pytest.mark.usefixtures("foreign")
-@pytest.mark.parametrize("answer", ["lie", "none", "raise"])
+@pytest.mark.parametrize("answer", ["lie", "none", "raise", "naive", "text"])
 async def test_E28_gone_with_something_left_is_a_failure(answer: str) -> None:
     result = await target(answer=answer).verify(ANNA.identities)
     assert (result.status, result.fault) == (VerifyStatus.FAILED, TargetFault.TARGET_ERROR)
+
+
+@pytest.mark.usefixtures("foreign")
+async def test_what_is_raised_before_anything_is_awaited_is_a_failure_too(caplog: pytest.LogCaptureFixture) -> None:
+    result = await target("plain").delete(ANNA.identities)
+    assert (result.status, result.fault) == (DeleteStatus.FAILED, TargetFault.TARGET_ERROR)
+    assert ANNA.email not in caplog.text
+
+
+@pytest.mark.usefixtures("foreign")
+async def test_what_is_raised_at_start_and_stop_shows_its_kind_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """A library that can't connect quotes where to, password and all."""
+    raising = target(answer="raise")
+    with pytest.raises(ConfigError) as caught:
+        await raising.start()
+    assert "targets[3]: can't be started (ConnectionError)" in str(caught.value)
+    assert caught.value.__cause__ is None
+    await raising.stop()
+    assert "newsletter raised ConnectionError" in caplog.text
+    assert "canary" not in caplog.text + str(caught.value)
+    with pytest.raises(ConfigError, match=r"targets\[3\]\.settings\.file: is missing"):
+        await target(answer="config").start()
 
 
 @pytest.mark.usefixtures("foreign")
