@@ -30,6 +30,7 @@ from sidecar.erasure.overview_api import overview_routes
 from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.recognition import says_so
+from sidecar.erasure.resolution_api import ResolutionParts, resolution_routes
 from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
@@ -43,6 +44,7 @@ from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import Attestations
 from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.erasure_resolutions import Resolutions
 from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.stores.seal import Seal
@@ -186,7 +188,8 @@ def _by_hand(
     """Return what reminds people of their tasks, and where they say that these are done."""
     manual = {target.name: target.settings for target in settings.targets if isinstance(target, ManualTarget)}
     store = Attestations(database, {name: one.eyes for name, one in manual.items()})
-    return ManualReminder(store, manual, metrics), manual_routes(ManualParts(store, manual, wake))
+    resolving = resolution_routes(ResolutionParts(Resolutions(database), wake))
+    return ManualReminder(store, manual, metrics), (*manual_routes(ManualParts(store, manual, wake)), *resolving)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

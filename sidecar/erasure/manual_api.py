@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from sidecar.targets.manual import ManualSettings
 _ONE: Final = "/v1/erasures/{id}/tasks/{task}/evidence"
 _READERS: Final = frozenset({Role.PRIVACY_OFFICER, Role.AUDITOR})
 _OFFICERS: Final = frozenset({Role.PRIVACY_OFFICER})
+Word = TypeVar("Word", bound=StrEnum)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,13 +42,13 @@ def manual_routes(parts: ManualParts) -> tuple[AdminRoute, ...]:
     """Return the endpoints, with who may call each."""
 
     async def show(request: web.Request, _identity: Identity) -> web.StreamResponse:
-        task = await parts.store.find(request_id(request), _task_id(request))
+        task = await parts.store.find(request_id(request), task_id(request))
         return _answer(request, parts, task)
 
     async def attest(request: web.Request, identity: Identity) -> web.StreamResponse:
         said = _parse(await read_body(request), identity.name)
         try:
-            task = await parts.store.attest(request_id(request), _task_id(request), said, parts.clock())
+            task = await parts.store.attest(request_id(request), task_id(request), said, parts.clock())
         except AttestationRefused as refused:
             return error_response(HTTPStatus.CONFLICT, "not_taken", str(refused))
         parts.wake()
@@ -78,19 +80,25 @@ def _answer(request: web.Request, parts: ManualParts, task: ManualTask | None) -
 
 
 def _parse(body: bytes, who: str) -> Attestation:
+    found, digest = parse_word(body, "found", Found)
+    return Attestation(who, found, digest)
+
+
+def parse_word(body: bytes, key: str, words: type[Word]) -> tuple[Word, str]:
+    """Return what a person says, by one of ``words`` under ``key``, and the hash of their evidence."""
     problems = Problems()
-    fields = mapping(parse_json(body), "body", ("evidence_sha256", "found"), problems)
-    digest, found = fields.get("evidence_sha256"), fields.get("found")
+    fields = mapping(parse_json(body), "body", ("evidence_sha256", key), problems)
+    digest, said = fields.get("evidence_sha256"), fields.get(key)
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         problems.add("evidence_sha256", "is no SHA-256 in lower case", "Give the 64 hex digits of: sha256sum EVIDENCE")
-    if not isinstance(found, str) or found not in set(Found):
-        problems.add("found", "is not known", f"Say one of {', '.join(Found)}")
+    if not isinstance(said, str) or said not in set(words):
+        problems.add(key, "is not known", f"Say one of {', '.join(words)}")
     if problems.found:
         raise RequestInvalid(tuple(problems.found))
-    return Attestation(who, Found(str(found)), str(digest))
+    return words(str(said)), str(digest)
 
 
-def _task_id(request: web.Request) -> int:
+def task_id(request: web.Request) -> int:
     """Return the number of the path, or one that no task has."""
     text = request.match_info["task"]
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1

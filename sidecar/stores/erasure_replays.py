@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
@@ -81,9 +81,13 @@ def _begin_again(connection: Connection, which: ColumnElement[bool], now: dateti
 
 
 def fresh(now: datetime) -> dict[str, Any]:
-    """Return the columns of a task that is to be done once more. Whoever has it leased loses it."""
+    """Return the columns of a task that is to be done once more. Whoever has it leased loses it.
+
+    One without identities stands for a target that needs such as the request has not: it must never be called.
+    """
+    lacking = tasks.c.identities == ""
     return {
-        "outcome": Outcome.PENDING.value,
+        "outcome": case((lacking, Outcome.CAPABILITY_UNRESOLVED.value), else_=Outcome.PENDING.value),
         "claimed": False,
         "deleted": None,
         "remaining": None,

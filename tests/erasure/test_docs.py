@@ -19,14 +19,23 @@ from sidecar.erasure.outcomes import Outcome, RequestState
 from sidecar.erasure.proof_api import proof_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
 from sidecar.erasure.request import IdentityType, parse_request
+from sidecar.erasure.resolution_api import ResolutionParts, resolution_routes
+from sidecar.stores.erasure_resolutions import ResolutionGround, Resolutions
 from sidecar.subject_keys.api import subject_key_routes
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.targets.http_settings import parse_http_target
+from sidecar.targets.target import GoneBy
 from tests.erasure.test_api import parts_of
 from tests.erasure.world import one_target
 
 DOCS = (Path(__file__).parents[2] / "docs" / "erasure.md").read_text(encoding="utf-8")
-WORDS = sorted({one.value for kind in (Outcome, RequestState, Regulation, IdentityType, WENT_BACK) for one in kind})
+WORDS = sorted(
+    {
+        one.value
+        for kind in (Outcome, RequestState, Regulation, IdentityType, WENT_BACK, GoneBy, ResolutionGround)
+        for one in kind
+    }
+)
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -41,6 +50,7 @@ async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: P
             *proof_routes(w.stores.requests, cast(AuditReading, None)),
             *quarantine_routes(w.epoch_store, w.watch),
             *subject_key_routes(cast(SubjectKeys, None)),
+            *resolution_routes(ResolutionParts(cast(Resolutions, None), w.worker.wake)),
         ):
             assert f"{route.method} {route.path}`" in DOCS
 
