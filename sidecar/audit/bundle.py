@@ -122,11 +122,14 @@ class _Writing:
         return {"range": [first, end], "range_proof": [b64encode(one).decode() for one in proof]}
 
     def _range_lines(self, first: int, end: int, shown: set[int]) -> Iterator[str]:
-        for expected, stored in enumerate(self._lookup.between(first, end), first):
+        expected = first
+        for stored in self._lookup.between(first, end):
             if stored.index != expected:
-                remedy = f"Ask for the time from {stored.time} on"
-                raise ConfigError((Problem("--prove-complete", "retention has dropped records of this time", remedy),))
+                raise _dropped(f"Ask for the time from {stored.time} on")
+            expected += 1
             yield _range_line(stored, stored.index in shown)
+        if expected != end:
+            raise _dropped("Ask for an earlier time, or a later one")
 
     def _file(self, name: str, pieces: Sequence[str] | Iterator[str]) -> None:
         digest = sha256()
@@ -136,6 +139,10 @@ class _Writing:
                 digest.update(data)
                 stream.write(data)
         self._digests[name] = digest.hexdigest()
+
+
+def _dropped(remedy: str) -> ConfigError:
+    return ConfigError((Problem("--prove-complete", "retention has dropped records of this time", remedy),))
 
 
 def _signed(row: Row, size: int) -> Row | None:

@@ -257,14 +257,13 @@ class _Batch:
         return int(row[0]) if row else seq
 
     def _fill_tiles(self, batch: list[Stored]) -> None:
+        """By records that follow each other within a tile: between two may lie some that were dropped."""
         start = 0
-        while start < len(batch):
-            tile = batch[start].index >> TILE_LEVEL
-            end = start
-            while end < len(batch) and batch[end].index >> TILE_LEVEL == tile:
-                end += 1
-            self._fill_tile(tile, batch[start:end])
-            start = end
+        for end in range(1, len(batch) + 1):
+            last = batch[end - 1].index
+            if end == len(batch) or batch[end].index != last + 1 or batch[end].index % TILE == 0:
+                self._fill_tile(last >> TILE_LEVEL, batch[start:end])
+                start = end
 
     def _fill_tile(self, tile: int, records: list[Stored]) -> None:
         row = self._database.execute("SELECT time, hashes, positions FROM tiles WHERE tile=?", (tile,)).fetchone()

@@ -114,12 +114,21 @@ class AuditLookup:
 
     def between(self, first: int, end: int) -> Iterator[Stored]:
         """Yield the records [first, end), as far as they were not dropped."""
-        after = self._index.position(first - 1) if first > self._beginning() else None
+        try:
+            after = self._index.position(first - 1) if first > self._beginning() else None
+        except KeyError:  # dropped, with one before it that is held
+            after = None
         return takewhile(lambda one: one.index < end, read_records(self._folder, self._keys, first, after))
 
     def at(self, seq: int) -> Stored:
         """Return one record. KeyError if there is none, or it was dropped."""
-        return read_at(self._folder, self._keys, *self._index.position(seq))
+        try:
+            stored = read_at(self._folder, self._keys, *self._index.position(seq))
+        except FileNotFoundError:  # the index was made before that
+            raise KeyError(seq) from None
+        if stored.index != seq:  # the index leads astray
+            raise KeyError(seq)
+        return stored
 
     def prove(self, stored: Stored, checkpoint: Checkpoint) -> Proven:
         """Return the record with its proof, checked. BrokenLine if it is not in the tree of the checkpoint."""
@@ -150,7 +159,8 @@ class AuditLookup:
                 found.extend(stub.introductions)
         rotated = self._index.find([term_of("event", Action.KEY_ROTATED)], 0, size)
         for number in sorted({self._index.position(seq).segment for seq in rotated}):
-            found.extend(_introductions_in(segment_path(self._folder, number)))
+            if segment_path(self._folder, number).exists():  # else its stub has told
+                found.extend(_introductions_in(segment_path(self._folder, number)))
         return tuple(one for one in found if parse_checkpoint(one.text).size <= size)
 
     def _sure(self, act: Callable[[], T]) -> T:
@@ -168,33 +178,46 @@ class AuditLookup:
     def _looked_up(self, terms: list[bytes], first: int, end: int) -> Iterator[Row]:
         for seq in self._index.find(terms, first, end):
             try:
-                found = list(self._rows_at(seq))
-            except FileNotFoundError:  # retention has dropped the segment since
-                continue
-            yield from found
+                yield from self._rows_at(self.at(seq))
+            except KeyError:
+                yield from self._left_of(terms, seq)
 
-    def _rows_at(self, seq: int) -> Iterator[Row]:
+    def _left_of(self, terms: list[bytes], seq: int) -> Iterator[Row]:
+        """Yield what retention has left of the row that began with a record which it dropped."""
+        last = {self._index.end_of(term, seq, self.size) for term in terms} - {None}
+        yield from (Row(one) for one in map(self._held, last) if one is not None)
+
+    def _rows_at(self, stored: Stored) -> Iterator[Row]:
         """Yield the row that a record belongs to; of one that says what links are left of another, that one's too."""
-        stored = self.at(seq)
         yield self._whole(Row(stored))
         named = stored.members.get("record")
         if stored.members.get("action") == Action.LINKS_ERASED and isinstance(named, int):
-            yield self._whole(Row(self.at(named)))
+            other = self._held(named)
+            if other is not None:
+                yield self._whole(Row(other))
+
+    def _held(self, seq: int | None) -> Stored | None:
+        """Return one record; None of none, and of one that was dropped."""
+        try:
+            return self.at(seq) if seq is not None else None
+        except KeyError:
+            return None
 
     def _scanned(self, first: int, end: int) -> Iterator[Row]:
         yield from (self._whole(row) for row in rows(self.between(first, end)))
 
     def _whole(self, row: Row) -> Row:
-        """Join an intent and an outcome of which only one was met."""
+        """Join an intent and an outcome of which only one was met. Of what was dropped nothing is joined."""
         phase, exchange = row.first.members.get("phase"), str(row.first.members.get("exchange_id", ""))
         if row.last is not None or phase == Phase.EVENT or not exchange:
             return row
         term, seq = term_of("exchange", exchange), row.first.index
         if phase == Phase.OUTCOME:
-            intent = self._index.beginning_of(term, seq)
-            return Row(self.at(intent), row.first) if intent != seq else row
-        outcome = self._index.end_of(term, seq, self.size)
-        return Row(row.first, self.at(outcome)) if outcome is not None else row
+            begun = self._index.beginning_of(term, seq)
+            intent = self._held(begun) if begun != seq else None
+            return Row(intent, row.first) if intent is not None else row
+        outcome = self._held(self._index.end_of(term, seq, self.size))
+        return Row(row.first, outcome) if outcome is not None else row
 
     def _still_there(self, segment: int, offset: int, digest: str) -> bool:
         try:

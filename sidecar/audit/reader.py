@@ -121,7 +121,7 @@ def open_segment(folder: Path, log: str, number: int, first: int, keys: KeyProvi
 
 def _segment(folder: Path, header: Header, opener: Opener | None, after: int | None) -> Iterator[Stored]:
     lines = read_lines(segment_path(folder, header.segment), after or 0)
-    line = next(lines)
+    line = next(lines, b"")  # nothing where the file was cut meanwhile; what it should hold is then told to be broken
     offset = len(line) + (after or 0)
     walk = Walk()
     walk.enter(header)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from benchmarks.audit_log import LogFolder
 from sidecar.audit.bundle import Bundled, Order, write_bundle
 from sidecar.audit.export import ExportFormat
 from sidecar.audit.query import Question
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import CHECKPOINT_NAME
 from sidecar.errors import ConfigError
 from tests.audit.written import lookup_of, pseudonym, verified, visits, written
@@ -81,6 +84,26 @@ def test_what_is_not_a_question_of_links_can_not_be_proven_complete(
     with pytest.raises(ConfigError, match="prove-complete"):
         bundled(log, tmp_path / "b", question, complete=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("2026-03-01T09:00:00.000000Z", "2026-03-01T09:04:16.000000Z"), ("2026-03-01T09:05:00.000000Z", None)],
+    ids=["ends where it was dropped", "begins there"],
+)
+def test_what_retention_has_dropped_is_not_called_complete_a32_a37(
+    tmp_path: Path, since: str, until: str | None
+) -> None:
+    """A hold keeps an older segment, so that there is a hole in the log. Without the claim there is a bundle."""
+    log = written(tmp_path / "log", visits(300), segment_records=256)
+    lookup = lookup_of(log)
+    drop(log.folder, stub_of(log.folder, 1, datetime(2027, 1, 1, tzinfo=UTC)), log.signer)
+    question = Question(since, until, pseudonyms=frozenset({pseudonym(2)}))
+    order = Order(question, "CASE-2026-17", "2026-03-02T00:00:00.000000Z", complete=True)
+    with pytest.raises(ConfigError, match="retention has dropped"):
+        write_bundle(lookup, order, tmp_path / "b")
+    write_bundle(lookup, replace(order, complete=False), tmp_path / "c")
+    assert verified("bundle", tmp_path / "c", log)[0] == 0
 
 
 def test_nothing_is_written_over(log: LogFolder, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from sidecar.audit.note import parse_checkpoint
 from sidecar.audit.query import Question, rows
 from sidecar.audit.reader import read_leaf_hashes, read_records
 from sidecar.audit.record import Action, Event
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import segment_path
 from tests.audit.samples import intent, outcome
 from tests.audit.written import lookup_of, pseudonym, visits, written
@@ -125,6 +128,41 @@ def test_an_index_of_another_log_is_made_anew(tmp_path: Path) -> None:
     lookup_of(one)
     (tmp_path / "two" / INDEX_NAME).write_bytes((tmp_path / "one" / INDEX_NAME).read_bytes())
     assert {row.first.index for row in lookup_of(two).find(Question(exchange_id="x59"))} == {117}
+
+
+SPANNING = [
+    replace(intent("long"), actor="trainer-1"),
+    *visits(60),
+    replace(outcome("long"), conversations=(pseudonym(1),)),
+    Event(Action.LINKS_ERASED, record=3, conversations=(pseudonym(9),)),
+    *visits(30),
+]
+"""Of segments of 64: exchanges that begin in one and end in the next, and a word on a record of the first."""
+ABOUT = [
+    Question(), Question(pseudonyms=frozenset({pseudonym(1)})), Question(pseudonyms=frozenset({pseudonym(9)})),
+    Question(actor="trainer-1"), Question(exchange_id="x32"), Question(exchange_id="long"), Question(action="proxy"),
+    Question(action="links_erased"), Question(since=time_of(30)), Question(until=time_of(150)),
+    Question(since=time_of(150)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_index_fresh", [False, True])
+@pytest.mark.parametrize("dropped", [(0,), (1,), (0, 1)], ids=str)
+def test_what_retention_has_left_is_found_a32_a37(
+    tmp_path: Path, dropped: tuple[int, ...], is_index_fresh: bool
+) -> None:
+    """Of an exchange over two segments the half that is still there, by an index from before and one from after."""
+    log = written(tmp_path / "audit", SPANNING, segment_records=64)
+    lookup = lookup_of(log)
+    for number in dropped:
+        drop(log.folder, stub_of(log.folder, number, datetime(2027, 1, 1, tzinfo=UTC)), log.signer)
+    if is_index_fresh:
+        (log.folder / INDEX_NAME).unlink()
+        lookup = lookup_of(log)
+    for question in ABOUT:
+        found = {tuple(one.index for one in row.records) for row in lookup.find(question)}
+        assert found == naive(log, question), question
+    assert lookup.introductions(lookup.size) == ()
 
 
 def test_a_record_that_is_not_in_the_signed_tree_is_told(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.bundle import Order, write_bundle
@@ -18,8 +21,8 @@ from sidecar.audit.query import Question
 from sidecar.audit.reader import read_records
 from sidecar.audit.reading import AuditReading
 from sidecar.audit.retention import Retention
-from sidecar.audit.source import LogSource
-from sidecar.audit.store import numbers, stub_path
+from sidecar.audit.source import LogSource, LogUnreadable
+from sidecar.audit.store import numbers, segment_path, stub_path
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
 from tests.audit.samples import MASTER, intent, keys_of, make_log, outcome
@@ -168,3 +171,14 @@ async def test_the_index_keeps_up_with_a_log_that_is_written(tmp_path: Path) -> 
         assert len((await reading.page(about(0), 100)).rows) == -(-(first + 20) // 3)
     await reading.stop()
     await log.stop()
+
+
+async def test_a_log_that_was_cut_while_it_is_forwarded_is_told_to_be_broken_a8(tmp_path: Path) -> None:
+    """Whoever forwards it tries again later; an error that nobody expects would end the forwarding for good."""
+    folder = tmp_path / "audit"
+    await filled(folder, 3)
+    source = LogSource(folder, keys_of().provider, lambda: 0)
+    last = list(source.read(0))[-1]
+    os.truncate(segment_path(folder, last.position.segment), last.position.offset)
+    with pytest.raises(LogUnreadable, match="broken"):
+        list(source.read(last.seq + 1, last.position))
