@@ -85,7 +85,8 @@ class Erasing:
     @property
     def healthy(self) -> bool:
         """Whether every loop of it runs."""
-        return all(one.healthy for one in (self.worker, self.watch, self.suppressing, self.seen_to[1]))
+        loops = (self.worker, self.watch, self.suppressing, self.clock, self.notices, *self.seen_to)
+        return all(one.healthy for one in loops)
 
 
 def erasing_of(

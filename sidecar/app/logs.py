@@ -16,7 +16,19 @@ from typing import Any
 
 from sidecar.errors import SidecarError
 
-_QUOTING = ("aio_pika", "aiohttp", "aiormq", "boto3", "botocore", "nats", "pymysql", "redis", "sqlalchemy", "urllib3")
+_QUOTING = (
+    "aio_pika",
+    "aiohttp",
+    "aiormq",
+    "boto3",
+    "botocore",
+    "nats",
+    "psycopg",
+    "pymysql",
+    "redis",
+    "sqlalchemy",
+    "urllib3",
+)
 """Libraries whose own log quotes URLs, names of objects or parameters."""
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

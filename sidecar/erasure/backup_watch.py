@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from sidecar.erasure.loops import Loop
 from sidecar.targets.backup import BackupTarget
 
 
@@ -16,22 +17,19 @@ class BackupWatch:
     def __init__(self, sets: Sequence[BackupTarget], every: timedelta = timedelta(hours=1)) -> None:
         self._sets = tuple(sets)
         self._every = every
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("backup-watch", self._repeat)
 
     async def start(self) -> None:
         if self._sets:
-            self._loop = asyncio.create_task(self._repeat(), name="backup-watch")
+            self._loop.start()
 
     async def stop(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.cancel()
-            await asyncio.wait([loop])
+        await self._loop.stop()
 
     @property
     def healthy(self) -> bool:
         """Whether it runs, where there is anything to look at."""
-        return not self._sets or (self._loop is not None and not self._loop.done())
+        return not self._sets or self._loop.running
 
     async def _repeat(self) -> None:
         while True:

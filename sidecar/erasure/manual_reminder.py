@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.loops import Loop
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_attestations import Attestations, ManualTask
@@ -34,17 +35,19 @@ class ManualReminder:
         self._clock = clock
         self._every = every
         self._reminded: dict[int, date] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("manual-reminder", self._repeat)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it runs, where there are tasks for people."""
+        return not self._settings or self._loop.running
 
     async def start(self) -> None:
         if self._settings:
-            self._loop = asyncio.create_task(self._repeat(), name="manual-reminder")
+            self._loop.start()
 
     async def stop(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.cancel()
-            await asyncio.wait([loop])
+        await self._loop.stop()
 
     async def look(self) -> None:
         """Count and remind, once. Raises ``StoreUnavailable``."""

@@ -19,6 +19,7 @@ import aiohttp
 
 from sidecar.erasure.attempt import Checkpoint, Clock, nowhere, utc_now
 from sidecar.erasure.backoff import Backoff
+from sidecar.erasure.loops import Loop
 from sidecar.erasure.processor import Processor
 from sidecar.erasure.public_hosts import HostRules, PublicResolver
 from sidecar.erasure.webhook import WebhookKey, webhook_headers
@@ -73,18 +74,19 @@ class NoticeSender:
         self._clock = clock
         self._chance = chance
         self._checkpoint = checkpoint
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("erasure-notices", self._repeat)
+
+    @property
+    def healthy(self) -> bool:
+        return self._loop.running
 
     async def start(self) -> None:
         """Begin to send what is due, now and then."""
-        self._loop = asyncio.create_task(self._repeat(), name="erasure-notices")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Cut off what is being tried: it is tried again after the next start."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
-            self._loop = None
+        await self._loop.stop()
 
     async def pass_once(self) -> bool:
         """Try every notice that is due, once; tell whether there was one."""

@@ -19,6 +19,7 @@ from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.epoch import WENT_BACK, KnownEpoch, Reading
 from sidecar.erasure.epochs import Epochs, Look
+from sidecar.erasure.loops import Loop
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_epochs import ErasureEpochs, WentBack
@@ -59,7 +60,7 @@ class RestoreWatch:
         self._suspects: set[str] = set()  # found to have gone back, and not yet durably closed off
         self._closed: frozenset[str] = frozenset()
         self._upstreams: frozenset[str] = frozenset()
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("restores", self._repeat)
 
     @property
     def quarantined(self) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ class RestoreWatch:
     @property
     def healthy(self) -> bool:
         """Whether the loop runs."""
-        return self._loop is not None and not self._loop.done()
+        return self._loop.running
 
     async def start(self) -> None:
         """Close what was closed before, look at every system once, and go on doing so."""
@@ -84,13 +85,10 @@ class RestoreWatch:
                 await self.pass_once()
         except TimeoutError:
             _log.warning("not every system could be looked at for restores before traffic is served")
-        self._loop = asyncio.create_task(self._repeat(), name="restores")
+        self._loop.start()
 
     async def stop(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.cancel()
-            await asyncio.wait([loop])
+        await self._loop.stop()
 
     async def pass_once(self) -> None:
         """Look at every system at the same time: a slow one delays no other."""

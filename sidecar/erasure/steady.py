@@ -14,6 +14,7 @@ from typing import Final
 
 from sidecar.audit.record import Action, AuditWriter, Event
 from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.loops import Loop
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database
@@ -54,18 +55,19 @@ class ClockWatch:
         self._database = database
         self._audit = audit
         self._metrics = metrics
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("erasure-clock", self._repeat)
+
+    @property
+    def healthy(self) -> bool:
+        return self._loop.running
 
     async def start(self) -> None:
         """Take the database's time now, and now and then."""
         await self.look()
-        self._loop = asyncio.create_task(self._repeat(), name="erasure-clock")
+        self._loop.start()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
-            self._loop = None
+        await self._loop.stop()
 
     async def look(self) -> None:
         """Compare once."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.loops import Loop
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_suppressions import ErasureSuppressions
@@ -56,22 +57,19 @@ class Suppressing:
         self._settings = settings
         self._clock = clock
         self._loaded: object = None
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Loop("suppressing", self._repeat)
 
     @property
     def healthy(self) -> bool:
-        return self._loop is not None and not self._loop.done()
+        return self._loop.running
 
     async def start(self) -> None:
         while await self.pass_once():
             pass
-        self._loop = asyncio.create_task(self._repeat(), name="suppressing")
+        self._loop.start()
 
     async def stop(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.cancel()
-            await asyncio.wait([loop])
+        await self._loop.stop()
 
     async def pass_once(self) -> bool:
         """Take over who was erased, report who turned up; tell whether people were added.

@@ -33,6 +33,7 @@ from sidecar.erasure.durable import ErasureStores
 from sidecar.erasure.endings import Endings, Signer
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.holds import Holds
+from sidecar.erasure.loops import report_end
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -118,13 +119,14 @@ class ErasureWorker:
         await self.recover()
         self._stopping.clear()
         passes = [*(self._target_pass(target) for target in self._targets), self.tend]
+        names = [*(target.name for target in self._targets), "tend"]
         self._wakers = tuple(asyncio.Event() for _ in passes)
         self._loops = tuple(
-            asyncio.create_task(self._repeat(one, waker), name="erasure")
-            for one, waker in zip(passes, self._wakers, strict=True)
+            asyncio.create_task(self._repeat(one, waker), name=f"erasure-{name}")
+            for name, one, waker in zip(names, passes, self._wakers, strict=True)
         )
         for loop in self._loops:
-            loop.add_done_callback(_report_end)
+            loop.add_done_callback(report_end)
 
     async def stop(self) -> None:
         """Let calls under way end, within limits; then cut them off. What they were doing is done again at start."""
@@ -230,8 +232,3 @@ async def _wait(waker: asyncio.Event, at_most: timedelta) -> None:
             await waker.wait()
     except TimeoutError:
         return
-
-
-def _report_end(loop: asyncio.Task[None]) -> None:
-    if not loop.cancelled() and (error := loop.exception()) is not None:
-        _log.critical("an erasure loop ended by a bug: %s", type(error).__name__)

@@ -12,10 +12,12 @@ from sqlalchemy import update
 
 from sidecar.audit.record import Decision, Outcome
 from sidecar.erasure.durable import stores_on
+from sidecar.erasure.notices import NoticeSender, SenderSettings
 from sidecar.erasure.plan import Side
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
+from sidecar.metrics import Metrics
 from sidecar.stores.erasure_tables import requests
 from sidecar.stores.seal import Seal
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetLimits, VerifyResult, VerifyStatus
@@ -58,6 +60,13 @@ class Faulty:
     async def verify(self, identities: Sequence[SubjectIdentity]) -> VerifyResult:
         self.calls += 1
         return VerifyResult(VerifyStatus.GONE)
+
+
+class NoStore:
+    """A store with a bug in it."""
+
+    async def lease(self, *_arguments: object) -> list[object]:
+        raise ValueError(CANARY)
 
 
 async def test_E19_a_poison_target_delays_nobody_and_its_text_reaches_no_log(
@@ -137,6 +146,18 @@ async def test_the_loops_run_by_themselves_and_stop_cleanly(tmp_path: Path) -> N
             await w.worker.stop()
             assert not w.worker.healthy
         assert upstream.customers == {}
+
+
+async def test_a_loop_that_ends_by_a_bug_is_seen_and_its_text_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    """Else nobody would be told of anything any more, and nobody would notice."""
+    notices = NoticeSender(NoStore(), SenderSettings({}), Metrics())  # type: ignore[arg-type]
+    await notices.start()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not notices.healthy
+    assert "erasure-notices ended by a bug: ValueError" in caplog.text
+    assert CANARY not in caplog.text
+    await notices.stop()
 
 
 async def test_one_request_that_does_not_open_is_loud_and_in_nobodys_way(
