@@ -49,7 +49,7 @@ def stores_on(
     teller = Teller(seal, webhooks)
     return ErasureStores(
         requests=ErasureRequests(database, seal, teller, journal),
-        tasks=ErasureTasks(database, seal, journal),
+        tasks=ErasureTasks(database, seal, journal, teller),
         plans=ErasurePlans(database, seal),
         endings=ErasureEndings(database, teller, second_look, journal),
         notices=ErasureNotices(database, seal),

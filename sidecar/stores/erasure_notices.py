@@ -36,6 +36,7 @@ class NoticeKind(StrEnum):
 class NoticeEvent(StrEnum):
     """What happened. The words that receivers of webhooks see, after ``erasure.``."""
 
+    BEGUN = "begun"  # the first thing was tried in this round
     INTERIM = "interim"  # no live system has anything any more; something is still waited for
     ENDED = "ended"
     CANCELLED = "cancelled"
@@ -46,7 +47,7 @@ class NoticeEvent(StrEnum):
     LATE_WRITER = "late_writer"
 
 
-TO_CONTROLLERS: Final = frozenset({NoticeEvent.INTERIM, NoticeEvent.ENDED, NoticeEvent.CANCELLED})
+TO_CONTROLLERS: Final = frozenset({NoticeEvent.BEGUN, NoticeEvent.INTERIM, NoticeEvent.ENDED, NoticeEvent.CANCELLED})
 NOTHING_MORE: Final[Mapping[str, object]] = {}
 
 
@@ -87,6 +88,12 @@ class Teller:
             _write(connection, view.id, NoticeKind.WEBHOOK, name.encode(), payload, now)
         if event in TO_CONTROLLERS:
             self._tell_controller(connection, view, now)
+
+    def tell_begun(self, connection: Connection, request_id: str, current: int, now: datetime) -> None:
+        """Note, once in a round, that work on the request has begun. For the transaction that says what came of it."""
+        untold = (requests.c.id == request_id, requests.c.begun_round < current)
+        if connection.execute(update(requests).where(*untold).values(begun_round=current)).rowcount:
+            self.tell(connection, request_id, NoticeEvent.BEGUN, now)
 
     def _tell_controller(self, connection: Connection, view: RequestView, now: datetime) -> None:
         query = select(callbacks.c.sealed_url).where(callbacks.c.request_id == view.id).order_by(callbacks.c.number)

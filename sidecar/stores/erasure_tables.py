@@ -86,6 +86,7 @@ requests = Table(
     Column("cancelled_at", Moment),
     Column("alerted_percent", Integer, nullable=False, server_default="0"),
     Column("second_look_at", Moment),  # when everything is, or was, looked at once more (E27)
+    Column("begun_round", Integer, nullable=False, server_default="0"),  # of which it was told that work has begun
     Index(None, "ended_at"),
 )
 

@@ -24,6 +24,7 @@ from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_due import due_tasks, live_erasure
 from sidecar.stores.erasure_journal import Keeper, NoJournal
+from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
@@ -82,9 +83,12 @@ class Evidence:
 class ErasureTasks:
     """The worker's side of durable state."""
 
-    def __init__(self, database: Database, seal: Seal, keeper: Keeper | None = None) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, keeper: Keeper | None = None, teller: Teller | None = None
+    ) -> None:
         self._database = database
         self._seal = seal
+        self._teller = teller or Teller(seal)
         self._keeper: Keeper = keeper or NoJournal()
         self._to_forget: set[str] = set()
         self._scrubbing_owed = True  # a process before us may have been killed between the two
@@ -112,7 +116,12 @@ class ErasureTasks:
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
-        await self._database.run(lambda connection: _record(connection, self._seal, leased, advance, evidence))
+        await self._database.run(lambda connection: self._record(connection, leased, advance, evidence))
+
+    def _record(self, connection: Connection, leased: Leased, advance: Advance, evidence: Evidence) -> None:
+        _record(connection, self._seal, leased, advance, evidence)
+        if leased.state.outcome is Outcome.PENDING:
+            self._teller.tell_begun(connection, leased.request_id, leased.round, evidence.at)
 
     async def postpone(self, leased: Leased, due: datetime) -> None:
         """Give a lease back with nothing done. A lease that was lost is left alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -119,7 +120,8 @@ async def test_E47_a_webhook_is_told_of_the_end_in_the_form_of_standard_webhooks
         await one.w.submit()
         await one.w.settle()
         await one.send()
-        ((headers, body),) = one.receiver.got
+        assert {said["type"] for said in one.receiver.bodies()} == {"erasure.begun", "erasure.ended"}
+        headers, body = next(got for got in one.receiver.got if b"erasure.ended" in got[1])
         said = json.loads(body)
         assert (said["type"], said["data"]["id"], said["data"]["state"]) == ("erasure.ended", ID, "completed")
         assert CANARY.encode() not in body
@@ -127,7 +129,7 @@ async def test_E47_a_webhook_is_told_of_the_end_in_the_form_of_standard_webhooks
         assert SECRET.holds(*sent, body, one.w.clock())
         assert not SECRET.holds(*sent, body + b" ", one.w.clock())
         assert not SECRET.holds(*sent, body, one.w.clock() + timedelta(minutes=6))
-        assert one.count("webhook", "delivered") == 1
+        assert one.count("webhook", "delivered") == 2
 
 
 async def test_E9_a_controller_is_told_at_its_own_url_with_our_signature(tmp_path: Path) -> None:
@@ -137,7 +139,8 @@ async def test_E9_a_controller_is_told_at_its_own_url_with_our_signature(tmp_pat
         await one.w.settle()
         assert b"person-7781" not in bytes_on_disk(tmp_path)
         await one.send()
-        headers, body = next(got for got in one.receiver.got if "X-OpenDSR-Signature" in got[0])
+        to_controller = [got for got in one.receiver.got if "X-OpenDSR-Signature" in got[0]]
+        headers, body = next(got for got in to_controller if b"completed" in got[1])
         assert body.decode() == (
             '{"controller_id":"intake","expected_completion_time":"2025-03-25T23:59:59Z",'
             f'"subject_request_id":"{ID}","request_status":"completed","api_version":"2.0",'
@@ -145,6 +148,38 @@ async def test_E9_a_controller_is_told_at_its_own_url_with_our_signature(tmp_pat
         )
         KEY.public_key().verify(base64.b64decode(headers["X-OpenDSR-Signature"]), body, ec.ECDSA(SHA256()))
         assert headers["X-OpenDSR-Processor-Domain"] == DOMAIN
+
+
+async def test_E9_E47_controller_and_webhook_are_told_once_in_a_round_that_work_has_begun(tmp_path: Path) -> None:
+    async with told(tmp_path) as one:
+        await one.submit_opendsr(one.receiver.url + "/callback")
+        one.upstream.mode = Mode.FAIL
+        await one.send()
+        assert one.receiver.got == []  # accepted is not begun
+        for _ in range(3):
+            await one.w.settle()
+            one.w.clock.advance(hours=2)
+        await one.send()
+        controller, webhook = sorted(one.receiver.bodies(), key=lambda said: "type" in said)
+        assert (controller["request_status"], controller["subject_request_id"]) == ("in_progress", ID)
+        assert (webhook["type"], webhook["data"]["state"]) == ("erasure.begun", "in_progress")
+        one.upstream.mode = Mode.GOOD
+        one.w.clock.advance(hours=2)
+        await one.w.settle()
+        await one.w.stores.tasks.replay(one.w.clock())
+        await one.w.settle()
+        await one.send()
+        statuses = [said["request_status"] for said in one.receiver.bodies() if "request_status" in said]
+        assert Counter(statuses) == {"in_progress": 2, "completed": 2}
+
+
+async def test_E10_what_is_taken_back_in_time_has_not_begun(tmp_path: Path) -> None:
+    async with told(tmp_path) as one:
+        await one.w.submit()
+        await one.w.stores.requests.cancel(ID, one.w.clock())
+        await one.w.settle()
+        await one.send()
+        assert [said["type"] for said in one.receiver.bodies()] == ["erasure.cancelled"]
 
 
 async def test_E47_a_receiver_that_is_down_for_a_week_blocks_nothing_and_is_told_in_the_end(tmp_path: Path) -> None:
@@ -157,13 +192,13 @@ async def test_E47_a_receiver_that_is_down_for_a_week_blocks_nothing_and_is_told
             await one.sender.pass_once()
             one.w.clock.advance(hours=1)
         tries = len(one.receiver.got)
-        assert tries > 2 * 7 * 24
+        assert tries > 4 * 7 * 24
         one.receiver.status = 200
         await one.send()
         ids = [headers.get("webhook-id") for headers, _ in one.receiver.got]
-        assert len({one for one in ids if one}) == 1  # the same on every try
+        assert len({one for one in ids if one}) == 2  # of the beginning and of the end, the same on every try
         await one.send()
-        assert len(one.receiver.got) == tries + 2
+        assert len(one.receiver.got) == tries + 4
 
 
 async def test_E47_after_two_weeks_it_is_given_up_loudly(tmp_path: Path) -> None:
@@ -176,8 +211,8 @@ async def test_E47_after_two_weeks_it_is_given_up_loudly(tmp_path: Path) -> None
         await one.send()
         one.w.clock.advance(days=1)
         await one.send()
-        assert len(one.receiver.got) == 2
-        assert one.count("webhook", "abandoned") == 1
+        assert len(one.receiver.got) == 4
+        assert one.count("webhook", "abandoned") == 2
 
 
 async def test_E18_redirects_are_not_followed(tmp_path: Path) -> None:
@@ -186,8 +221,8 @@ async def test_E18_redirects_are_not_followed(tmp_path: Path) -> None:
         await one.submit_opendsr(one.receiver.url + "/callback")
         await one.w.settle()
         await one.sender.pass_once()
-        assert len(one.receiver.got) == 2
-        assert one.count("opendsr", "postponed") == 1
+        assert len(one.receiver.got) == 4
+        assert one.count("opendsr", "postponed") == 2
 
 
 async def test_E18_a_private_place_is_not_called_by_name_or_by_number(tmp_path: Path) -> None:
@@ -197,7 +232,7 @@ async def test_E18_a_private_place_is_not_called_by_name_or_by_number(tmp_path: 
         await one.w.settle()
         await one.sender_with(hosts=HostRules()).pass_once()
         assert [headers for headers, _ in one.receiver.got if "X-OpenDSR-Signature" in headers] == []
-        assert (one.count("opendsr", "abandoned"), one.count("opendsr", "postponed")) == (2, 1)
+        assert (one.count("opendsr", "abandoned"), one.count("opendsr", "postponed")) == (4, 2)
 
 
 @pytest.mark.parametrize(
