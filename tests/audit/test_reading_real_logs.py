@@ -179,6 +179,7 @@ async def test_a_log_that_was_cut_while_it_is_forwarded_is_told_to_be_broken_a8(
     await filled(folder, 3)
     source = LogSource(folder, keys_of().provider, lambda: 0)
     last = list(source.read(0))[-1]
+    assert last.position is not None
     os.truncate(segment_path(folder, last.position.segment), last.position.offset)
     with pytest.raises(LogUnreadable, match="broken"):
         list(source.read(last.seq + 1, last.position))
