@@ -20,6 +20,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Values: TypeAlias = Mapping[IdentityType, str]
 
 _FIELDS: Final = ", ".join("{" + kind + "}" for kind in IdentityType)
+_LITERAL: Final = "literal"
+"""``{email:literal}`` in a JSON body: for a query language in which strings are written as in JSON, such as GraphQL."""
 _BREAKS_PATHS: Final = frozenset("/\\")
 
 
@@ -33,17 +35,27 @@ class ValueUnusable(SidecarError):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A parsed template: literal texts, each with the field that follows it."""
+    """A parsed template: literal texts, each with the field that follows it.
+
+    ``literals``: by number, the parts whose value is written as a string literal, quotes and all.
+    """
 
     parts: tuple[tuple[str, IdentityType | None], ...]
+    literals: frozenset[int] = frozenset()
 
     @property
     def fields(self) -> frozenset[IdentityType]:
         return frozenset(kind for _, kind in self.parts if kind is not None)
 
     def fill(self, values: Values) -> str:
-        """Return the text with the values as they are."""
-        return "".join(literal + (values[kind] if kind else "") for literal, kind in self.parts)
+        """Return the text with the values as they are, or as string literals where that is asked for."""
+        return "".join(
+            literal + (self._written(number, values[kind]) if kind else "")
+            for number, (literal, kind) in enumerate(self.parts)
+        )
+
+    def _written(self, number: int, value: str) -> str:
+        return json.dumps(value, ensure_ascii=False) if number in self.literals else value
 
     def escaped(self, values: Values, escape: Callable[[str], str]) -> str:
         """Return the text with each value escaped for the place where it goes."""
@@ -94,16 +106,20 @@ class JsonTemplate:
 
 def parse_text(template: str) -> Text:
     """Parse one template, or raise ``TemplateInvalid``."""
+    return _text(template, frozenset({""}))
+
+
+def _text(template: str, forms: frozenset[str]) -> Text:
     try:
         pieces = list(Formatter().parse(template))
     except ValueError:
         raise TemplateInvalid("has an unmatched brace; write {{ or }} for a literal one") from None
     parts: list[tuple[str, IdentityType | None]] = []
     for literal, name, form, conversion in pieces:
-        if name is not None and (form or conversion or name not in set(IdentityType)):
+        if name is not None and (form not in forms or conversion or name not in set(IdentityType)):
             raise TemplateInvalid(f"has a field that is not known; known are {_FIELDS}")
         parts.append((literal, None if name is None else IdentityType(name)))
-    return Text(tuple(parts))
+    return Text(tuple(parts), frozenset(number for number, (_, _, form, _) in enumerate(pieces) if form == _LITERAL))
 
 
 def parse_url(template: str) -> UrlTemplate:
@@ -127,7 +143,7 @@ def parse_json(template: Json) -> JsonTemplate:
 
 def _parsed(value: object, fields: set[IdentityType]) -> object:
     if isinstance(value, str):
-        text = parse_text(value)
+        text = _text(value, frozenset({"", _LITERAL}))
         fields.update(text.fields)
         return text
     if isinstance(value, list):

@@ -40,6 +40,26 @@ def test_a_value_stays_inside_its_json_string(value: str) -> None:
     }
 
 
+@given(VALUES)
+def test_a_value_stays_inside_the_string_literal_of_a_query_inside_json(value: str) -> None:
+    template = parse_json({"query": "{{ people(email: {email:literal}, all: true) }}"})
+    query = json.loads(template.fill({EMAIL: value}))["query"]
+    assert query.startswith("{ people(email: ")
+    literal, end = json.JSONDecoder().raw_decode(query, len("{ people(email: "))
+    assert (literal, query[end:]) == (value, ", all: true) }")
+
+
+@pytest.mark.parametrize("template", ["{email:literal}", "{email:json}", "{email!r}"])
+def test_string_literals_are_for_json_bodies_alone(template: str) -> None:
+    with pytest.raises(TemplateInvalid):
+        parse_text(template)
+    with pytest.raises(TemplateInvalid):
+        parse_url(f"https://host/?q={template}")
+    if "literal" not in template:
+        with pytest.raises(TemplateInvalid):
+            parse_json(template)
+
+
 def test_doubled_braces_stand_for_themselves() -> None:
     assert parse_text("{{x}} {email}").fill({EMAIL: "v"}) == "{x} v"
 
