@@ -62,7 +62,7 @@ class DetectionConfig(Section):
     model: Path | None = None
     cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
     rewrite_cache_mebibytes: Annotated[int, Field(ge=0, le=65_536)] = 64
-    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
+    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "da", "nb", "sv")
     phone_regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ("US", "GB", "IN", "DE", "FR", "ES")
     id_countries: tuple[str, ...] = ()
     id_grammars: tuple[IdGrammarConfig, ...] = ()

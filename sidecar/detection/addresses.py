@@ -31,6 +31,13 @@ _WEAK_STREETS: Final = frozenset(
     )
 )
 """Street types that are everyday words: they need a house number close before them."""
+_PARTS_OF_TOWN: Final = frozenset(
+    words_in(
+        "norra sodra ostra vastra stora lilla gamla nya nordre sondre ostre vestre store lille nedre ovre gamle nye"
+    )
+)
+"""What a Scandinavian street's name may begin with, as a word of its own."""
+_NOT_STREETS: Final = frozenset(words_in("brigade renegade brigades"))
 _MOST_STREET_WORDS: Final = 5
 _MOST_TOWN_WORDS: Final = 5
 _MOST_WORDS: Final = 14
@@ -71,7 +78,8 @@ def _street_at(view: View, place: int, word: str) -> tuple[int, int]:
     ending = _street_ending(view, word)
     if ending and place + 1 < len(view.words) and _HOUSE.fullmatch(view.words[place + 1]):
         if len(word) > len(ending) + 2 or (word == ending and place and ending in {"strasse", "str", "straat"}):
-            return (place if word != ending else place - 1), place + 2
+            first = place - 1 if word == ending or (place and view.words[place - 1] in _PARTS_OF_TOWN) else place
+            return first, place + 2
         return place, place
     mention = vocabulary.street_heads.at(view.words, place)
     if mention is not None:
@@ -80,6 +88,8 @@ def _street_at(view: View, place: int, word: str) -> tuple[int, int]:
 
 
 def _street_ending(view: View, word: str) -> str:
+    if word in _NOT_STREETS:
+        return ""
     endings = view.vocabulary.street_endings
     return next(ending for ending in endings if word.endswith(ending)) if word.endswith(endings) else ""
 
@@ -203,7 +213,7 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
             look += region
             end, full = look, True
             continue
-        if _ZIP.fullmatch(words[look]) and (look - place > 0 or len(words[look]) == 5):
+        if _ZIP.fullmatch(words[look]) and (look - place > 0 or len(words[look]) == 5 or _is_short_zip(view, look)):
             look += 1
             end, full = (look if look - place > 1 else _town_after(view, look)), True
             look = end
@@ -221,6 +231,13 @@ def _tail(view: View, last: int) -> tuple[int, bool]:
     if not full and look == len(words) and look - place <= 3:
         end = look
     return end, full
+
+
+def _is_short_zip(view: View, place: int) -> bool:
+    """ "Storgata 9, 0155 Oslo": four digits between a house number with a comma and a town."""
+    words = view.words
+    before = _HOUSE.fullmatch(words[place - 1]) and "," in view.gap(place)
+    return bool(before) and len(words[place]) == 4 and _town_after(view, place + 1) > place + 1
 
 
 def _town_after(view: View, place: int) -> int:

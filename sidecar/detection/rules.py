@@ -39,7 +39,7 @@ class RuleSettings:
     ``phone_regions``: whose local numbers are known, the likeliest first. ``languages``: ISO 639-1.
     """
 
-    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
+    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "da", "nb", "sv")
     phone_regions: tuple[str, ...] = ("US", "GB", "IN", "DE", "FR", "ES")
     id_countries: tuple[str, ...] = ()
     id_grammars: tuple[IdGrammar, ...] = ()

@@ -25,7 +25,7 @@ def _all_words(words: LanguageWords) -> list[str]:
 
 
 def test_the_wanted_languages_are_there_d9() -> None:
-    assert {"en", "de", "fr", "es", "it", "nl", "pl", "pt"} <= LANGUAGES.keys()
+    assert {"en", "de", "fr", "es", "it", "nl", "pl", "pt", "da", "nb", "sv"} <= LANGUAGES.keys()
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
