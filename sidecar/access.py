@@ -18,6 +18,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     PRIVACY_OFFICER = "privacy_officer"
     INTAKE = "intake"
+    CONTROLLER = "controller"  # submits by OpenDSR, and sees and confirms nothing by any other way
     METRICS = "metrics"
     OPERATOR = "operator"  # keeps it running: sees how requests stand together, and none of them
     KEY_USER = "key_user"  # an application that encrypts what it keeps of people

@@ -40,7 +40,7 @@ from sidecar.stores.erasure_changes import NotPending
 from sidecar.stores.erasure_views import RequestView
 from sidecar.stores.erasures import ErasureRequests, IdTaken
 
-_CONTROLLERS = frozenset({Role.INTAKE})
+_CONTROLLERS = frozenset({Role.CONTROLLER, Role.INTAKE})
 _RETRY_AFTER_S = "30"
 
 

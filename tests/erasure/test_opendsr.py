@@ -127,6 +127,26 @@ async def test_E9_a_request_from_its_intake_to_its_end(tmp_path: Path, path: str
         assert (late.status, late.json["error"]["code"]) == (409, 409)
 
 
+async def test_E7_a_controller_confirms_nothing_and_sees_nothing_by_another_way(tmp_path: Path) -> None:
+    """Else whoever is not trusted to identify people would do so all the same, at another endpoint."""
+    async with opendsr(tmp_path, verified_by=None) as (caller, w):
+        created = await caller.call(Role.CONTROLLER, "POST", "/v2/requests", opendsr_body())
+        assert created.json["controller_id"] == "controller"
+        one = f"/v1/erasures/{ID}"
+        said = json.dumps({"verified_by": "trust_me"}).encode()
+        for method, path, data in (
+            ("POST", f"{one}/verification", said),
+            ("GET", one, None),
+            ("DELETE", one, None),
+            ("GET", f"{one}/receipt", None),
+            ("POST", "/v1/erasures", body()),
+        ):
+            assert (await caller.call(Role.CONTROLLER, method, path, data)).status == 403, path
+        assert (await w.view()).verified_at is None
+        status = await caller.call(Role.CONTROLLER, "GET", f"/v2/requests/{ID}")
+        assert (status.status, status.json["request_status"]) == (200, "pending")
+
+
 async def test_E10_cancel_in_pending_byte_for_byte(tmp_path: Path) -> None:
     async with opendsr(tmp_path) as (caller, w):
         await post(caller, opendsr_body())
