@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sidecar.errors import ConfigError
 from sidecar.targets.redis import RedisTarget
 from sidecar.targets.redis_connection import check_redis_url, open_redis
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
-from tests.targets.redis_rig import fill, redis_server, redis_settings, redis_target
+from tests.targets.redis_rig import fill, redis_cluster, redis_server, redis_settings, redis_target
 from tests.targets.rig import ANNA, BERT
 
 
@@ -62,6 +62,36 @@ async def test_E23_keys_that_come_during_the_scan_are_seen_when_looking_again(tm
         assert (await raced.delete(ANNA.identities)).status is DeleteStatus.DELETED
         looked = await target.verify(ANNA.identities)
         assert (looked.status, looked.count) == (VerifyStatus.PRESENT, 1)
+
+
+async def test_E23_on_a_cluster_every_primary_is_scanned_and_none_is_asked_for_all_keys(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as port, RedisCluster(host="127.0.0.1", port=port) as cluster:
+        client: Any = cluster
+        target = redis_target(port, topology="cluster", scan_count=7)
+        await target.start()
+        await fill(client, ANNA, sessions=200)
+        await fill(client, BERT, sessions=20)
+        assert (await target.delete(ANNA.identities)).count == 204
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+        assert (await target.verify(BERT.identities)).count == 24
+        used = await client.info("commandstats", target_nodes=RedisCluster.PRIMARIES)
+        assert len(used) == 2
+        for of_one in used.values():
+            assert {"cmdstat_scan", "cmdstat_unlink"} <= of_one.keys()
+            assert "cmdstat_keys" not in of_one
+
+
+async def test_E23_on_a_cluster_keys_that_come_during_the_scan_are_seen(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as port, RedisCluster(host="127.0.0.1", port=port) as cluster:
+        client: Any = cluster
+        await fill(client, ANNA, sessions=50)
+        raced = Raced(redis_settings(topology="cluster"), f"redis://127.0.0.1:{port}", "t")
+        assert (await raced.delete(ANNA.identities)).status is DeleteStatus.DELETED
+        target = redis_target(port, topology="cluster")
+        left = await target.verify(ANNA.identities)
+        assert (left.status, left.count) == (VerifyStatus.PRESENT, 1)
+        assert (await target.delete(ANNA.identities)).count == 1
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
 
 
 @pytest.mark.parametrize("rights", ["+@all -unlink ~*", "+@all -scan ~*", "+@all ~other:*", "+@all -hdel ~*"])
