@@ -29,6 +29,7 @@ from sidecar.cli.erasure_calls import (
 )
 from sidecar.cli.erasure_officer import add_officers
 from sidecar.cli.identities import STANDARD_INPUT, read_identities
+from sidecar.erasure.client import NoAnswer
 from sidecar.erasure.deadlines import Regulation
 from sidecar.erasure.receipt import ReceiptInvalid, is_about, verify_receipt
 from sidecar.erasure.receipt_keys import (
@@ -41,7 +42,7 @@ from sidecar.erasure.receipt_keys import (
     require_in_use,
 )
 from sidecar.erasure.receipt_proof import verify_receipt_proof
-from sidecar.errors import UpstreamFailed, UpstreamFault
+from sidecar.errors import UpstreamFault
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -128,7 +129,7 @@ def _keys(args: argparse.Namespace) -> int:
     try:
         print(key_file([read_published(key) for key in keys or ()]), end="")
     except (KeyFileInvalid, TypeError):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
+        raise NoAnswer(UpstreamFault.BAD_RESPONSE) from None
     return DONE
 
 

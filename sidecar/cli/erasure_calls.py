@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from sidecar.erasure.client import Connection
-from sidecar.errors import ConfigError, Problem, UpstreamFailed, UpstreamFault
+from sidecar.erasure.client import Connection, NoAnswer
+from sidecar.errors import ConfigError, Problem, UpstreamFault
 from sidecar.tls.contexts import ClientTls, client_context
 
 DONE, CHECK_FAILED, USAGE = 0, 1, 2
 PATH: Final = "/v1/erasures"
+
+_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 Act = Callable[[argparse.Namespace], int]
 
@@ -50,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}. Check the path and its permissions", file=sys.stderr)
+        where = error.filename or "a file"
+        print(f"{where}: {error.strerror}. Check the path and its permissions", file=sys.stderr)
         return USAGE
     except UnicodeDecodeError:
         print("a file is no UTF-8 text. Check that it is the right one", file=sys.stderr)
@@ -70,7 +74,7 @@ def connect(args: argparse.Namespace) -> Connection:
 
 def path_of(args: argparse.Namespace) -> str:
     """Return the path of the request that ``args.id`` names."""
-    if not all(character.isalnum() or character == "-" for character in args.id):
+    if not _ID.fullmatch(args.id):
         raise usage_error("ID", "is not the id of a request", "Give the id that was printed at submission")
     return f"{PATH}/{args.id}"
 
@@ -80,13 +84,13 @@ def print_json(data: bytes) -> None:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """Return an answer that is a JSON object, or raise ``UpstreamFailed``."""
+    """Return an answer that is a JSON object, or raise ``NoAnswer``."""
     try:
         said = json.loads(data)
     except (ValueError, RecursionError):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
+        raise NoAnswer(UpstreamFault.BAD_RESPONSE) from None
     if not isinstance(said, dict):
-        raise UpstreamFailed(UpstreamFault.BAD_RESPONSE)
+        raise NoAnswer(UpstreamFault.BAD_RESPONSE)
     return said
 
 

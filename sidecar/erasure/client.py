@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from sidecar.errors import ConfigError, Problem, SidecarError, UpstreamFailed, UpstreamFault
+from sidecar.errors import ConfigError, Problem, SidecarError, UpstreamFault
 from sidecar.targets.form import is_loopback
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -27,6 +28,22 @@ class Refused(SidecarError):
         self.status = status
 
 
+class NoAnswer(SidecarError):
+    """The sidecar could not be asked, or what answered is none."""
+
+    def __init__(self, fault: UpstreamFault) -> None:
+        super().__init__(f"{fault.value}: {_REMEDIES[fault]}")
+
+
+_REMEDIES: Final[Mapping[UpstreamFault, str]] = {
+    UpstreamFault.UNREACHABLE: "nobody listens at --url; check it, and that the sidecar runs",
+    UpstreamFault.TIMED_OUT: f"no answer within {_TIMEOUT_S:g} seconds; try again",
+    UpstreamFault.CLOSED_EARLY: "the connection was closed before the answer; try again",
+    UpstreamFault.TLS: "the listener's certificate can't be verified, or ours is refused; see --ca and --certificate",
+    UpstreamFault.BAD_RESPONSE: "what answers at --url is no admin listener of a sidecar",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Where the admin listener is, how it is trusted, and as whom to call."""
@@ -36,27 +53,31 @@ class Connection:
     token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        try:
+            parts = urlsplit(self.url)
+            strange = parts.port == 0 or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+        except ValueError:
+            raise _unusable("is no URL", "Write e.g. https://sidecar.internal:9443") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname or strange or not self.url.isascii():
             raise _unusable("is not the URL of a listener", "Write e.g. https://sidecar.internal:9443")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise _unusable("is plain HTTP to another machine", "Use https://, and --ca for its authority")
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """Return the body of a 2xx answer. Raises ``Refused`` or ``UpstreamFailed``."""
+        """Return the body of a 2xx answer. Raises ``Refused`` or ``NoAnswer``."""
         connection = self._open()
         try:
             connection.request(method, path, body=body, headers=self._headers(body))
             response = connection.getresponse()
             data = response.read(MAX_ANSWER_BYTES)
         except ssl.SSLError:
-            raise UpstreamFailed(UpstreamFault.TLS) from None
+            raise NoAnswer(UpstreamFault.TLS) from None
         except TimeoutError:
-            raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None
+            raise NoAnswer(UpstreamFault.TIMED_OUT) from None
         except OSError:
-            raise UpstreamFailed(UpstreamFault.UNREACHABLE) from None
+            raise NoAnswer(UpstreamFault.UNREACHABLE) from None
         except http.client.HTTPException:
-            raise UpstreamFailed(UpstreamFault.BAD_RESPONSE) from None
+            raise NoAnswer(UpstreamFault.BAD_RESPONSE) from None
         finally:
             connection.close()
         if not 200 <= response.status < 300:

@@ -96,6 +96,13 @@ async def test_a_caller_without_the_role_is_told_so(
         ["status", "--url", "http://sidecar.example:9443", ID],
         ["status", "--url", "ftp://127.0.0.1", ID],
         ["status", "--url", "http://127.0.0.1:1", "../metrics"],
+        ["status", "--url", "http://127.0.0.1:1", "äöü"],
+        ["status", "--url", "http://127.0.0.1:1", ""],
+        ["status", "--url", "http://127.0.0.1:port", ID],
+        ["status", "--url", "http://[::1", ID],
+        ["status", "--url", "http://127.0.0.1:99999", ID],
+        ["status", "--url", "http://user:password@127.0.0.1:1", ID],
+        ["status", "--url", "http://127.0.0.1:1?x=1", ID],
         ["status", "--url", "http://127.0.0.1:1", "--token-file", "/nowhere", ID],
         ["status", "--url", "https://127.0.0.1:1", "--ca", "/nowhere", ID],
         ["verify-receipt", "/nowhere", "--public-key", "/nowhere"],
@@ -110,4 +117,6 @@ async def test_what_can_not_be_used_is_a_usage_error(arguments: list[str], capsy
 
 async def test_a_sidecar_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert await call("status", "--url", "http://127.0.0.1:1", ID) == 1
-    assert "unreachable" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "unreachable" in told
+    assert "--url" in told
