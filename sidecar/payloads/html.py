@@ -31,7 +31,15 @@ _INLINE = frozenset({
 })  # fmt: skip
 _ANNOUNCES = frozenset({"dt", "label", "th"})  # what comes next answers it
 _PLAIN_ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9:._-]*")
-_PLAIN_DOCTYPE = re.compile(r"<!doctype\s+html(?:\s+(?:public|system)[\w\s\"'/.:+-]*)?\s*>", re.IGNORECASE)
+_PLAIN_DOCTYPE = re.compile(
+    r"""<!doctype\s+html(?:
+       \s+system\s+["']about:legacy-compat["']
+     | \s+public\s+["'][-+]//(?:w3c|ietf|wapforum)//dtd\ [\w\ .:/-]{1,60}//en["']
+       (?:\s+["']https?://www\.(?:w3|wapforum)\.org/[\w./-]*["'])?
+    )?\s*>""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Any other is read as a comment."""
 _DECLARED = re.compile(r"<!(?:entity|attlist)\b", re.IGNORECASE)  # of XHTML: what they stand for is not decoded here
 _JSON_SCRIPTS = frozenset({"application/json", "importmap", "speculationrules", "text/json"})
 _SCRIPTS = frozenset({
@@ -42,6 +50,13 @@ _CSS_TEXT = re.compile(
     r"""/\*(?P<comment>.*?)(?:\*/|\Z) | "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^'\\]|\\.)*)'
       | url\(\s*(?P<url>[^"')\s]+)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
+
+_CSS_REST = re.compile(r"[^\s;{}][^;{}]*")
+_UNLIKE_CSS = re.compile(
+    r"\w@\w | (?<![\w.#%-])\d{7,} | [^\x00-\x7f] | </?[A-Za-z] | \[[A-Z] | ^--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}",
+    re.VERBOSE,
 )
 
 
@@ -167,6 +182,10 @@ class _Page:
             self._add(path, raw, token.start, token.end, _in_raw)
 
     def _style(self, path: Path, token: Token, raw: str) -> None:
+        """Strings, comments and URLs; of the rest what no style says."""
+        for found in _CSS_REST.finditer(_CSS_TEXT.sub(lambda text: ";" * len(text[0]), raw)):
+            if _UNLIKE_CSS.search(found[0]):
+                self._add(path, found[0], token.start + found.start(), token.start + found.end(), _in_style)
         for found in _CSS_TEXT.finditer(raw):
             group = found.lastgroup or "comment"
             start, end = (token.start + at for at in found.span(group))

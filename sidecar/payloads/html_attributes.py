@@ -56,6 +56,18 @@ _MARKUP_METAS = frozenset({
 _MARKUP_PRAGMAS = frozenset({"content-type", "content-security-policy", "default-style", "x-ua-compatible"})
 _LIKE_MARKUP = re.compile(r"[A-Za-z0-9_\s:./\[\]()%#,!&*>+~=;'\"|?{}^$-]*")
 _LONG_NUMBER = re.compile(r"(?<![.\d])\d{7,}")
+_OF_WORDS = frozenset({
+    "accept", "accept-charset", "allow", "class", "clip-path", "content", "content-type", "coords", "d", "enctype",
+    "filter", "font-family", "formenctype", "gradienttransform", "headers", "imagesizes", "itemprop", "mask", "media",
+    "part", "pattern", "points", "preserveaspectratio", "rel", "rev", "sandbox", "sizes", "stroke-dasharray", "style",
+    "transform", "transform-origin", "translate", "type", "viewbox", "xmlns",
+})  # fmt: skip
+"""Those that hold several words apart. All others with a space in them are texts, such as the ``name`` of a person."""
+_OF_WORDS_ANYWHERE = frozenset({"class", "itemprop", "part", "style"})
+"""The same for elements that a page defines itself (``<chat-message text="…">``), whose attributes are its own."""
+_OWN_PROPERTY = re.compile(r"--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+_DAY = re.compile(r"\s*(?:1[0-9]{3}|20[01][0-9])-[0-9]{2}-[0-9]{2}(?:T00:00(?::00)?(?:\.0+)?Z?)?\s*")
+"""Of ``<time datetime>``: a day that says again, for machines, what may be a date of birth. None of this decade is."""
 _SVG_NUMBERS = frozenset({"coords", "d", "points", "transform", "viewbox"})
 _NUMBERED = re.compile(r"(?:.*[-_:])?(?:id|key|index|timestamp|ts|pk)s?")
 _PLAIN_NAME = re.compile(r"[A-Za-z_:@#*\[({.][A-Za-z0-9_:.@#*\[\](){}$-]*")
@@ -71,7 +83,7 @@ def add_attributes(builder: SplicedBuilder, tag: Token, path: Path) -> None:
     for attribute in tag.attributes:
         _add_name(builder, attribute, path)
         if attribute.value:
-            _add_value(builder, attribute, attribute.value, path, named)
+            _add_value(builder, tag.name, attribute, attribute.value, path, named)
 
 
 def _add_name(builder: SplicedBuilder, attribute: Attribute, path: Path) -> None:
@@ -82,7 +94,7 @@ def _add_name(builder: SplicedBuilder, attribute: Attribute, path: Path) -> None
         builder.add((*path, name), LeafKind.KEY, name, attribute.name_start, end, unquoted)
 
 
-def _add_value(builder: SplicedBuilder, attribute: Attribute, raw: str, path: Path, named: str) -> None:
+def _add_value(builder: SplicedBuilder, tag: str, attribute: Attribute, raw: str, path: Path, named: str) -> None:
     text = in_attribute(raw)
     name = attribute.name.lower()
     here = (*path, name, named) if named and name in ("value", "content") else (*path, name)
@@ -98,22 +110,33 @@ def _add_value(builder: SplicedBuilder, attribute: Attribute, raw: str, path: Pa
     if name in _URLS or looks_like_url(text):
         add_url(builder, text, host, here)
         return
-    kind = _kind_of(name, named, text)
+    kind = _kind_of(tag, name, named, text)
+    if name == "datetime" and _DAY.fullmatch(text):
+        kind, here = LeafKind.STRING, (*here, "date_of_birth")
     if kind is not None and text.strip():
         builder.add(
             (*here, text) if kind is LeafKind.KEY else here, kind, text, attribute.start, attribute.end, write
         )  # fmt: skip
 
 
-def _kind_of(name: str, named: str, text: str) -> LeafKind | None:
+def _kind_of(tag: str, name: str, named: str, text: str) -> LeafKind | None:
     """As what a value is scanned; None: not at all."""
     if name in ("value", "content") and is_forgery_token(named, text):
         return None
-    if _is_markup(name, named.lower()) and _LIKE_MARKUP.fullmatch(text):
+    if _is_markup(name, named.lower()) and _LIKE_MARKUP.fullmatch(text) and not _is_sentence(tag, name, text):
         return LeafKind.KEY if _LONG_NUMBER.search(text) and name not in _SVG_NUMBERS else None
     if text.isascii() and text.isdigit() and _NUMBERED.fullmatch(name):
         return LeafKind.NUMBER
     return LeafKind.STRING
+
+
+def _is_sentence(tag: str, name: str, text: str) -> bool:
+    """Whether words stand apart in an attribute that would hold one word only."""
+    if name == "style":
+        return _OWN_PROPERTY.search(text) is not None
+    if len(text.split()) < 2 or name.startswith("aria-"):
+        return False
+    return name not in (_OF_WORDS_ANYWHERE if "-" in tag else _OF_WORDS)
 
 
 def _is_markup(name: str, named: str) -> bool:

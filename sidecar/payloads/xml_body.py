@@ -39,7 +39,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_DECLARATION = re.compile(r"""\s+version\s*=\s*["']1\.[0-9]["'](?:\s+encoding\s*=\s*["']([\w.-]+)["'])?.*""", re.DOTALL)
+_DECLARATION = re.compile(
+    r"""\s+version\s*=\s*["']1\.[0-9]["'](?:\s+encoding\s*=\s*["']([\w.-]+)["'])?"""
+    r"""(?:\s+standalone\s*=\s*["'](?:yes|no)["'])?\s*"""
+)
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_OF_NAMES = re.compile(r"[^:\w.-]")

@@ -66,6 +66,11 @@ def edited(text: str, old: str, new: str | None) -> str:
             [" by marta ", "by zed?"],
         ),
         ("<!doctype html SYSTEM 'mailto:a@b.cc'>", ["doctype html SYSTEM 'mailto:a@b.cc'"]),
+        ("<!doctype html SYSTEM 'Zed Quill'>", ["doctype html SYSTEM 'Zed Quill'"]),
+        (
+            '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">',
+            [],
+        ),
         ("<!--> a <!----> b <!-- c --!> d <!-- e", [" c ", " e", " a  b  d "]),
         ("   \n<p> </p>", []),
         ("", []),
@@ -94,6 +99,30 @@ def test_texts_comments_and_what_is_joined(text: str, expected: list[str]) -> No
             ],
         ),
         ("<p class='a b' style='x:1' id=main hidden><svg d='M 12.3456789 1e9z' viewBox='0 0 9 9'>", []),
+        ("<link rel='icon stylesheet' type='text/css; charset=utf-8'><p aria-labelledby='a b' id=main-part>", []),
+        ("<p style='font: 12px Times New, serif; --gap: 1px solid red'><time datetime='2026-03-12T09:17:01Z'>", []),
+        (
+            "<chat-message text='I am Zed Quill' name='Zed Quill' class='a b' size=big>",
+            [
+                ("string", (0, "chat-message", "text"), "I am Zed Quill"),
+                ("string", (0, "chat-message", "name"), "Zed Quill"),
+            ],
+        ),
+        (
+            "<input name='Zed Quill' data-testid='chat with Zed' style='--who: Zed Quill'>",
+            [
+                ("string", (0, "input", "name"), "Zed Quill"),
+                ("string", (0, "input", "data-testid"), "chat with Zed"),
+                ("string", (0, "input", "style"), "--who: Zed Quill"),
+            ],
+        ),
+        (
+            "<time datetime=1985-03-12><time datetime='1985-03-12T00:00:00Z'>",
+            [
+                ("string", (0, "time", "datetime", "date_of_birth"), "1985-03-12"),
+                ("string", (1, "time", "datetime", "date_of_birth"), "1985-03-12T00:00:00Z"),
+            ],
+        ),
         (
             "<p class='zoë' id='m@b.cc' style='font: \"Zoë\"'>",
             [
@@ -220,6 +249,14 @@ def test_scripts_are_read_for_what_they_say(script: str, expected: list[tuple[st
         ("<script><!-- <script> '</script>' --> </script>'z'", ["<!-- <script> '</script>' --> ", "'z'"]),
         ("<style>a{content:'x'} /* y */ b{background:url(/z?e=m%40b)}</style>", ["x", " y ", "z", "e", "m@b"]),
         ("<STYLE>p{color:red}</style ><p>y", ["y"]),
+        (
+            "<style>.a:hover>b{margin:0 auto;width:1234.5px} @media print{#a1234567{top:0}} .z{--m: m@b.cc}</style>",
+            ["--m: m@b.cc"],
+        ),
+        (
+            "<style>p{--by: Zed Quill; --tel: 601555014; --gap: 1px}<b>Zed</b> naïve</style>",
+            ["--by: Zed Quill", "--tel: 601555014", "<b>Zed</b> naïve"],
+        ),
     ],
 )
 def test_what_is_no_markup(page: str, expected: list[str]) -> None:

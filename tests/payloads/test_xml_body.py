@@ -32,7 +32,7 @@ def read(text: str) -> list[tuple[Path, str]]:
     [
         ("<a>x &amp; &#121;&#x7a;</a>", [(("a",), "x & yz")]),
         (
-            "<?xml version='1.0' encoding=\"UTF-8\"?>\n<c><m id='7'>x</m> <m><t>y</t></m></c>\n",
+            "<?xml version='1.0' encoding=\"UTF-8\" standalone='yes' ?>\n<c><m id='7'>x</m> <m><t>y</t></m></c>\n",
             [(("c", 0, "m", "@id"), "7"), (("c", 0, "m"), "x"), (("c", 1, "m", 0, "t"), "y")],
         ),
         ("<a><![CDATA[x & <y>]]></a>", [(("a",), "x & <y>")]),
@@ -138,6 +138,8 @@ def test_P35_what_is_not_understood_in_whole_is_refused(text: str) -> None:
     [
         ("<?xml version='1.0' encoding='iso-8859-1'?><a/>", PayloadFault.CHARSET),
         ("<?xml version='1.0' encoding='utf-7'?><a/>", PayloadFault.CHARSET),
+        ("<?xml version='1.0' standalone='Zed Quill'?><a/>", PayloadFault.NOT_PARSEABLE),
+        ("<?xml version='1.0' encoding='utf-8' by='m@b.cc'?><a/>", PayloadFault.NOT_PARSEABLE),
         ("<a b='data:image/png;base64,AAAA'/>", PayloadFault.MEDIA_TYPE),
         ("<a>" * 300 + "</a>" * 300, PayloadFault.TOO_DEEP),
         ("<a>\ud800</a>", PayloadFault.CHARSET),
