@@ -10,6 +10,7 @@ import asyncio
 import logging
 import resource
 import sys
+import threading
 import traceback
 from types import TracebackType
 from typing import Any
@@ -59,6 +60,21 @@ def configure_logging() -> None:
     for chatty in ("alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # else logging itself prints the arguments of a bad call
+    sys.excepthook = _last_words
+    sys.unraisablehook = lambda told: _told("ignored", told.exc_value)
+    threading.excepthook = lambda told: _told("a thread ended", told.exc_value)
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say why the process ends: Python's own words would quote what a library choked on, e.g. a URL with a password."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger("sidecar").critical("ended by a bug: %s", describe(error))
+
+
+def _told(what: str, error: BaseException | None) -> None:
+    logging.getLogger("sidecar").error("%s: %s", what, describe(error) if error is not None else "unknown")
 
 
 def quiet_loop(loop: asyncio.AbstractEventLoop) -> None:

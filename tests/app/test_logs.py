@@ -19,7 +19,7 @@ CANARY = "amqp://user:canary@host/anna"
 
 
 @pytest.mark.parametrize(
-    "name", ["aiormq.connection", "aio_pika.robust_connection", "botocore.credentials", "nats.aio.client", "redis",
+    "name", ["aiormq.connection", "aio_pika.robust_connection", "botocore.credentials", "nats.aio.client", "psycopg", "redis",
              "urllib3.connectionpool", "sqlalchemy.engine.Engine", "aiohttp.client"]
 )  # fmt: skip
 def test_libraries_that_quote_are_not_heard(name: str) -> None:
@@ -27,3 +27,35 @@ def test_libraries_that_quote_are_not_heard(name: str) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "canary" not in said.stderr + said.stdout
     assert "sidecar.targets ours" in said.stderr
+
+
+BUG = """
+import threading
+from sidecar.app.logs import configure_logging
+
+class Left:
+    def __del__(self):
+        raise ValueError("{canary}")
+
+def bug():
+    raise ValueError("{canary}")
+
+configure_logging()
+Left()
+thread = threading.Thread(target=bug)
+thread.start()
+thread.join()
+try:
+    bug()
+except ValueError as error:
+    raise RuntimeError("{canary}") from error
+"""
+
+
+def test_a_bug_that_ends_the_process_shows_its_kind_and_place_alone() -> None:
+    code = BUG.format(canary=CANARY)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "canary" not in said.stderr + said.stdout
+    for told in ("ignored: ValueError", "a thread ended: ValueError", "ended by a bug: RuntimeError at "):
+        assert told in said.stderr
