@@ -157,7 +157,8 @@ def _own_of(
 
 def _worker_settings(settings: Settings) -> WorkerSettings:
     former = tuple(receipt_key(one).public_key() for one in settings.earlier_masters)
-    return WorkerSettings(horizon=settings.horizon, former_keys=former)
+    count = settings.config.erasure.count_before
+    return WorkerSettings(horizon=settings.horizon, former_keys=former, count_before=count)
 
 
 def _stores(settings: Settings, database: Database, seal: Seal, journal: ErasureJournal) -> ErasureStores:

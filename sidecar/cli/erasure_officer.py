@@ -1,5 +1,5 @@
 """``sidecar erasure`` for those who look after requests: overview | cancel | extend | hold | release | task | attest |
-quarantines | open."""
+resolve | quarantines | open."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sidecar.erasure.deadlines import ExtensionGround
 from sidecar.erasure.hold import HoldGround
 
 _QUARANTINES = "/v1/erasure-quarantines"
+_GROUNDS = ("erased_by_hand", "nothing_found", "system_retired", "not_applicable")
 _Kinds: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -38,6 +39,10 @@ def add_officers(kinds: _Kinds) -> None:
     attest.add_argument("task", metavar="TASK", type=int)
     attest.add_argument("--found", choices=["erased", "no_data"], required=True)
     attest.add_argument("--evidence", metavar="FILE", type=Path, required=True, help="only its SHA-256 is sent")
+    resolve = _add_request(kinds, "resolve", _resolve, "say why a system that can't be acted on needs no more")
+    resolve.add_argument("task", metavar="TASK", type=int)
+    resolve.add_argument("--ground", choices=_GROUNDS, required=True)
+    resolve.add_argument("--evidence", metavar="FILE", type=Path, required=True, help="only its SHA-256 is sent")
     add_command(kinds, "quarantines", _quarantines, "list systems that are closed off after a restore")
     reopen = add_command(kinds, "open", _open, "open one of them, whatever is left to be erased again")
     reopen.add_argument("target", metavar="TARGET")
@@ -82,8 +87,17 @@ def _task(args: argparse.Namespace) -> int:
 
 
 def _attest(args: argparse.Namespace) -> int:
-    body = {"found": args.found, "evidence_sha256": sha256(args.evidence.read_bytes()).hexdigest()}
+    body: dict[str, object] = {"found": args.found, "evidence_sha256": _sha256(args)}
     return _show(args, "POST", f"{path_of(args)}/tasks/{args.task}/evidence", body)
+
+
+def _resolve(args: argparse.Namespace) -> int:
+    body: dict[str, object] = {"ground": args.ground, "evidence_sha256": _sha256(args)}
+    return _show(args, "POST", f"{path_of(args)}/tasks/{args.task}/resolution", body)
+
+
+def _sha256(args: argparse.Namespace) -> str:
+    return sha256(args.evidence.read_bytes()).hexdigest()
 
 
 def _quarantines(args: argparse.Namespace) -> int:

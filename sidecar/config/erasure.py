@@ -107,6 +107,7 @@ class ErasureConfig(Section):
 
     ``journal``: requests once more, outside the database; by default beside the folder of the audit log.
     ``horizon_days``: how long after its end a request's identities stay sealed, for deleting again after a restore.
+    ``count_before``: whether the verification of a target counts before anything is deleted there, too.
     ``canary_seconds``: how often each system is looked at for one.
     """
 
@@ -123,4 +124,5 @@ class ErasureConfig(Section):
     holds: HoldsConfig | None = None
     notify: tuple[WebhookConfig, ...] = ()
     callbacks: CallbacksConfig = CallbacksConfig()
+    count_before: bool = True
     canary_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0

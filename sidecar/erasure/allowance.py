@@ -23,9 +23,14 @@ class Allowance:
         elapsed = (now - self._filled).total_seconds() if self._filled else 0.0
         self._filled = now
         self._tokens = min(self._burst, self._tokens + max(elapsed, 0.0) * self._limits.per_second)
-        taken = min(self._limits.concurrency, int(self._tokens))
+        taken = max(0, min(self._limits.concurrency, int(self._tokens)))
         self._tokens -= taken
         return taken
+
+    def spend(self, more: int) -> None:
+        """Count calls beyond those that were taken: they are waited for before the next."""
+        if self._limits.per_second is not None:
+            self._tokens -= more
 
     def give_back(self, unused: int) -> None:
         if self._limits.per_second is not None:

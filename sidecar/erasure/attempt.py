@@ -22,6 +22,7 @@ from sidecar.audit.record import Outcome as AuditOutcome
 from sidecar.erasure.hold import HoldsUnknown
 from sidecar.erasure.holds import Holds
 from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.plan import Side
 from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_poll, after_verify, next_step, when_held
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -43,6 +44,7 @@ Clock = Callable[[], datetime]
 Checkpoint = Callable[[str], None]
 """Called between every two steps with the name of the place. For tests that kill the process there."""
 
+_COUNT_SECONDS: Final = 30.0
 CHECKPOINTS: Final = ("leased", "intended", "called", "recorded", "concluded", "pausing", "paused", "ending", "ended")
 
 
@@ -70,11 +72,15 @@ class NoEpochs:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSettings:
-    """``actor`` is how the audit log calls the worker; ``call_limit`` must be well below the lease."""
+    """``actor`` is how the audit log calls the worker; ``call_limit`` must be well below the lease.
+
+    ``count_before``: whether verification counts what there is before anything is deleted (E28).
+    """
 
     actor: str
     call_limit: timedelta
     pace: Pace = field(default_factory=Pace)
+    count_before: bool = False
 
 
 class Attempts:
@@ -156,6 +162,8 @@ class Attempts:
 
     async def _call(self, target: Target, leased: Leased, step: Step) -> tuple[Advance, Evidence]:
         if step is Step.DELETE:
+            if self.counts_first(target, leased):
+                await self._count_first(target, leased)
             deleted = await self._delete(target, leased)
             failed = deleted.status is DeleteStatus.FAILED
             fault = None if failed else await self._epochs.advance(target.name)
@@ -182,6 +190,22 @@ class Attempts:
         """A system that works by itself deleted at a time unknown, so the epoch is raised now; then look once more."""
         fault = await self._epochs.advance(target.name)
         return VerifyResult(VerifyStatus.FAILED, fault=fault) if fault else await self._verify(target, leased)
+
+    def counts_first(self, target: Target, leased: Leased) -> bool:
+        """Tell whether an attempt makes a second call, which counts before the first deletion of a round."""
+        untouched = leased.state.outcome is Outcome.PENDING and target.side is not Side.BACKUP
+        return self._settings.count_before and untouched
+
+    async def _count_first(self, target: Target, leased: Leased) -> None:
+        """Have durable what verification sees before the deletion. It holds nothing up: who can't count, does not."""
+        try:
+            async with asyncio.timeout(_COUNT_SECONDS):
+                seen = await target.verify(leased.identities)
+        except TimeoutError:
+            return
+        count = 0 if seen.status is VerifyStatus.GONE else seen.count
+        if count is not None and seen.status in (VerifyStatus.GONE, VerifyStatus.PRESENT):
+            await self._tasks.note_seen(leased, count, self._clock())
 
     async def _delete(self, target: Target, leased: Leased) -> DeleteResult:
         try:

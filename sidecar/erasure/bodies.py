@@ -58,6 +58,7 @@ def _task(task: TaskView) -> dict[str, object]:
         "attempts": task.attempts,
         "fault": task.fault,
         "detail": task.detail,
+        "found_count": task.found,
         "claimed_deleted_count": task.deleted,
         "claimed_counts": task.parts,
         "remaining_count": task.remaining,

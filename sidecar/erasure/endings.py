@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, Clock
 from sidecar.erasure.outcomes import RequestState, ended_state
-from sidecar.erasure.receipt import ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
+from sidecar.erasure.receipt import Evidence, ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_endings import ErasureEndings, SignedReceipt
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
 from sidecar.stores.erasure_unrecorded import Unrecorded, UnrecordedReceipts
-from sidecar.stores.erasure_views import RequestView
+from sidecar.stores.erasure_views import RequestView, TaskView
 
 _AT_ONCE: Final = 100
 _log = logging.getLogger("sidecar.erasure")
@@ -182,13 +182,23 @@ def _facts(view: RequestView, kind: ReceiptKind, now: datetime, previous: bytes 
         round=view.round,
         subject_commitment=view.commitment,
         unused_identity_types=view.unused_types,
-        tasks=tuple(
-            TaskFacts(
-                task.target, task.outcome, task.deleted, task.remaining, task.verified_at, task.until_at, task.ground
-            )
-            for task in view.tasks
-        ),
+        tasks=tuple(map(_task_facts, view.tasks)),
         second_look_at=view.second_look_at if kind is ReceiptKind.FINAL else None,
         audit_exchange=exchange,
         supersedes=receipt_digest(previous) if previous else None,
+    )
+
+
+def _task_facts(task: TaskView) -> TaskFacts:
+    return TaskFacts(
+        target=task.target,
+        outcome=task.outcome,
+        deleted=task.deleted,
+        remaining=task.remaining,
+        verified_at=task.verified_at,
+        until_at=task.until_at,
+        ground=task.ground,
+        found=task.found,
+        parts=task.parts,
+        evidence=tuple(Evidence(one.said, one.evidence_sha256, one.at) for one in task.words),
     )

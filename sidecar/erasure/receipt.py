@@ -28,8 +28,8 @@ from sidecar.erasure.request import SubjectIdentity, canonical_json, identity_ro
 from sidecar.errors import SidecarError
 from sidecar.keys import Pseudonymizer
 
-FORMAT: Final = "privacy-sidecar-erasure-receipt/2"
-_READABLE: Final = frozenset({FORMAT, "privacy-sidecar-erasure-receipt/1"})
+FORMAT: Final = "privacy-sidecar-erasure-receipt/3"
+_READABLE: Final = frozenset({FORMAT, *(f"privacy-sidecar-erasure-receipt/{version}" for version in (1, 2))})
 
 
 class ReceiptKind(StrEnum):
@@ -44,8 +44,21 @@ class ReceiptInvalid(SidecarError):
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What somebody said of a task that people do, with the SHA-256 of what they can show for it; never who (E30)."""
+
+    said: str
+    sha256: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What came of one task. ``remaining`` is what verification still found, ``deleted`` what the target claimed."""
+    """What came of one task.
+
+    Verification found ``found`` before the deletion, and ``remaining`` after it (E28). ``deleted`` is what the target
+    claimed, in ``parts`` by what it did to them (E21).
+    """
 
     target: str
     outcome: Outcome
@@ -54,6 +67,9 @@ class TaskFacts:
     verified_at: datetime | None
     until_at: datetime | None = None
     ground: str | None = None
+    found: int | None = None
+    parts: Mapping[str, int] | None = None
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +171,14 @@ def _task_body(task: TaskFacts) -> dict[str, object]:
     return {
         "target": task.target,
         "outcome": task.outcome.value,
+        "found_count": task.found,
         "claimed_deleted_count": task.deleted,
+        "claimed_counts": dict(task.parts) if task.parts else None,
         "remaining_count": task.remaining,
         "verified_time": timestamp(task.verified_at) if task.verified_at else None,
         "until_time": timestamp(task.until_at) if task.until_at else None,
         "ground": task.ground,
+        "evidence": [{"said": one.said, "sha256": one.sha256, "time": timestamp(one.at)} for one in task.evidence],
     }
 
 

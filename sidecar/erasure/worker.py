@@ -55,6 +55,8 @@ class WorkerSettings:
     horizon: timedelta = timedelta(days=35)
     """How long after the end identities stay sealed, for deleting again after a restore."""
     pace: Pace = field(default_factory=Pace)
+    count_before: bool = False
+    """Whether verification counts what there is before anything is deleted."""
     former_keys: tuple[Ed25519PublicKey, ...] = ()
     """Public keys of former master keys, by which older receipts are checked."""
 
@@ -89,7 +91,7 @@ class ErasureWorker:
         self._checkpoint = checkpoint
         self._allowances = {target.name: Allowance(target.limits) for target in self._targets}
         self._holds = Holds(stores.holds, metrics, hold_source)
-        attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace)
+        attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace, settings.count_before)
         self._attempts = Attempts(
             stores.tasks,
             audit,
@@ -211,6 +213,7 @@ class ErasureWorker:
         until = now + self._settings.lease
         leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, free, target.side)
         allowance.give_back(free - len(leases.tasks))
+        allowance.spend(sum(self._attempts.counts_first(target, leased) for leased in leases.tasks))
         if leases.unopened:
             _log.error("sealed identities of %d erasure tasks do not open: is the master key right?", leases.unopened)
         results = await asyncio.gather(

@@ -200,6 +200,10 @@ callbacks = Table(
 )
 
 
+LOOK: Final = "look"
+"""The step of evidence that tells how much verification saw before anything was deleted."""
+
+
 def join_indices(indices: tuple[int, ...]) -> str:
     return ",".join(str(index) for index in indices)
 

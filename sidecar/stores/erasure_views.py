@@ -9,11 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from sidecar.erasure.deadlines import ClockPolicy
 from sidecar.erasure.outcomes import Outcome, RequestState, request_state, signed_state
-from sidecar.stores.erasure_tables import interim_receipts, receipts, requests, steps, tasks, unused_types
+from sidecar.stores.erasure_attestations import STEP as ATTEST
+from sidecar.stores.erasure_resolutions import STEP as RESOLVE
+from sidecar.stores.erasure_tables import LOOK, interim_receipts, receipts, requests, steps, tasks, unused_types
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody said of a task that people do, by a closed word, with the hash of their evidence; never who."""
+
+    said: str
+    evidence_sha256: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,10 @@ class TaskView:
     """Why the last attempt failed, in closed words, and which constraint of the system's own stood in the way."""
     parts: Mapping[str, int] | None = None
     """What was deleted, emptied and made pseudonymous in this round, by the target's own account (E21)."""
+    found: int | None = None
+    """How many verification saw before the first deletion of this round; None: it could not count (E28)."""
+    words: tuple[Word, ...] = ()
+    """What people said of it in this round (E30)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +171,10 @@ def _evidence(connection: Connection, request_id: str, current: int) -> dict[int
     last = last.group_by(steps.c.task_id)
     query = select(steps.c.task_id, steps.c.fault, steps.c.detail).where(steps.c.id.in_(last))
     found = {row.task_id: _Evidence(row.fault, row.detail if row.fault else None) for row in connection.execute(query)}
-    counted = select(steps.c.task_id, steps.c.parts).where(
-        steps.c.task_id.in_(mine), steps.c.round == current, steps.c.parts.is_not(None)
-    )
-    for row in connection.execute(counted):
-        found[row.task_id].parts.update(json.loads(row.parts))
+    telling = or_(steps.c.parts.is_not(None), steps.c.step.in_((LOOK, ATTEST, RESOLVE)))
+    told = select(steps).where(steps.c.task_id.in_(mine), steps.c.round == current, telling).order_by(steps.c.id)
+    for row in connection.execute(told):
+        found[row.task_id].add(row)
     return found
 
 
@@ -169,6 +183,16 @@ class _Evidence:
     fault: str | None
     detail: str | None
     parts: Counter[str] = field(default_factory=Counter)
+    seen: list[int] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+
+    def add(self, row: Row[Any]) -> None:
+        if row.step == LOOK:
+            self.seen.append(row._mapping["count"])
+        elif row.step in (ATTEST, RESOLVE):
+            self.words.append(Word(row.status, row.detail, row.at))
+        else:
+            self.parts.update(json.loads(row.parts))
 
 
 def _task_view(row: Row[Any], evidence: _Evidence | None) -> TaskView:
@@ -186,4 +210,6 @@ def _task_view(row: Row[Any], evidence: _Evidence | None) -> TaskView:
         fault=evidence.fault if evidence else None,
         detail=evidence.detail if evidence else None,
         parts=dict(evidence.parts) if evidence and evidence.parts else None,
+        found=evidence.seen[0] if evidence and evidence.seen else None,
+        words=tuple(evidence.words) if evidence else (),
     )

@@ -256,6 +256,7 @@ async def test_E50_status_shows_aggregates_and_is_audited_with_the_pseudonym(tmp
                 "attempts": 1,
                 "fault": "unexpected_status",
                 "detail": None,
+                "found_count": None,
                 "claimed_deleted_count": None,
                 "claimed_counts": None,
                 "remaining_count": None,

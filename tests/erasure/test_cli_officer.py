@@ -13,11 +13,14 @@ import pytest
 
 from sidecar.access import Role
 from sidecar.cli import main
+from sidecar.cli.erasure_officer import _GROUNDS
 from sidecar.erasure.hold_api import hold_routes
 from sidecar.erasure.overview_api import overview_routes
 from sidecar.erasure.quarantine_api import quarantine_routes
+from sidecar.stores.erasure_resolutions import ResolutionGround
 from tests.erasure.test_api import Caller, listening
 from tests.erasure.test_manual import desk
+from tests.erasure.test_resolutions import stuck
 from tests.erasure.world import CANARY, ID, OTHER_ID, body, one_target
 from tests.restores.test_restores import restoring
 
@@ -97,6 +100,22 @@ async def test_E30_a_task_for_people_is_attested_with_the_hash_of_a_file(
         assert [one["evidence_sha256"] for one in said["attestations"]] == [sha256(b"shredded").hexdigest()]
         missing = await line.run("attest", ID, task, "--found", "erased", "--evidence", str(tmp_path / "none"))
         assert (missing[0], missing[1]) == (2, "")
+
+
+async def test_E29_a_system_that_can_not_be_acted_on_is_resolved_with_the_hash_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence = tmp_path / "letter.txt"
+    evidence.write_bytes(b"retired in May")
+    (tmp_path / "state").mkdir()
+    async with stuck(tmp_path / "state") as one:
+        line = Line(one.caller, tmp_path, capsys)
+        told = ["--ground", "system_retired", "--evidence", str(evidence)]
+        said = await line.shown("resolve", ID, str(one.task), *told)
+        assert said["outcome"] == "unverified"
+        assert sha256(b"retired in May").hexdigest() in json.dumps(said)
+        assert all(ground in _GROUNDS for ground in ResolutionGround)
+        assert len(_GROUNDS) == len(ResolutionGround)
 
 
 async def test_E39_a_quarantine_is_listed_and_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

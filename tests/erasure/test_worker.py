@@ -34,11 +34,14 @@ async def test_deletes_verifies_and_signs(tmp_path: Path) -> None:
             {
                 "target": "crm",
                 "outcome": "verified_erased",
+                "found_count": None,
                 "claimed_deleted_count": 2,
+                "claimed_counts": None,
                 "remaining_count": 0,
                 "verified_time": "2025-03-01T12:00:00Z",
                 "until_time": None,
                 "ground": None,
+                "evidence": [],
             }
         ]
         assert CANARY.encode() not in data
