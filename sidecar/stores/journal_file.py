@@ -87,11 +87,16 @@ class JournalFile:
             except OSError:
                 os.close(descriptor)
                 raise
-            _sync_folder(self.path.parent)
+            # By now the name is that of the new file: whatever fails from here on, lines must not go to the old one.
+            former, self._descriptor = self._descriptor, descriptor
+            self._lines, self._size = len(lines), sum(map(len, lines))
+            try:
+                _sync_folder(self.path.parent)
+            finally:
+                if former is not None:
+                    os.close(former)
         except OSError:
             raise StoreUnavailable("the journal of erasures can't be rewritten") from None
-        self.close()
-        self._descriptor, self._lines, self._size = descriptor, len(lines), sum(map(len, lines))
 
     def close(self) -> None:
         if self._descriptor is not None:

@@ -19,8 +19,8 @@ CANARY = "amqp://user:canary@host/anna"
 
 
 @pytest.mark.parametrize(
-    "name", ["aiormq.connection", "aio_pika.robust_connection", "botocore.credentials", "nats.aio.client", "psycopg", "redis",
-             "urllib3.connectionpool", "sqlalchemy.engine.Engine", "aiohttp.client"]
+    "name", ["aiormq.connection", "aio_pika.robust_connection", "botocore.credentials", "nats.aio.client", "redis",
+             "psycopg", "urllib3.connectionpool", "sqlalchemy.engine.Engine", "aiohttp.client"]
 )  # fmt: skip
 def test_libraries_that_quote_are_not_heard(name: str) -> None:
     code = SAID.format(name=name, canary=CANARY)

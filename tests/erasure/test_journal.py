@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -295,10 +296,37 @@ print(JournalFile(path, b"k" * 32).open())
 
 
 def test_E49_a_disk_that_fills_up_half_way_leaves_whole_lines(tmp_path: Path) -> None:
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + FULL, tmp_path / "j"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["refused 1 True", "[b'one', b'three']"]
+
+
+HALF_WAY = """
+import os, resource, sys
+from pathlib import Path
+from sidecar.errors import StoreUnavailable
+from sidecar.stores.journal_file import JournalFile
+path = Path(sys.argv[1])
+file = JournalFile(path, b"k" * 32)
+file.open()
+file.append(b"one")
+free = os.dup(0)
+os.close(free)
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))  # room for the new file, and not for its folder
+try:
+    file.rewrite([b"two"])
+except StoreUnavailable:
+    print("refused")
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+file.append(b"three")
+file.close()
+print(JournalFile(path, b"k" * 32).open())
+"""
+
+
+def test_E49_what_is_acknowledged_after_a_rewriting_that_failed_half_way_is_in_the_file(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", HALF_WAY, tmp_path / "j"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["refused", "[b'two', b'three']"]
