@@ -18,7 +18,6 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.audit.record import AuditWriter
-from sidecar.erasure.allowance import Allowance
 from sidecar.erasure.attempt import (
     Attempts,
     AttemptSettings,
@@ -34,6 +33,7 @@ from sidecar.erasure.endings import Endings, Signer
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.holds import Holds
 from sidecar.erasure.loops import report_end
+from sidecar.erasure.plan import Side
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -89,7 +89,6 @@ class ErasureWorker:
         self._settings = settings
         self._clock = clock
         self._checkpoint = checkpoint
-        self._allowances = {target.name: Allowance(target.limits) for target in self._targets}
         self._holds = Holds(stores.holds, metrics, hold_source)
         attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace, settings.count_before)
         self._attempts = Attempts(
@@ -206,14 +205,12 @@ class ErasureWorker:
 
     async def _drive(self, target: Target) -> bool:
         now = self._clock()
-        allowance = self._allowances[target.name]
-        free = allowance.take(now)
-        if free == 0:
-            return False
-        until = now + self._settings.lease
-        leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, free, target.side)
-        allowance.give_back(free - len(leases.tasks))
-        allowance.spend(sum(self._attempts.counts_first(target, leased) for leased in leases.tasks))
+        until, most = now + self._settings.lease, target.limits.concurrency
+        limits = None if target.side is Side.OWN else target.limits  # our own state needs no mercy
+        leases = await self._stores.tasks.lease(target.name, self._settings.name, now, until, most, target.side, limits)
+        more = sum(self._attempts.counts_first(target, leased) for leased in leases.tasks)
+        if more and target.limits.per_second is not None:
+            await self._stores.tasks.spend(target.name, more)
         if leases.unopened:
             _log.error("sealed identities of %d erasure tasks do not open: is the master key right?", leases.unopened)
         results = await asyncio.gather(

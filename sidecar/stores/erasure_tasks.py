@@ -7,14 +7,14 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, or_, select, update
 
 from sidecar.erasure.outcomes import VERIFIED, Outcome
 from sidecar.erasure.plan import LiveErasure, Side
@@ -22,13 +22,14 @@ from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
+from sidecar.stores.erasure_allowances import grant, spend
 from sidecar.stores.erasure_due import due_tasks, live_erasure
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_replays import fresh, reopen
 from sidecar.stores.erasure_tables import LOOK, requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
-from sidecar.targets.target import Order
+from sidecar.targets.target import Order, TargetLimits
 
 
 class LeaseLost(SidecarError):
@@ -104,15 +105,35 @@ class ErasureTasks:
         )
 
     async def lease(
-        self, target: str, worker: str, now: datetime, until: datetime, limit: int, side: Side = Side.UPSTREAM
+        self,
+        target: str,
+        worker: str,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        side: Side = Side.UPSTREAM,
+        limits: TargetLimits | None = None,
     ) -> Leases:
         """Lease up to ``limit`` due tasks of a target, longest due first. Nothing of an unverified subject (E7).
+
+        No more than ``limits`` leave to all processes together (E19).
 
         Tasks of our own side are due only once nothing is left that can be done in live systems by itself (E48); those
         of a backup set once its live system is done, and then again whenever the day comes that they wait for (E38).
         """
         due = due_tasks(target, now, side)
-        return await self._database.run(lambda connection: self._lease(connection, due, worker, until, limit, side))
+
+        def lease(connection: Connection) -> Leases:
+            rows = connection.execute(_due(due, limit)).all()
+            if limits is not None and rows:
+                rows = rows[: grant(connection, target, limits, now, len(rows))]
+            return self._lease(connection, rows, worker, until, side)
+
+        return await self._database.run(lease)
+
+    async def spend(self, target: str, more: int) -> None:
+        """Count calls that leased tasks make beyond one each."""
+        await self._database.run(lambda connection: spend(connection, target, more))
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
@@ -153,23 +174,8 @@ class ErasureTasks:
         return await self._database.run(lambda connection: _replay(connection, now))
 
     def _lease(
-        self, connection: Connection, due: ColumnElement[bool], worker: str, until: datetime, limit: int, side: Side
+        self, connection: Connection, rows: Sequence[Row[Any]], worker: str, until: datetime, side: Side
     ) -> Leases:
-        query = (
-            select(
-                tasks,
-                requests.c.subject,
-                requests.c.round,
-                requests.c.wrapped_key,
-                requests.c.sealed,
-            )
-            .join(requests, requests.c.id == tasks.c.request_id)
-            .where(due)
-            .order_by(tasks.c.due_at, tasks.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=tasks)
-        )
-        rows = connection.execute(query).all()
         for row in rows:
             connection.execute(
                 update(tasks)
@@ -200,6 +206,23 @@ class ErasureTasks:
             state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at, reference),
             identities=tuple(identities[index] for index in split_indices(row.identities)),
         )
+
+
+def _due(due: ColumnElement[bool], limit: int) -> Select[Any]:
+    return (
+        select(
+            tasks,
+            requests.c.subject,
+            requests.c.round,
+            requests.c.wrapped_key,
+            requests.c.sealed,
+        )
+        .join(requests, requests.c.id == tasks.c.request_id)
+        .where(due)
+        .order_by(tasks.c.due_at, tasks.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=tasks)
+    )
 
 
 def _forget(connection: Connection, now: datetime) -> list[str]:

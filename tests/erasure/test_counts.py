@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from sidecar.access import Role
-from sidecar.erasure.allowance import Allowance
 from sidecar.erasure.receipt import verify_receipt
 from sidecar.erasure.worker import WorkerSettings
 from sidecar.stores.erasure_attestations import Found
 from sidecar.targets.target import TargetLimits
+from tests.erasure.test_loops import Faulty
 from tests.erasure.test_manual import OTHER_SHA, SHA, desk
 from tests.erasure.test_receipt import KEYS
-from tests.erasure.world import CANARY, ID, START, Clock, World, http_target, receipt_body, world
+from tests.erasure.world import CANARY, ID, Clock, World, body, http_target, receipt_body, world
 from tests.targets.upstream import Mode, Upstream, running_upstream, target_mapping
 
 COUNTING = WorkerSettings("one", count_before=True)
@@ -118,12 +118,17 @@ async def test_without_count_before_there_is_one_call_less_and_no_count(tmp_path
         assert (await in_receipt(w))["found_count"] is None
 
 
-def test_E19_calls_that_count_are_within_the_limits_of_the_target() -> None:
-    allowance = Allowance(TargetLimits(concurrency=4, per_second=2))
-    assert allowance.take(START) == 2
-    allowance.spend(2)
-    assert allowance.take(START + timedelta(seconds=1)) == 0
-    assert allowance.take(START + timedelta(seconds=2)) == 2
+async def test_E19_calls_that_count_are_within_the_limits_of_the_target(tmp_path: Path) -> None:
+    system, clock = Faulty("system", None), Clock()
+    system.limits = TargetLimits(concurrency=4, per_second=2.0)
+
+    async with world(tmp_path / "state.db", [system], clock, COUNTING) as w:
+        addresses = [{"type": "email", "value": f"a{n}@example.org"} for n in range(4)]
+        await w.submit(body(subject={"identities": addresses}))
+        for calls in (4, 4, 8):  # two of four that are due, each counted and deleted: for two seconds
+            await w.worker.pass_once()
+            assert system.calls == calls
+            clock.advance(seconds=1)
 
 
 async def test_E30_the_receipt_holds_the_evidence_of_tasks_for_people_and_not_who_they_are(tmp_path: Path) -> None:
