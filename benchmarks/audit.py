@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.disk import fsync_milliseconds
-from sidecar.audit.appender import LogKeys
-from sidecar.audit.keyring import LocalKeys, signer_of
-from sidecar.audit.log import AuditLog, AuditSettings
+from benchmarks.processes import cpu_seconds
+from sidecar.audit.log import AuditLog
 from sidecar.audit.opening import StartCheck
 from sidecar.audit.reader import open_segment
+from sidecar.audit.recipe import KeyRecipe
 from sidecar.audit.record import Action, Decision, Intent, Outcome
+from sidecar.audit.remote_writer import RemoteWriter
 from sidecar.audit.sealing import Opener
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import pieces
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Walk
@@ -30,7 +34,8 @@ from sidecar.metrics import Metrics
 MASTER = MasterKey(bytes(32))
 ORIGIN = "benchmark"
 PSEUDONYM = "k1:" + "0123456789abcdef" * 2
-KEYS = LogKeys(LocalKeys(MASTER), signer_of(MASTER, ORIGIN))
+RECIPE = KeyRecipe(ORIGIN, None, MASTER)
+KEYS = RECIPE()
 
 
 class Measured(NamedTuple):
@@ -65,8 +70,12 @@ def outcome(exchange_id: str) -> Outcome:
 
 
 async def append(folder: Path, exchanges: int, seconds: float) -> Measured:
-    """Exchanges side by side, each with an intent that is waited for and an outcome that is not, as in the proxy."""
-    log = AuditLog(AuditSettings(folder, start_check=StartCheck.RECENT), KEYS, Metrics())
+    """Exchanges side by side, each with an intent that is waited for and an outcome that is not, as in the proxy.
+
+    Processor seconds are those of both processes, the one that records and the one that writes.
+    """
+    settings, metrics = AuditSettings(folder, start_check=StartCheck.RECENT), Metrics()
+    log = AuditLog(settings, KEYS, metrics, new_writer=partial(RemoteWriter, settings, RECIPE, metrics))
     await log.start()
     until = time.monotonic() + seconds
 
@@ -81,9 +90,9 @@ async def append(folder: Path, exchanges: int, seconds: float) -> Measured:
         if last is not None:
             await last
 
-    wall, cpu, size = time.perf_counter(), time.process_time(), log.size
+    wall, cpu, size = time.perf_counter(), cpu_seconds(os.getpid()), log.size
     await asyncio.gather(*(exchange(name) for name in range(exchanges)))
-    measured = Measured(log.size - size, time.perf_counter() - wall, time.process_time() - cpu)
+    measured = Measured(log.size - size, time.perf_counter() - wall, cpu_seconds(os.getpid()) - cpu)
     await log.stop()
     return measured
 

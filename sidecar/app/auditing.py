@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from itertools import islice
@@ -13,19 +12,20 @@ from itertools import islice
 from sidecar.app.settings import Settings
 from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.canonical import canonical
-from sidecar.audit.keyring import KeyProvider, LocalKeys, signer_of
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.opening import StartCheck
-from sidecar.audit.providers.aws import KmsKeys, KmsSettings
-from sidecar.audit.providers.vault import VaultKeys, VaultSettings
+from sidecar.audit.providers.aws import KmsSettings
+from sidecar.audit.providers.vault import VaultSettings
 from sidecar.audit.reader import read_segment
+from sidecar.audit.recipe import KeyRecipe
 from sidecar.audit.record import Action, AuditWriter, Event
+from sidecar.audit.remote_writer import RemoteWriter
 from sidecar.audit.retention import Hold, Retention
+from sidecar.audit.scribe import Rhythm
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import numbers, segment_path
-from sidecar.audit.writer import Rhythm
 from sidecar.config.audit import AwsKeyProviderConfig, KeyProviderConfig, VaultKeyProviderConfig
 from sidecar.config.model import Config
-from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
 from sidecar.tls.reload import Change, Look, OnChange
 
@@ -36,7 +36,8 @@ _LOOKED_AT = 32  # records at the beginning of a segment, among which that of a 
 
 def audit_of(settings: Settings, metrics: Metrics) -> AuditLog:
     """Return the audit log; there is no way to leave it out."""
-    return AuditLog(audit_settings_of(settings.config), log_keys_of(settings), metrics)
+    recipe, how = key_recipe_of(settings), audit_settings_of(settings.config)
+    return AuditLog(how, recipe(), metrics, new_writer=lambda on_broken: RemoteWriter(how, recipe, metrics, on_broken))
 
 
 def audit_settings_of(config: Config) -> AuditSettings:
@@ -60,31 +61,31 @@ def audit_settings_of(config: Config) -> AuditSettings:
 
 def log_keys_of(settings: Settings) -> LogKeys:
     """Return what the log is written with; earlier master keys open what they sealed, and introduce their successor."""
-    origin = origin_of(settings.config)
-    masters = {one.version: one for one in (*settings.earlier_masters, settings.master)}
-    earlier = tuple(signer_of(one, origin) for one in settings.earlier_masters)
-    provider = provider_of(settings.config.audit.key_provider, masters)
-    return LogKeys(provider, signer_of(settings.master, origin), earlier)
+    return key_recipe_of(settings)()
 
 
-def provider_of(config: KeyProviderConfig, masters: Mapping[int, MasterKey]) -> KeyProvider:
-    """Return what wraps the keys of segments."""
+def key_recipe_of(settings: Settings) -> KeyRecipe:
+    """Return of what the keys are made."""
+    provider = provider_of(settings.config.audit.key_provider)
+    return KeyRecipe(origin_of(settings.config), provider, settings.master, settings.earlier_masters)
+
+
+def provider_of(config: KeyProviderConfig) -> VaultSettings | KmsSettings | None:
+    """Return what wraps the keys of segments; None for the master key."""
     match config:
         case VaultKeyProviderConfig():
-            return VaultKeys(
-                VaultSettings(
-                    config.url,
-                    config.key,
-                    lambda: config.token_file.read_text(encoding="ascii").strip(),
-                    config.mount,
-                    config.namespace,
-                    ssl.create_default_context(cafile=config.ca) if config.url.startswith("https:") else None,
-                    config.timeout_seconds,
-                )
+            return VaultSettings(
+                config.url,
+                config.key,
+                config.token_file,
+                config.mount,
+                config.namespace,
+                config.ca,
+                config.timeout_seconds,
             )
         case AwsKeyProviderConfig():
-            return KmsKeys(KmsSettings(config.key_arn, config.region, config.endpoint, config.timeout_seconds))
-    return LocalKeys(masters)
+            return KmsSettings(config.key_arn, config.region, config.endpoint, config.timeout_seconds)
+    return None
 
 
 def origin_of(config: Config) -> str:

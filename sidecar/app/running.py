@@ -28,7 +28,6 @@ from sidecar.app.audit_reading import Auditing, started_auditing
 from sidecar.app.auditing import certificates_note, changes_since, reload_note, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
-from sidecar.app.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.app.settings import Settings, settings_of
 from sidecar.app.upstreams import start_upstreams
 from sidecar.audit.log import AuditLog
@@ -36,7 +35,9 @@ from sidecar.audit.record import Action, Event
 from sidecar.config import load_config
 from sidecar.detection.cache import CachedDetection, CacheLimits
 from sidecar.detection.executor import DetectionExecutor
+from sidecar.errors import AuditUnavailable
 from sidecar.keys import Purpose
+from sidecar.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.metrics import Metrics
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.body_budget import BodyBudget
@@ -73,14 +74,18 @@ T = TypeVar("T", bound=Startable)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started sidecar can be asked: the ports it listens on."""
+    """What a started sidecar can be asked: the ports it listens on, and whether it can go on recording."""
 
     data_port: int
     admin_port: int
+    audit_broken: asyncio.Event
 
 
 async def serve(path: Path, when_ready: Callable[[Running], Awaitable[None]] | None = None) -> None:
-    """Run the sidecar until SIGTERM or SIGINT, then drain. ``when_ready`` is called once everything listens."""
+    """Run the sidecar until SIGTERM or SIGINT, then drain. ``when_ready`` is called once everything listens.
+
+    Raises AuditUnavailable if the audit log can't be written any more before a restart.
+    """
     settings, digest = _read(path)
     sys.setswitchinterval(_SWITCH_SECONDS)
     configure_logging()
@@ -95,8 +100,19 @@ async def serve(path: Path, when_ready: Callable[[Running], Awaitable[None]] | N
         _settle_memory()
         if when_ready is not None:
             await when_ready(now)
-        await stopping.wait()
+        await _first(stopping, now.audit_broken)
+        if now.audit_broken.is_set():
+            raise AuditUnavailable("the process that writes the audit log ended; see what ended it, and start again")
         _log.info("stopping")
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(one.wait()) for one in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
 
 
 def _settle_memory() -> None:
@@ -158,7 +174,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
             )
         for part in parts:  # last: nothing is deleted anywhere by a sidecar that can't start
             await _started(stack, part)
-        yield Running(data.port, admin.port)
+        yield Running(data.port, admin.port, audit.broken)
 
 
 async def _started(stack: AsyncExitStack, part: T) -> T:

@@ -112,6 +112,10 @@ class Appender:
         if self._file is None or self.head.size > self._first:
             self._begin()
 
+    def unwatch(self, number: int) -> None:
+        """A segment is about to be dropped, by us."""
+        self._folder.unwatch(number)
+
     def close(self) -> None:
         """Sign what is there and let go."""
         try:

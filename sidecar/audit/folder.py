@@ -9,6 +9,7 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from sidecar.audit.file import LogTampered, SegmentFile
@@ -24,6 +25,8 @@ from sidecar.audit.store import (
 )
 from sidecar.errors import ConfigError, Problem
 
+_AGAIN_SECONDS = 0.05
+
 
 class _Look(NamedTuple):
     """By what a closed segment is known again."""
@@ -37,27 +40,39 @@ class _Look(NamedTuple):
 class LogFolder:
     """Owns the lock. ``check`` may be called while another thread takes closed segments off the watch."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_seconds: float = 0.0) -> None:
         self.path = path
+        self._patience_seconds = patience_seconds
         self._lock = -1
         self._closed: dict[int, _Look] = {}
         self._guard = threading.Lock()
 
     def acquire(self) -> None:
-        """Make the folder if only its parent is there, and lock it. Raises ConfigError, OSError."""
+        """Make the folder if only its parent is there, and lock it, once whoever holds the lock has let go.
+
+        Raises ConfigError where that takes longer than the patience, and OSError.
+        """
         if not os.path.lexists(self.path):
             self.path.mkdir(0o700)
             sync_folder(self.path.parent)  # the name itself must survive a power cut
         require_folder(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._lock = os.open(self.path / LOCK_NAME, flags, 0o600)
+        until = monotonic() + self._patience_seconds
+        while not self._is_locked():
+            if monotonic() >= until:
+                self.release()
+                message, remedy = "another process writes to this log", "Stop it, or give each process its own log"
+                raise ConfigError((Problem(f"audit log {self.path}", message, remedy),))
+            sleep(_AGAIN_SECONDS)
+        sync_folder(self.path)
+
+    def _is_locked(self) -> bool:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.release()
-            message, remedy = "another process writes to this log", "Stop it, or give each process its own log"
-            raise ConfigError((Problem(f"audit log {self.path}", message, remedy),)) from None
-        sync_folder(self.path)
+            return False
+        return True
 
     def release(self) -> None:
         """Give the lock up. Safe to call twice."""

@@ -12,30 +12,26 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sidecar.audit.anchors.verdict import Answer
-from sidecar.audit.appender import Appender, LogKeys, Pace
+from sidecar.audit.appender import LogKeys
 from sidecar.audit.fields import parts_of
-from sidecar.audit.file import LogTampered
-from sidecar.audit.folder import LogFolder
 from sidecar.audit.forgetting import find_links, forget_links
 from sidecar.audit.keyring import KeyProviderUnavailable
 from sidecar.audit.leaf import BrokenLine
-from sidecar.audit.note import parse_checkpoint
-from sidecar.audit.opening import Opening, StartCheck, open_log
 from sidecar.audit.outbox import Outbox
 from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
-from sidecar.audit.retention import Retention, drop, expired, stub_of
+from sidecar.audit.retention import drop, expired, stub_of
 from sidecar.audit.rewrapping import rewrap_all
-from sidecar.audit.writer import Haste, IfRefused, LogWriter, Pending, Rhythm
+from sidecar.audit.scribe import IfRefused
+from sidecar.audit.settings import AuditSettings
+from sidecar.audit.writer import Haste, Pending, ThreadWriter, Writer
 from sidecar.errors import AuditUnavailable, KeyMaterialError
 from sidecar.metrics import Metrics
 
@@ -43,21 +39,12 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+NewWriter = Callable[[Callable[[], object]], Writer]
+"""Makes a writer of what it shall call if it ends unasked."""
+
 NOT_OPEN = "the audit log is not open"
 MARKERS_AT_ONCE = 1000
 RETENTION_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class AuditSettings:
-    """``deadline_seconds`` bounds every wait (A5)."""
-
-    folder: Path
-    deadline_seconds: float = 5.0
-    start_check: StartCheck = StartCheck.WHOLE
-    rhythm: Rhythm = field(default_factory=Rhythm)
-    pace: Pace = field(default_factory=Pace)
-    retention: Retention = field(default_factory=Retention)
 
 
 def utc_now() -> datetime:
@@ -65,18 +52,27 @@ def utc_now() -> datetime:
 
 
 class AuditLog:
-    """An ``AuditWriter`` on one local folder. Safe for many tasks, also of several event loops."""
+    """An ``AuditWriter`` on one local folder. Safe for many tasks, with a ``ThreadWriter`` also of several event loops.
+
+    ``broken`` is set once records can't be written any more, whatever happens, before a restart.
+    """
 
     def __init__(
-        self, settings: AuditSettings, keys: LogKeys, metrics: Metrics, clock: Callable[[], datetime] = utc_now
+        self,
+        settings: AuditSettings,
+        keys: LogKeys,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = utc_now,
+        new_writer: NewWriter | None = None,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._metrics = metrics
         self._clock = clock
-        self._folder = LogFolder(settings.folder)
-        self._writer: LogWriter | None = None
-        self._appender: Appender | None = None
+        self._new_writer = new_writer or partial(ThreadWriter, settings, keys, metrics, clock)
+        self._writer: Writer | None = None
+        self._size = 0
+        self.broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
@@ -89,7 +85,9 @@ class AuditLog:
     @property
     def size(self) -> int:
         """How many records are durable."""
-        return self._appender.head.size if self._appender else 0
+        if self._writer is not None:
+            self._size = self._writer.size
+        return self._size
 
     async def start(self, known: Sequence[Answer] = ()) -> None:
         """Lock and verify the log, and record that it was opened and what a crash left torn.
@@ -97,21 +95,18 @@ class AuditLog:
         ``known`` is what anchors hold of this log. Raises ConfigError that names what is wrong with the log.
         AuditUnavailable, where the disk or the key provider takes no record: the next start tries again.
         """
-        settings = self._settings
-        opening = await asyncio.to_thread(open_log, self._folder, self._keys, settings.start_check, known)
-        head, signed, introducer = opening.head, opening.signed, opening.introducer
-        self._appender = Appender(self._folder, head, signed, self._keys, settings.pace, introducer)
-        self._writer = LogWriter(self._appender, self._metrics, self._clock, settings.rhythm)
-        self._writer.start()
-        self._metrics.audit_healthy.set(1)
+        loop = asyncio.get_running_loop()
+        writer = self._new_writer(lambda: loop.call_soon_threadsafe(self.broken.set))
+        events = await writer.open(known)
+        self._writer = writer
         try:
-            for event in _opened(opening, self._keys):
+            for event in events:
                 await self.note(event)
             await self._rewrap()
         except AuditUnavailable:
             await self.stop()
             raise
-        if settings.retention.keep is not None:
+        if self._settings.retention.keep is not None:
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -130,6 +125,7 @@ class AuditLog:
                     await closed.wait()
             except TimeoutError:
                 raise AuditUnavailable("the audit log did not close in time") from None
+            self._size = writer.size
 
     def intend(self, intent: Intent) -> asyncio.Future[None]:
         return self._append(intent, IfRefused.DROP, Haste.AT_ONCE)
@@ -169,7 +165,7 @@ class AuditLog:
             for number in numbers:
                 stub = await self._blocking(partial(stub_of, self._path, number, self._clock()))
                 await self.note(Event(Action.SEGMENT_DROPPED, reason=stub.reason, count=stub.count, segment=number))
-                self._folder.unwatch(number)
+                await self._asked(partial(self._open_writer().unwatch, number))
                 await self._blocking(partial(drop, self._path, stub, self._keys.signer))
             return len(numbers)
 
@@ -189,27 +185,31 @@ class AuditLog:
 
     async def _begin_segment(self) -> int:
         """Have all records so far in segments that are closed; return the number of the one that follows."""
-        loop, done = asyncio.get_running_loop(), asyncio.Event()
-        writer, appender, trouble = self._writer, self._appender, list[str]()
-        if writer is None or appender is None:
-            raise AuditUnavailable(NOT_OPEN)
+        segment: int | None = await self._asked(self._open_writer().roll)
+        if segment is None:
+            raise AuditUnavailable("the audit log can't begin another segment")
+        return segment
 
-        def roll() -> None:
-            try:
-                appender.roll()
-            except (OSError, LogTampered, KeyProviderUnavailable, KeyMaterialError):
-                trouble.append("the audit log can't begin another segment")
-            loop.call_soon_threadsafe(done.set)
+    async def _asked(self, ask: Callable[[Callable[..., object]], None]) -> Any:
+        """Have the writer do something between two batches; return what it says to that."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
 
-        writer.run(roll)
+        def take(said: object) -> None:
+            if not answer.done():
+                answer.set_result(said)
+
+        ask(lambda said=None: loop.call_soon_threadsafe(take, said))
         try:
             async with asyncio.timeout(self._settings.deadline_seconds):
-                await done.wait()
+                return await answer
         except TimeoutError:
-            raise AuditUnavailable("the audit log did not begin another segment in time") from None
-        if trouble:
-            raise AuditUnavailable(trouble[0])
-        return appender.head.segment
+            raise AuditUnavailable("the audit log is not written in time") from None
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise AuditUnavailable(NOT_OPEN)
+        return self._writer
 
     async def _blocking(self, act: Callable[[], T]) -> T:
         try:
@@ -226,8 +226,7 @@ class AuditLog:
     def _append(self, entry: Entry, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
         """Queue a record. When the caller of what is returned is cancelled, the record is written all the same."""
         try:
-            if self._writer is None:
-                raise AuditUnavailable(NOT_OPEN)
+            self._open_writer()
             return self._outbox().put(parts_of(entry), if_refused, haste)
         except AuditUnavailable as error:
             self._metrics.audit_failures.inc()
@@ -243,19 +242,4 @@ class AuditLog:
         return outbox
 
     def _submit(self, records: Sequence[Pending], haste: Haste) -> int:
-        if self._writer is None:
-            raise AuditUnavailable(NOT_OPEN)
-        return self._writer.submit(records, haste)
-
-
-def _opened(opening: Opening, keys: LogKeys) -> Iterator[Event]:
-    """What is recorded at every start: on which checkpoint the log stands (A12), and what is not as it was before."""
-    for size in opening.torn_sizes:  # first: by the number of the record it is known whether it was told
-        yield Event(Action.LOG_RECOVERED, reason="torn_line", count=size)
-    if opening.signed is None:
-        yield Event(Action.LOG_OPENED)
-    else:
-        checkpoint = parse_checkpoint(opening.signed.text)
-        yield Event(Action.LOG_OPENED, checkpoint_size=checkpoint.size, checkpoint_root=checkpoint.root.hex())
-    if opening.introducer is not None:
-        yield Event(Action.KEY_ROTATED, signing_key=sha256(keys.signer.verifier.public).hexdigest())
+        return self._open_writer().submit(records, haste)

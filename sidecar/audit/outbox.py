@@ -1,6 +1,6 @@
 """What one event loop has for the log: handed over once a turn of the loop, waited for no longer than agreed.
 
-A turn of a busy loop serves many exchanges. Their records go to the writing thread together, because waking it costs
+A turn of a busy loop serves many exchanges. Their records go to the writer together, because waking it costs
 more than all else that is done here for a record; and one timer keeps the deadline of all of them.
 """
 
@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sidecar.audit.fields import Parts
-from sidecar.audit.writer import Haste, IfRefused, Pending
+from sidecar.audit.scribe import IfRefused
+from sidecar.audit.writer import Haste, Pending
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
 
@@ -19,7 +20,7 @@ OVERDUE = "the audit record was not durable in time"
 FULL = "too many audit records wait to be written"
 
 Submit = Callable[[Sequence[Pending], Haste], int]
-"""Queues records for the writing thread and returns how many it took, or raises ``AuditUnavailable`` for them all."""
+"""Queues records for the writer and returns how many it took, or raises ``AuditUnavailable`` for them all."""
 
 
 class Outbox:

@@ -2,6 +2,7 @@
 
 ``python -m tests.audit.program first-byte PATH``: records an intent, then "sends a byte" (prints it), then hangs.
 ``python -m tests.audit.program flood PATH``: records exchanges as fast as it can, printing each id once durable.
+``python -m tests.audit.program flood-process PATH``: the same, with a writing process.
 ``python -m tests.audit.program file-limit PATH``: runs into a limit on the size of files, has it lifted, goes on.
 ``python -m tests.audit.program replica PATH THREADS RECORDS``: records so many from each of so many threads.
 """
@@ -70,12 +71,13 @@ async def replica(log: AuditLog, threads: int, records: int) -> None:
 
 async def main(name: str, path: str, *numbers: str) -> None:
     keys = keys_of(f"replica/{Path(path).name}") if name == "replica" else None
-    log = make_log(Path(path), keys=keys)
+    log = make_log(Path(path), keys=keys, in_process=name == "flood-process")
     await log.start()
     if name == "replica":
         await replica(log, *map(int, numbers))
     else:
-        await {"first-byte": first_byte, "flood": flood, "file-limit": file_limit}[name](log)
+        programs = {"first-byte": first_byte, "flood": flood, "flood-process": flood, "file-limit": file_limit}
+        await programs[name](log)
     await log.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ from sidecar.audit.fields import parts_of
 from sidecar.audit.folder import LogFolder
 from sidecar.audit.keyring import LocalKeys, signer_of
 from sidecar.audit.leaf import instant
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.reader import open_segment, read_records
 from sidecar.audit.record import Action, Decision, Entry, Event, Intent, Outcome
+from sidecar.audit.remote_writer import RemoteWriter
 from sidecar.audit.retention import Retention
+from sidecar.audit.scribe import Rhythm
 from sidecar.audit.sealing import Opener
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import pieces
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Walk
-from sidecar.audit.writer import Rhythm
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
 
@@ -98,15 +101,20 @@ def make_log(
     pace: Pace | None = None,
     retention: Retention | None = None,
     heartbeat_seconds: float = 60.0,
+    in_process: bool = False,
+    pending_limit: int = 10_000,
 ) -> AuditLog:
+    """A log that is not open yet; ``in_process``: written by a process of its own, under the keys of the samples."""
     settings = AuditSettings(
         folder,
         deadline_seconds=deadline_seconds,
-        rhythm=Rhythm(check_seconds=0.05, heartbeat_seconds=heartbeat_seconds),
+        rhythm=Rhythm(pending_limit, check_seconds=0.05, heartbeat_seconds=heartbeat_seconds),
         pace=pace or Pace(),
         retention=retention or Retention(),
     )
-    return AuditLog(settings, keys or keys_of(), metrics or Metrics())
+    metrics = metrics or Metrics()
+    remote = partial(RemoteWriter, settings, keys_of, metrics)
+    return AuditLog(settings, keys or keys_of(), metrics, new_writer=remote if in_process else None)
 
 
 def check(folder: Path, keys: LogKeys | None = None) -> Report:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import boto3
 import pytest
@@ -16,6 +18,7 @@ from sidecar.audit.keyring import KeyProvider, KeyProviderUnavailable, LocalKeys
 from sidecar.audit.log import AuditLog
 from sidecar.audit.providers.aws import KmsKeys, KmsSettings
 from sidecar.audit.providers.vault import VaultKeys, VaultSettings
+from sidecar.audit.recipe import KeyRecipe
 from sidecar.errors import AuditUnavailable, KeyMaterialError
 from sidecar.keys import MasterKey
 from tests.audit.samples import check, intent, keys_of, make_log, read
@@ -47,7 +50,7 @@ def transit() -> Iterator[Transit]:
 def provider(request: pytest.FixtureRequest) -> KeyProvider:
     match request.param:
         case "vault":
-            return vault(request.getfixturevalue("transit"))
+            return vault(request.getfixturevalue("transit").url)
         case "aws":
             request.getfixturevalue("credentials")
             return KmsKeys(aws(request.getfixturevalue("kms")))
@@ -60,8 +63,10 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def vault(transit: Transit, token: str = TOKEN) -> VaultKeys:
-    return VaultKeys(VaultSettings(transit.url, "audit", lambda: token, timeout_seconds=20))
+def vault(url: str, token: str = TOKEN) -> VaultKeys:
+    file = Path(mkdtemp()) / "token"
+    file.write_text(f"{token}\n")
+    return VaultKeys(VaultSettings(url, "audit", file, timeout_seconds=20))
 
 
 def aws(endpoint: str) -> KmsSettings:
@@ -111,7 +116,7 @@ def test_a_key_of_another_provider_is_named_a26(provider: KeyProvider) -> None:
 
 
 def test_a_rotated_key_of_vault_wraps_anew_and_opens_the_old_a26(transit: Transit) -> None:
-    keys = vault(transit)
+    keys = vault(transit.url)
     old = keys.wrap(KEY, PLACE)
     transit.rotate()
     new = keys.wrap(KEY, PLACE)
@@ -125,13 +130,25 @@ def test_a_rotated_key_of_vault_wraps_anew_and_opens_the_old_a26(transit: Transi
 def test_a_vault_that_is_sealed_away_or_forbids_may_answer_later(transit: Transit) -> None:
     transit.down = True
     with pytest.raises(KeyProviderUnavailable, match="503"):
-        vault(transit).wrap(KEY, PLACE)
+        vault(transit.url).wrap(KEY, PLACE)
     transit.down = False
     with pytest.raises(KeyProviderUnavailable, match="403"):
-        vault(transit, "s.expired").wrap(KEY, PLACE)
-    nobody = VaultKeys(VaultSettings("http://127.0.0.1:9", "audit", lambda: TOKEN, timeout_seconds=20))
+        vault(transit.url, "s.expired").wrap(KEY, PLACE)
     with pytest.raises(KeyProviderUnavailable, match="reached"):
-        nobody.wrap(KEY, PLACE)
+        vault("http://127.0.0.1:9").wrap(KEY, PLACE)
+
+
+def test_what_keys_are_made_of_can_be_told_to_another_process_a26(
+    transit: Transit, kms: str, credentials: None
+) -> None:
+    token = Path(mkdtemp()) / "token"
+    token.write_text(TOKEN)
+    for one in (None, VaultSettings(transit.url, "audit", token), aws(kms)):
+        recipe = KeyRecipe("example.org/log", one, MasterKey(bytes(32), 2), (MasterKey(bytes(31) + b"1", 1),))
+        here, there = recipe(), pickle.loads(pickle.dumps(recipe))()
+        assert there.provider.unwrap(here.provider.wrap(KEY, PLACE), PLACE) == KEY
+        assert there.signer.verifier == here.signer.verifier
+        assert [one.verifier for one in there.earlier] == [one.verifier for one in here.earlier]
 
 
 def test_a_kms_key_that_is_disabled_is_gone_and_one_that_is_away_is_not(kms: str, credentials: None) -> None:
@@ -159,7 +176,7 @@ async def write_until_refused(log: AuditLog) -> int:
 
 async def test_a_segment_that_no_key_can_be_had_for_refuses_and_recovers_a4(tmp_path: Path, transit: Transit) -> None:
     """The segment may grow to twice its size while the provider is away; beyond that nothing is recorded, or passed."""
-    keys = LogKeys(vault(transit), keys_of().signer)
+    keys = LogKeys(vault(transit.url), keys_of().signer)
     log = make_log(tmp_path / "audit", keys=keys, pace=Pace(segment_records=5))
     await log.start()
     transit.down = True
@@ -179,7 +196,7 @@ async def test_a_segment_that_no_key_can_be_had_for_refuses_and_recovers_a4(tmp_
 
 async def test_a_start_without_the_provider_is_refused_a4(tmp_path: Path, transit: Transit) -> None:
     transit.down = True
-    log = make_log(tmp_path / "audit", keys=LogKeys(vault(transit), keys_of().signer))
+    log = make_log(tmp_path / "audit", keys=LogKeys(vault(transit.url), keys_of().signer))
     with pytest.raises(AuditUnavailable):
         await log.start()
     assert not log.healthy
@@ -189,7 +206,7 @@ async def test_a_start_without_the_provider_is_refused_a4(tmp_path: Path, transi
 
 
 async def test_a_log_is_brought_under_the_rotated_key_of_vault_a26(tmp_path: Path, transit: Transit) -> None:
-    keys = LogKeys(vault(transit), keys_of().signer)
+    keys = LogKeys(vault(transit.url), keys_of().signer)
     for _ in range(2):
         log = make_log(tmp_path / "audit", keys=keys)
         await log.start()

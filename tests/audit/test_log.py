@@ -21,10 +21,11 @@ from sidecar.audit.appender import Pace
 from sidecar.audit.completeness import Completeness
 from sidecar.audit.keyfile import unlock_keys
 from sidecar.audit.keyring import WrapContext
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.opening import StartCheck
 from sidecar.audit.reader import read_records, read_segment
 from sidecar.audit.record import Action, Event
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import key_path, numbers, segment_path
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics

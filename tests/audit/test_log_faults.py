@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
+from sidecar.audit.scribe import Rhythm
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import key_path, segment_path
-from sidecar.audit.writer import Rhythm
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
 from tests.audit.disks import after_power_cut, dying_disk, frozen, loop_file_system, small_tmpfs

@@ -14,13 +14,14 @@ import pytest
 from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.bundle import Order, write_bundle
 from sidecar.audit.index import INDEX_NAME, AuditIndex
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.lookup import AuditLookup
 from sidecar.audit.note import parse_checkpoint
 from sidecar.audit.query import Question
 from sidecar.audit.reader import read_records
 from sidecar.audit.reading import AuditReading
 from sidecar.audit.retention import Retention
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.source import LogSource, LogUnreadable
 from sidecar.audit.store import numbers, segment_path, stub_path
 from sidecar.keys import MasterKey

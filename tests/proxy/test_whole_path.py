@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.log import AuditLog, AuditSettings
+from sidecar.audit.log import AuditLog
 from sidecar.audit.record import AuditWriter
+from sidecar.audit.settings import AuditSettings
 from sidecar.metrics import Metrics
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import RequestPolicy

@@ -12,8 +12,9 @@ import json
 import re
 import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -26,14 +27,14 @@ _CIPHERTEXT = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
 
 @dataclass(frozen=True, slots=True)
 class VaultSettings:
-    """Where the engine is. ``token`` gives the token at each call, or raises OSError. ``tls`` is for https only."""
+    """Where the engine is. ``ca`` holds who vouches for it, where it is not one of the system's authorities."""
 
     url: str
     key: str
-    token: Callable[[], str] = field(repr=False)
+    token_file: Path
     mount: str = "transit"
     namespace: str | None = None
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    ca: Path | None = None
     timeout_seconds: float = 3.0
 
 
@@ -43,6 +44,7 @@ class VaultKeys:
     def __init__(self, settings: VaultSettings) -> None:
         self._settings = settings
         self._key_id = ""
+        self._tls = ssl.create_default_context(cafile=settings.ca) if settings.url.startswith("https:") else None
 
     @property
     def key_id(self) -> str:
@@ -88,14 +90,15 @@ class VaultKeys:
 
     def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         settings, parts = self._settings, urlsplit(self._settings.url)
-        headers = {"X-Vault-Token": settings.token(), "Content-Type": "application/json"}
+        headers = {
+            "X-Vault-Token": settings.token_file.read_text(encoding="ascii").strip(),
+            "Content-Type": "application/json",
+        }
         if settings.namespace is not None:
             headers["X-Vault-Namespace"] = settings.namespace
         connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                parts.netloc, timeout=settings.timeout_seconds, context=settings.tls or ssl.create_default_context()
-            )
+        if self._tls is not None:
+            connection = http.client.HTTPSConnection(parts.netloc, timeout=settings.timeout_seconds, context=self._tls)
         else:
             connection = http.client.HTTPConnection(parts.netloc, timeout=settings.timeout_seconds)
         try:

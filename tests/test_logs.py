@@ -9,7 +9,7 @@ import pytest
 
 SAID = """
 import logging
-from sidecar.app.logs import configure_logging
+from sidecar.logs import configure_logging
 
 configure_logging()
 logging.getLogger({name!r}).error("could not reach {canary}")
