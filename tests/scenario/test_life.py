@@ -22,13 +22,6 @@ def sidecar(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "sidecar", *arguments], capture_output=True, text=True, check=False)
 
 
-def detection_workers(parent: int) -> list[int]:
-    """The worker processes of a sidecar: a child is listed under the thread that started it."""
-    threads = Path(f"/proc/{parent}/task").iterdir()
-    children = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
-    return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 def test_placeholders_outlive_restarts_and_kills_d19(fresh_world: World) -> None:
     world = fresh_world
     path = f"/api/conversations/{world.chats()[0]['id']}"
@@ -45,22 +38,21 @@ def test_no_room_for_the_audit_log_refuses_everything_and_recovers_a4_a34(fresh_
     world = fresh_world
     path = f"/api/conversations/{world.chats()[0]['id']}"
     assert world.data("GET", path).status == 200
-    assert world.sidecar is not None
+    writer = world.writing_process()
     size = max((world.folder / "audit").glob("*.segment")).stat().st_size
-    _, hard = resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (size, hard))
+    _, hard = resource.prlimit(writer, resource.RLIMIT_FSIZE)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, (size, hard))
     starved = world.data("GET", path)
     assert starved.status == 503
     assert b"conversation" not in starved.body
-    resource.prlimit(world.sidecar.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, (hard, hard))
     assert world.data("GET", path).status == 200
     assert sidecar("audit", "verify", str(world.folder / "audit")).returncode == 0
 
 
 def test_a_detection_that_dies_refuses_and_the_next_one_works_d14(fresh_world: World) -> None:
     world = fresh_world
-    assert world.sidecar is not None
-    workers = detection_workers(world.sidecar.pid)
+    workers = world.detection_workers()
     assert workers
     for pid in workers:
         os.kill(pid, signal.SIGKILL)

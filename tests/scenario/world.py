@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.access import Role
+from sidecar.audit.store import LOCK_NAME
 from sidecar.demo.setup import DemoSetup, prepare
 
 START_S = 60.0
@@ -69,6 +70,22 @@ class World:
         self.sidecar = None
         return code
 
+    def writing_process(self) -> int:
+        """The process that has the audit log's lock open."""
+        lock = self.folder / "audit" / LOCK_NAME
+        (found,) = (pid for pid in self._spawned() if _has_open(pid, lock))
+        return found
+
+    def detection_workers(self) -> list[int]:
+        return [pid for pid in self._spawned() if pid != self.writing_process()]
+
+    def _spawned(self) -> list[int]:
+        """The processes that the sidecar started: a child is listed under the thread that started it."""
+        assert self.sidecar is not None
+        threads = Path(f"/proc/{self.sidecar.pid}/task").iterdir()
+        children = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+        return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def data(self, method: str, path: str, body: Any = None, role: Role | None = Role.TRAINER) -> Answer:
         return self._call(self.setup.data_port, method, path, body, role)
 
@@ -108,6 +125,11 @@ class World:
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:
             connection.close()
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    links = list(Path(f"/proc/{pid}/fd").iterdir())
+    return any(link.is_symlink() and link.readlink() == file for link in links)
 
 
 @contextmanager
