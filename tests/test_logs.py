@@ -31,7 +31,7 @@ def test_libraries_that_quote_are_not_heard(name: str) -> None:
 
 BUG = """
 import threading
-from sidecar.app.logs import configure_logging
+from sidecar.logs import configure_logging
 
 class Left:
     def __del__(self):
