@@ -22,6 +22,8 @@ CERTAIN: Final = CHECKED_CONTEXT
 """For what looks like a clock, and for names that are plain words: checksum with context, or a known value."""
 
 _FEWEST_DIGITS = 7
+_NATIONAL_DIGITS = 10
+"""Of a number of a phone that has lost its leading zero, and may then begin with 1."""
 _DIGIT = re.compile(r"[0-9]")
 _SHORT = re.compile(r"-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?")
 _CLOCK = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]{1,9})?")
@@ -69,7 +71,8 @@ def number_text(number: str) -> str:
 
 def number_score(number: str, asked: str = "") -> float:
     """From which score on a finding replaces the number. ``asked``: what its member's name asks for (``question``)."""
-    return CERTAIN if _CLOCK.fullmatch(number) and asked != _PHONE_ASKED else SURE
+    is_phone = asked == _PHONE_ASKED and len(number) == _NATIONAL_DIGITS
+    return CERTAIN if _CLOCK.fullmatch(number) and not is_phone else SURE
 
 
 def is_stamp(text: str) -> bool:

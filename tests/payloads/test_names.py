@@ -59,6 +59,7 @@ def test_a_number_of_a_phone_is_no_clock(name: str) -> None:
     assert question((name,)) == "phone number?"
     assert number_score("1712345678", question((name,))) == SURE
     assert number_score("1712345678", question(("created",))) == CERTAIN
+    assert number_score("1712345678123", question((name,))) == CERTAIN
 
 
 @pytest.mark.parametrize(
