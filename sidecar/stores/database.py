@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from sidecar.errors import ConfigError, Problem, StoreUnavailable
 from sidecar.stores.migrations import UnknownSchema, bring_up, known_revisions
+from sidecar.targets.sql_connection import check_options, leaves_the_machine
 
 T = TypeVar("T")
 
@@ -246,8 +247,12 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings) -> Engine:
 
 
 def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
+    check_options(url, settings.where)
     wait_ms = int(settings.busy_timeout_s * 1000)
     options = f"-c lock_timeout={wait_ms} -c statement_timeout={3 * wait_ms} -c synchronous_commit=on"
+    verified: dict[str, str] = {}
+    if leaves_the_machine(url):  # whoever stands between could read the password, and have requests forgotten
+        verified = {"sslmode": "verify-full", "sslrootcert": str(url.query.get("sslrootcert", "system"))}
     try:
         return create_engine(
             url,
@@ -255,7 +260,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
             pool_size=settings.threads,
             max_overflow=0,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options},
+            connect_args={"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options, **verified},
         )
     except ModuleNotFoundError:
         raise _refused(

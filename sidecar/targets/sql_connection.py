@@ -54,7 +54,7 @@ def open_target_engine(settings: SqlAccess, url: str, tls: ssl.SSLContext, where
     try:
         if parsed.drivername == "sqlite":
             return _sqlite_engine(parsed, settings, where)
-        leaves = _leaves_the_machine(parsed)
+        leaves = leaves_the_machine(parsed)
         if parsed.drivername == "postgresql+psycopg":
             arguments = _postgresql(settings, leaves)
         else:
@@ -75,15 +75,20 @@ def _parsed(url: str, where: str) -> URL:
     if parsed.drivername not in _DRIVERS or not parsed.database or not port_is_fine:
         problem = Problem(f"{where}.url", "names no database of a kind that is known", _URL_REMEDY)
         raise ConfigError((problem,))
-    driver = _DRIVERS[parsed.drivername]
-    known = _OPTIONS.get(driver, frozenset())
-    if not known.issuperset(parsed.query):
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+    check_options(parsed, f"{where}.url")
+    return parsed
+
+
+def check_options(url: URL, where: str) -> None:
+    """Raise ``ConfigError`` for an option of a URL that could lead elsewhere, or turn verification off."""
+    known = _OPTIONS.get(url.drivername, frozenset())
+    if not known.issuperset(url.query):
         remedy = f"Give nothing behind ? but {', '.join(sorted(known))}" if known else "Give nothing behind ?"
-        raise ConfigError((Problem(f"{where}.url", "has an option that could turn verification off", remedy),))
-    return parsed.set(drivername=driver)
+        raise ConfigError((Problem(where, "has an option that could turn verification off", remedy),))
 
 
-def _leaves_the_machine(url: URL) -> bool:
+def leaves_the_machine(url: URL) -> bool:
     """Tell whether the connection does, so that it must be verified TLS. A path is a Unix socket."""
     hosts: list[str] = [url.host] if url.host else []
     named = url.query.get("host", ())

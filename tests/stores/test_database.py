@@ -9,12 +9,13 @@ import sqlite3
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from sidecar.errors import ConfigError, StoreUnavailable
-from sidecar.stores.database import Conflict, Database, DatabaseSettings
+from sidecar.stores.database import Conflict, Database, DatabaseSettings, _checked_url, _postgresql_engine
 
 CANARY = "canary-7781"
 
@@ -95,12 +96,39 @@ async def test_a_store_that_is_not_open_is_unavailable(tmp_path: Path) -> None:
         ("sqlite:///:memory:", "forgets everything"),
         ("mysql://host/db", "mysql is not supported"),
         ("not a url", "is not a database URL"),
+        ("postgresql://localhost/db?hostaddr=198.51.100.7", "could turn verification off"),
     ],
 )
 async def test_a_place_that_can_not_hold_state_is_refused(url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=r"^state\.url: ") as caught:
         await Database(DatabaseSettings(url)).start()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "sslmode", "roots"),
+    [
+        ("postgresql://db.example.org/state", "verify-full", "system"),
+        ("postgresql://db.example.org/state?sslmode=disable", "verify-full", "system"),
+        ("postgresql:///state?host=db.example.org&sslrootcert=/ca.pem", "verify-full", "/ca.pem"),
+        ("postgresql://127.0.0.1/state", None, None),
+        ("postgresql:///state?host=/var/run/postgresql", None, None),
+    ],
+)
+async def test_E18_state_that_leaves_the_machine_is_verified_tls(
+    url: str, sslmode: str | None, roots: str | None
+) -> None:
+    engine = _postgresql_engine(_checked_url(DatabaseSettings(url)), DatabaseSettings(url))
+    given: dict[str, Any] = {}
+
+    def connect(_dialect: object, _record: object, _args: object, keywords: dict[str, Any]) -> None:
+        given.update(keywords)
+        raise ConnectionError
+
+    event.listen(engine, "do_connect", connect)
+    with pytest.raises(ConnectionError):
+        engine.connect()
+    assert (given.get("sslmode"), given.get("sslrootcert")) == (sslmode, roots)
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
