@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.payloads.document import Document, LeafKind
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
+from sidecar.payloads.urls import refuse_base64
 
 _LONGEST = 8_000
 """Characters. Longer texts are cut at line ends; an address over the lines at a cut is seen in two parts."""
@@ -21,8 +22,9 @@ class TextBody:
         return MEDIA_TYPES
 
     def parse(self, text: str) -> Document:
-        """Raises ``PayloadRefused`` (too large)."""
+        """Raises ``PayloadRefused``: too large; media type, for ``data:`` URLs in base64."""
         encoded(text)
+        refuse_base64(text)
         builder = SplicedBuilder(self._limits)
         start = 0
         for number, end in enumerate(cuts(text)):

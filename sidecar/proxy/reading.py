@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sidecar.payloads.annotations import Found
+from sidecar.payloads.base64_texts import open_base64
 from sidecar.payloads.document import Document, Leaf, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.links import open_links
@@ -70,7 +71,11 @@ def _parsed(text: str, payload_format: PayloadFormat, fields: FieldMap, passage:
     document = payload_format.parse(text)
     if passage.urls is not None:
         document = open_links(document, fields, passage.urls.is_one)
-    return _Parsed(*open_markup(document, fields)) if fields.html else _Parsed(document)
+    pages: tuple[int, ...] = ()
+    if fields.html:
+        document, pages = open_markup(document, fields)
+    document, files, now = open_base64(document, fields)
+    return _Parsed(document, (*files, *(now[index] if now else index for index in pages)))
 
 
 def _found(parsed: _Parsed, fields: FieldMap) -> tuple[_Parsed, Found]:

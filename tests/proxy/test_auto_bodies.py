@@ -99,6 +99,7 @@ NOT_READ = {
         + CANARY.encode()
         + b"\r\n--x--",
     ),
+    "a text with a picture in base64": ("text/plain", b"![](data:image/png;base64,AAAA) " + CANARY.encode()),
     "a form with a broken code": ("application/x-www-form-urlencoded", b"a=%4&b=" + CANARY.encode()),
 }
 

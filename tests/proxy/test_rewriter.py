@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -167,6 +168,24 @@ async def test_hashed_fields_are_hashed_with_the_key_and_everything_below_them()
 )
 async def test_numbers_are_replaced_when_a_finding_is_sure(body: Any, expected: Any) -> None:
     assert await rewritten(body) == expected
+
+
+async def test_P32_P60_base64_is_read_or_taken_away() -> None:
+    picture = "data:image/png;base64," + b64encode(b"\x89PNG" + bytes(range(99))).decode()
+    body = {
+        "text": b64encode(b"write to marta@b.cc").decode(),
+        "json": b64encode(b'{"mail": "marta@b.cc"}').decode(),
+        "picture": picture,
+        "words": f"look: ![]({picture})",
+        "id": "Zx9q8w7e6rTyUiOpAsDf",
+    }
+    assert await rewritten(body) == {
+        "text": b64encode(b"write to [EMAIL_1]").decode(),
+        "json": b64encode(b'{"mail": "[EMAIL_1]"}').decode(),
+        "picture": None,
+        "words": None,
+        "id": "Zx9q8w7e6rTyUiOpAsDf",
+    }
 
 
 async def test_a_long_number_that_a_text_names_is_replaced_as_a_number_too() -> None:
