@@ -7,8 +7,9 @@ system is done, and again whenever the day comes that it waits for (E38).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import LiveErasure, Side, live_name
@@ -34,6 +35,24 @@ def due_tasks(target: str, now: datetime, side: Side) -> ColumnElement[bool]:
         live = theirs & (others.c.target != target) & others.c.target.not_like("%/%")  # no traffic reads a backup
         return due & at_work & ~exists().where(live, others.c.outcome.in_(sorted(RUNNABLE | WAITING)))
     return due & at_work
+
+
+def due_rows(due: ColumnElement[bool], limit: int) -> Select[Any]:
+    """Return the query that locks due tasks, longest due first, with what is needed of their requests."""
+    return (
+        select(
+            tasks,
+            requests.c.subject,
+            requests.c.round,
+            requests.c.wrapped_key,
+            requests.c.sealed,
+        )
+        .join(requests, requests.c.id == tasks.c.request_id)
+        .where(due)
+        .order_by(tasks.c.due_at, tasks.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=tasks)
+    )
 
 
 def live_erasure(connection: Connection, request_id: str, backup: str) -> LiveErasure:

@@ -76,6 +76,22 @@ def reopen(connection: Connection, request_id: str, now: datetime) -> None:
         )
 
 
+def replay_all(connection: Connection, now: datetime) -> int:
+    """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
+    query = select(requests.c.id).where(
+        requests.c.ended_at.is_not(None),
+        requests.c.cancelled_at.is_(None),
+        requests.c.sealed.is_not(None),
+        or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
+    )
+    ids = connection.scalars(query).all()
+    for request_id in ids:
+        reopen(connection, request_id, now)
+        kept = tasks.c.outcome == Outcome.RETAINED.value
+        connection.execute(update(tasks).where(tasks.c.request_id == request_id, ~kept).values(**fresh(now)))
+    return len(ids)
+
+
 def _begin_again(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
     connection.execute(update(tasks).where(which).values(**fresh(now)))
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, exists, insert, select, update
 
 from sidecar.erasure.outcomes import VERIFIED, Outcome
 from sidecar.erasure.plan import LiveErasure, Side
@@ -23,10 +23,10 @@ from sidecar.erasure.steps import Advance, Step, TaskState
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_allowances import grant, spend
-from sidecar.stores.erasure_due import due_tasks, live_erasure
+from sidecar.stores.erasure_due import due_rows, due_tasks, live_erasure
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import Teller
-from sidecar.stores.erasure_replays import fresh, reopen
+from sidecar.stores.erasure_replays import fresh, replay_all
 from sidecar.stores.erasure_tables import LOOK, requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
 from sidecar.targets.target import Order, TargetLimits
@@ -124,7 +124,7 @@ class ErasureTasks:
         due = due_tasks(target, now, side)
 
         def lease(connection: Connection) -> Leases:
-            rows = connection.execute(_due(due, limit)).all()
+            rows = connection.execute(due_rows(due, limit)).all()
             if limits is not None and rows:
                 rows = rows[: grant(connection, target, limits, now, len(rows))]
             return self._lease(connection, rows, worker, until, side)
@@ -171,7 +171,7 @@ class ErasureTasks:
 
     async def replay(self, now: datetime) -> int:
         """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
-        return await self._database.run(lambda connection: _replay(connection, now))
+        return await self._database.run(lambda connection: replay_all(connection, now))
 
     def _lease(
         self, connection: Connection, rows: Sequence[Row[Any]], worker: str, until: datetime, side: Side
@@ -206,23 +206,6 @@ class ErasureTasks:
             state=TaskState(Outcome(row.outcome), row.claimed, row.deleted, row.failures, row.submitted_at, reference),
             identities=tuple(identities[index] for index in split_indices(row.identities)),
         )
-
-
-def _due(due: ColumnElement[bool], limit: int) -> Select[Any]:
-    return (
-        select(
-            tasks,
-            requests.c.subject,
-            requests.c.round,
-            requests.c.wrapped_key,
-            requests.c.sealed,
-        )
-        .join(requests, requests.c.id == tasks.c.request_id)
-        .where(due)
-        .order_by(tasks.c.due_at, tasks.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=tasks)
-    )
 
 
 def _forget(connection: Connection, now: datetime) -> list[str]:
@@ -305,18 +288,3 @@ def _wait_for_backups_again(connection: Connection, leased: Leased, now: datetim
         tasks.c.outcome.in_(sorted(VERIFIED)),
     )
     connection.execute(update(tasks).where(*theirs).values(**fresh(now)))
-
-
-def _replay(connection: Connection, now: datetime) -> int:
-    query = select(requests.c.id).where(
-        requests.c.ended_at.is_not(None),
-        requests.c.cancelled_at.is_(None),
-        requests.c.sealed.is_not(None),
-        or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
-    )
-    ids = connection.scalars(query).all()
-    for request_id in ids:
-        reopen(connection, request_id, now)
-        kept = tasks.c.outcome == Outcome.RETAINED.value
-        connection.execute(update(tasks).where(tasks.c.request_id == request_id, ~kept).values(**fresh(now)))
-    return len(ids)
