@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Verifies a receipt of an erasure without the sidecar, and its proof that the audit log tells of it.
 
-    verify_receipt.py RECEIPT --public-key KEYS.pem [--proof FILE --key VKEY] [--salt HEX --identities FILE]
+    verify_receipt.py RECEIPT --public-key KEYS.pem [--proof FILE --key VKEY [--witness-key VKEY]...]
+                      [--salt HEX --identities FILE]
 
 Needs Python 3.11, the package ``cryptography``, and ``verify_audit.py`` beside it, which reads what is the log's. It
 shares no code with the sidecar. The formats are those of docs/erasure.md (receipts) and docs/audit-format.md (proofs).
 
 KEYS.pem holds the keys that sign receipts, each with the time in which it did (``Not-Before``, ``Not-After``; a key
-without them counts for any time). VKEY is the audit log's first public key, noted when the log was begun. With the salt
+without them counts for any time). VKEY is the audit log's first public key, noted when the log was begun, or that of a
+witness who cosigned the proof (c2sp.org/tlog-cosignature): each that is given must have, and nobody else. With the salt
 that was given to the person at submission, and the identities of the request in its order (lines ``type=value``), it
 says whether the receipt is about them. One changed byte of RECEIPT or of the proof fails.
 
@@ -97,7 +99,7 @@ def check_receipt(data: bytes, key_file: bytes) -> Any:
     return body
 
 
-def check_proof(receipt: bytes, body: Any, data: bytes, keys: Keys) -> Checkpoint:
+def check_proof(receipt: bytes, body: Any, data: bytes, keys: Keys, witnesses: list[str]) -> Checkpoint:
     """Return the checkpoint under which the log tells that this very receipt was signed."""
     where = "the proof"
     head, _, note = data.decode().partition("\n\n")
@@ -108,6 +110,8 @@ def check_proof(receipt: bytes, body: Any, data: bytes, keys: Keys) -> Checkpoin
     introductions = [exactly(one, where) for one in said["introductions"]]
     checkpoints = [Checkpoint(one, "an introduction").believed_by(keys) for one in introductions]
     checkpoint = Checkpoint(note.encode(), "the checkpoint").believed_by(keys)
+    for vkey in witnesses:
+        check_witness(checkpoint, vkey)
     for one in (*checkpoints, checkpoint):
         require_all_known(one, keys)
     seq = int(index.removeprefix("index "))
@@ -127,6 +131,28 @@ def check_proof(receipt: bytes, body: Any, data: bytes, keys: Keys) -> Checkpoin
     if body["audit_exchange"] is None or tuple(said["facts"].get(name) for name in names) != wanted:
         fail(where, "it holds, but is of another record than this receipt's")
     return checkpoint
+
+
+def check_witness(checkpoint: Checkpoint, vkey: str) -> None:
+    """See that a witness cosigned, once, and take its line out of those that must be the log's."""
+    name, key_id, encoded = vkey.split("+", 2)
+    raw = decoded(encoded, "a witness's key")
+    if len(raw) != 33 or raw[0] != 4 or sha(name.encode() + b"\n" + raw)[:4].hex() != key_id:
+        raise Broken("the key of a witness is no Ed25519 vkey for cosignatures")
+    start = bytes.fromhex(key_id)
+    lines = [line.removeprefix("— ").partition(" ") for line in checkpoint.signatures]
+    made = [exactly(text, checkpoint.where) for who, _, text in lines if who == name]
+    made = [one[4:] for one in made if one[:4] == start]
+    if len(made) != 1:
+        fail(checkpoint.where, f"it is not cosigned, once, by {name}")
+    seconds = int.from_bytes(made[0][:8], "big")
+    try:
+        message = f"cosignature/v1\ntime {seconds}\n{checkpoint.text}".encode()
+        Ed25519PublicKey.from_public_bytes(raw[1:]).verify(made[0][8:], message)
+    except InvalidSignature:
+        fail(checkpoint.where, f"the cosignature of {name} is wrong")
+    mine = f"— {name} {b64encode(start + made[0]).decode()}"
+    checkpoint.signatures = [line for line in checkpoint.signatures if line != mine]
 
 
 def require_all_known(one: Checkpoint, keys: Keys) -> None:
@@ -160,6 +186,9 @@ def main() -> int:
     parser.add_argument("--public-key", type=Path, required=True, metavar="FILE", help="keys that sign receipts, PEM")
     parser.add_argument("--proof", type=Path, metavar="FILE", help="that the audit log tells of it")
     parser.add_argument("--key", metavar="VKEY", help="the log's first key; goes with --proof")
+    parser.add_argument(
+        "--witness-key", action="append", default=[], metavar="VKEY", help="of one who cosigned the proof"
+    )
     parser.add_argument("--salt", metavar="HEX", help="as it was given to the person; goes with --identities")
     parser.add_argument("--identities", type=Path, metavar="FILE", help="lines type=value")
     args = parser.parse_args()
@@ -187,8 +216,9 @@ def verify(args: argparse.Namespace) -> int:
         check_person(body, args.salt, args.identities.read_text("utf-8"))
         print("person: it is about the one who was given the salt")
     if args.proof is not None:
-        head = check_proof(data, body, args.proof.read_bytes(), Keys([args.key]))
-        print(f"proof: the log {head.origin} tells of it, by its first {head.size} records")
+        head = check_proof(data, body, args.proof.read_bytes(), Keys([args.key]), args.witness_key)
+        cosigned = f", cosigned by {len(args.witness_key)} witnesses" if args.witness_key else ""
+        print(f"proof: the log {head.origin} tells of it, by its first {head.size} records{cosigned}")
     for one in body["targets"]:
         print(f"  {one['target']}: {one['outcome']}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,13 @@ from sidecar.app.audit_elsewhere import anchor_of, sink_of
 from sidecar.app.auditing import audit_of, log_keys_of, origin_of
 from sidecar.app.settings import Settings
 from sidecar.audit.anchors.anchor import Anchor
+from sidecar.audit.anchors.cosigned import cosigned_checkpoint
 from sidecar.audit.anchors.publishing import AnchorPublishing, Pace, ask, opened
 from sidecar.audit.anchors.verdict import Answer
+from sidecar.audit.anchors.witness import WitnessAnchor
 from sidecar.audit.forwarding import Forwarding
 from sidecar.audit.log import AuditLog
+from sidecar.audit.note import Note
 from sidecar.audit.reading import AuditReading
 from sidecar.audit.reads import ReadsCollecting
 from sidecar.audit.source import LogSource
@@ -42,6 +45,7 @@ class Auditing:
     routes: tuple[AdminRoute, ...]
     reading: AuditReading
     anchored: Callable[[], bool]  # False once an anchor contradicts the log
+    cosigned: Callable[[], Awaitable[Note | None]]
 
 
 def anchors_of(config: Config) -> tuple[Anchor, ...]:
@@ -91,7 +95,9 @@ async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: M
         stack.push_async_callback(part.stop)
     masters = (*settings.earlier_masters, settings.master)
     parts = AuditParts(reading, partial(candidate_pseudonyms, masters), config.folder)
-    return Auditing(log, audit_routes(parts), reading, lambda: publishing.sound)
+    witnesses = [one for one in anchors if isinstance(one, WitnessAnchor)]
+    cosigned = partial(cosigned_checkpoint, witnesses, origin_of(settings.config))
+    return Auditing(log, audit_routes(parts), reading, lambda: publishing.sound, cosigned)
 
 
 def _clear_scratch(folder: Path) -> None:

@@ -130,7 +130,7 @@ def erasing_of(
     holding = hold_routes(stores.holds, worker.wake, clock)
     senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
     chat = trigger_routes(intake, people, intents, metrics, clock, senders)
-    proofs = proof_routes(stores.requests, auditing.reading)
+    proofs = proof_routes(stores.requests, auditing.reading, auditing.cosigned)
     receipts = (*erasure_routes(parts), *overview_routes(stores.overview, clock), *proofs)
     routes = (*receipts, *chat, *holding, *guards, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)

@@ -18,12 +18,13 @@ import rfc8785
 from sidecar.audit.canonical import canonical
 from sidecar.audit.leaf import BrokenLine, parse_leaf
 from sidecar.audit.merkle import ProofInvalid, verify_inclusion
-from sidecar.audit.note import Checkpoint, Note, NoteInvalid, Verifier, parse_checkpoint, parse_note
+from sidecar.audit.note import Checkpoint, Note, NoteInvalid, Signature, Verifier, parse_checkpoint, parse_note
 from sidecar.audit.sealing import FACTS, OpenedPart, commitment
 from sidecar.audit.walk import LogKey, Walk
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 EXTRA_VERSION: Final = 1
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class ProvenRecord:
     size: int
     time: str
     facts: Mapping[str, Any] = field(repr=False)
+    seen: Mapping[str, int] = field(default_factory=dict)
+    """When each witness that was asked for cosigned it, by name, in seconds since 1970."""
 
 
 def by_the_log(note: Note) -> Note:
@@ -64,11 +67,14 @@ def by_the_log(note: Note) -> Note:
     return Note(note.text, tuple(one for one in note.signatures if one.name == origin))
 
 
-def verify_record(data: bytes, key: Verifier) -> ProvenRecord:
-    """Return what a file proves, or raise ProofInvalid. ``key`` is the log's first, as it was noted elsewhere."""
+def verify_record(data: bytes, key: Verifier, witnesses: Sequence[Verifier] = ()) -> ProvenRecord:
+    """Return what a file proves, or raise ProofInvalid. ``key`` is the log's first, as it was noted elsewhere.
+
+    Each of ``witnesses`` must have cosigned the checkpoint, and nobody else.
+    """
     proof = parse_record_proof(data)
     try:
-        checkpoint = _believed(proof, key)
+        checkpoint = _believed(proof, key, witnesses)
         record, place = parse_leaf(proof.leaf)
     except BrokenLine as broken:
         raise ProofInvalid(broken.detail) from None
@@ -77,7 +83,8 @@ def verify_record(data: bytes, key: Verifier) -> ProvenRecord:
     if commitment(FACTS, proof.facts.salt + canonical(proof.facts.members)) != record.commitments[0]:
         raise ProofInvalid("the facts are not those that the record commits to")
     verify_inclusion(bytes.fromhex(record.hash), proof.index, checkpoint.size, proof.path, checkpoint.root)
-    return ProvenRecord(place.log, proof.index, checkpoint.size, place.time, proof.facts.members)
+    seen = {one.name: _cosignature(proof.checkpoint, one).seconds for one in witnesses}
+    return ProvenRecord(place.log, proof.index, checkpoint.size, place.time, proof.facts.members, seen)
 
 
 def parse_record_proof(data: bytes) -> RecordProof:
@@ -107,14 +114,16 @@ def _proof(extra: bytes, index: str, path: Sequence[str], note: str) -> RecordPr
     raise ValueError("members are missing")
 
 
-def _believed(proof: RecordProof, key: Verifier) -> Checkpoint:
+def _believed(proof: RecordProof, key: Verifier, witnesses: Sequence[Verifier]) -> Checkpoint:
     """Follow the log's keys from the first one to the one that signed, and leave no signature unchecked."""
     walk = Walk([LogKey(key)])
     walk.log = key.name
     for one in proof.introductions:
         walk.pass_introduction(one)
     checkpoint = walk.believed(proof.checkpoint)
-    _require_signed((*proof.introductions, proof.checkpoint), [one.verifier for one in walk.keys])
+    keys = [one.verifier for one in walk.keys]
+    _require_signed(proof.introductions, keys)
+    _require_signed((proof.checkpoint,), [*keys, *witnesses])
     return checkpoint
 
 
@@ -127,7 +136,19 @@ def _require_signed(notes: Iterable[Note], keys: Sequence[Verifier]) -> None:
         except NoteInvalid as invalid:
             raise ProofInvalid(str(invalid)) from None
         if any((one.name, one.key_id) not in known for one in note.signatures):
-            raise ProofInvalid("a checkpoint bears a signature by a key that is not the log's")
+            raise ProofInvalid("a checkpoint bears a signature by a key that is not the log's, nor a given witness's")
+
+
+def _cosignature(note: Note, witness: Verifier) -> Signature:
+    """Return a witness's cosignature, or raise ProofInvalid. One of two would be unlooked at, so there is one."""
+    try:
+        made, *more = (one for one in note.signatures if (one.name, one.key_id) == (witness.name, witness.id))
+        witness.verify(note.text, made)
+    except (ValueError, NoteInvalid):
+        raise ProofInvalid(f"it is not cosigned by {witness.name}") from None
+    if more or made.seconds > _LAST_SECOND:
+        raise ProofInvalid(f"it is cosigned twice, or at no time, by {witness.name}")
+    return made
 
 
 def _text(data: bytes) -> str:

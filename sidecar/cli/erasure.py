@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from sidecar.audit.note import NoteInvalid, Verifier, parse_verifier
+from sidecar.audit.note import KeyKind, NoteInvalid, Verifier, parse_verifier
+from sidecar.audit.tlog_proof import ProvenRecord
 from sidecar.cli.erasure_calls import (
     CHECK_FAILED,
     DONE,
@@ -65,6 +67,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     receipt.add_argument("id", metavar="ID")
     receipt.add_argument("--output", metavar="FILE", type=Path, help="(default: standard output)")
     receipt.add_argument("--proof", metavar="FILE", type=Path, help="write here as well that the audit log holds it")
+    receipt.add_argument(
+        "--cosigned", action="store_true", help="a proof under what witnesses of the log have cosigned"
+    )
     add_command(kinds, "keys", _keys, "print the public keys that receipts are checked with, PEM")
     add_command(kinds, "replay", _replay, "erase everybody again whose identities are still kept, e.g. after a restore")
     add_officers(kinds)
@@ -74,6 +79,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument("--proof", metavar="FILE", type=Path, help="check as well that the audit log holds it")
     check.add_argument(
         "--log-key", metavar="VKEY", type=_log_key, help="the log's first public key, as noted elsewhere"
+    )
+    check.add_argument(
+        "--witness-key",
+        metavar="VKEY",
+        type=_witness_key,
+        action="append",
+        default=[],
+        help="a witness that cosigned it",
     )
     check.add_argument("--salt", metavar="HEX", help="check as well that it is about the person who was given this")
     add_identities(check, default=None)
@@ -115,7 +128,9 @@ def _receipt(args: argparse.Namespace) -> int:
     connection = connect(args)
     data = connection.call("GET", f"{path_of(args)}/receipt")
     if args.proof is not None:
-        args.proof.write_bytes(connection.call("GET", f"{path_of(args)}/receipt-proof"))
+        args.proof.write_bytes(
+            connection.call("GET", f"{path_of(args)}/receipt-proof{'?cosigned=true' * args.cosigned}")
+        )
     if args.output is not None:
         args.output.write_bytes(data)
     else:
@@ -142,14 +157,14 @@ def _verify_receipt(args: argparse.Namespace) -> int:
     if (args.salt is None) != (args.identities is None):
         print("--salt and --identities go together", file=sys.stderr)
         return USAGE
-    if (args.proof is None) != (args.log_key is None):
-        print("--proof and --log-key go together", file=sys.stderr)
+    if (args.proof is None) != (args.log_key is None) or (args.witness_key and args.proof is None):
+        print("--proof and --log-key go together, and --witness-key goes with them", file=sys.stderr)
         return USAGE
     keys, data = _public_keys(args.public_key), args.file.read_bytes()
     try:
         said = verify_receipt(data, by_id(keys))
         require_in_use(said, keys)
-        proven = verify_receipt_proof(data, args.proof.read_bytes(), args.log_key) if args.proof else None
+        proven = _proven(args, data) if args.proof else None
     except ReceiptInvalid as error:
         print(f"{args.file}: {error}")
         return CHECK_FAILED
@@ -159,8 +174,14 @@ def _verify_receipt(args: argparse.Namespace) -> int:
         return CHECK_FAILED
     if proven is not None:
         print(f"{args.proof}: record {proven.index} of {proven.log}, signed over {proven.size} records ({proven.time})")
+        for name, seconds in proven.seen.items():
+            print(f"{args.proof}: cosigned by {name} ({datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ})")
     print(f"{args.file}: holds")
     return DONE
+
+
+def _proven(args: argparse.Namespace, receipt: bytes) -> ProvenRecord:
+    return verify_receipt_proof(receipt, args.proof.read_bytes(), args.log_key, args.witness_key)
 
 
 def _public_keys(path: Path) -> tuple[ReceiptKey, ...]:
@@ -175,6 +196,13 @@ def _log_key(text: str) -> Verifier:
         return parse_verifier(text)
     except NoteInvalid as error:
         raise argparse.ArgumentTypeError(f"no public key: {error}") from None
+
+
+def _witness_key(text: str) -> Verifier:
+    key = _log_key(text)
+    if key.kind is not KeyKind.COSIGNATURE:
+        raise argparse.ArgumentTypeError("no key of a witness (Ed25519 cosignatures, type 0x04)")
+    return key
 
 
 def _salt(text: str) -> str:

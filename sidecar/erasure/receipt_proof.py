@@ -8,7 +8,7 @@ proof that points to a person: the record's links stay sealed (E45).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sidecar.audit.merkle import ProofInvalid
 from sidecar.audit.note import Verifier
@@ -29,10 +29,12 @@ def records_signing(facts: Mapping[str, object], receipt: bytes) -> bool:
     return said == (Phase.OUTCOME.value, Decision.COMPLETED.value, exchange_of(receipt), receipt_digest(receipt))
 
 
-def verify_receipt_proof(receipt: bytes, proof: bytes, log_key: Verifier) -> ProvenRecord:
+def verify_receipt_proof(
+    receipt: bytes, proof: bytes, log_key: Verifier, witnesses: Sequence[Verifier] = ()
+) -> ProvenRecord:
     """Return where a receipt stands in the log, or raise ``ReceiptInvalid``. The receipt is one that was verified."""
     try:
-        proven = verify_record(proof, log_key)
+        proven = verify_record(proof, log_key, witnesses)
     except ProofInvalid as invalid:
         raise ReceiptInvalid(f"the proof does not hold: {invalid}") from None
     if not records_signing(proven.facts, receipt):

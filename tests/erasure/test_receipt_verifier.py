@@ -16,9 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.audit.note import Verifier
+from sidecar.erasure.proof_api import prove_receipt
 from sidecar.erasure.receipt import sign_receipt
 from sidecar.erasure.receipt_keys import ReceiptKey, key_file
 from tests.audit.samples import entries
+from tests.erasure.test_cosigned_proof import OTHER_WITNESS, WITNESS, cosigned_by, newest
 from tests.erasure.test_counts import SECOND_FORMAT
 from tests.erasure.test_receipt import ANNA, KEY, LATER_KEY, SALT, WHEN
 from tests.erasure.test_receipt_proof import LOG_KEY, NAMED, OTHERS, RECEIPT, lookup_in, proven, signing
@@ -45,6 +48,15 @@ NO = (ALONE.Broken, KeyError, TypeError, AttributeError, IndexError, ValueError)
 def proof(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     made = [*entries(5), *signing(RECEIPT), *entries(3)]
     return proven(lookup_in(tmp_path_factory.mktemp("log"), made), RECEIPT)
+
+
+@pytest.fixture(scope="module")
+def cosigned(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    made = [*entries(5), *signing(RECEIPT), *entries(3)]
+    lookup = lookup_in(tmp_path_factory.mktemp("cosigned"), made)
+    proof = prove_receipt(lookup, RECEIPT, cosigned_by(newest(lookup), WITNESS, OTHER_WITNESS))
+    assert isinstance(proof, bytes)
+    return proof
 
 
 @pytest.fixture
@@ -99,9 +111,9 @@ def test_E44_any_changed_byte_of_the_proof_fails(proof: bytes, data: st.DataObje
         check_proof(RECEIPT, bytes(changed))
 
 
-def check_proof(receipt: bytes, proof: bytes) -> None:
+def check_proof(receipt: bytes, proof: bytes, *witnesses: Verifier) -> None:
     body = ALONE.check_receipt(receipt, key_file(PUBLIC).encode())
-    ALONE.check_proof(receipt, body, proof, ALONE.Keys([str(LOG_KEY)]))
+    ALONE.check_proof(receipt, body, proof, ALONE.Keys([str(LOG_KEY)]), [str(one) for one in witnesses])
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -131,3 +143,20 @@ def test_E44_a_date_outside_of_the_keys_time_fails_and_earlier_formats_hold() ->
         assert ALONE.check_receipt(late, ReceiptKey(KEY.public_key()).pem.encode())
     with pytest.raises(ALONE.Broken, match="not among"):
         ALONE.check_receipt(RECEIPT, key_file(PUBLIC[:1]).encode())
+
+
+def test_E44_cosignatures_are_checked_each_and_no_other_is_let_through(cosigned: bytes) -> None:
+    check_proof(RECEIPT, cosigned, WITNESS.verifier, OTHER_WITNESS.verifier)
+    stranger = replace(WITNESS, name="stranger.example/w").verifier
+    for witnesses in ((), (WITNESS.verifier,), (WITNESS.verifier, OTHER_WITNESS.verifier, stranger)):
+        with pytest.raises(ALONE.Broken):
+            check_proof(RECEIPT, cosigned, *witnesses)
+
+
+@given(data=st.data())
+def test_E44_any_changed_byte_of_a_cosigned_proof_fails(cosigned: bytes, data: st.DataObject) -> None:
+    changed = bytearray(cosigned)
+    note = cosigned.index(b"\n\n")
+    changed[data.draw(st.integers(note, len(cosigned) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(NO):
+        check_proof(RECEIPT, bytes(changed), WITNESS.verifier, OTHER_WITNESS.verifier)
