@@ -158,7 +158,8 @@ class RemoteWriter(asyncio.Protocol):
                 self._stand(*standing)
                 for _ in range(count):
                     self._unsettled.popleft()(refusal)
-                self._busy_since = monotonic() if self._unsettled else None
+                if count:  # else it only looked after the files: whoever waits has not come any further
+                    self._busy_since = monotonic() if self._unsettled else None
             case (Say.ANSWERED, answer, standing):
                 self._stand(*standing)
                 self._asked.popleft()(answer)

@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sidecar.audit.anchors.verdict import Answer
@@ -19,7 +20,7 @@ from sidecar.audit.fields import Parts
 from sidecar.audit.frames import Message, Say, Unpacking, packed
 from sidecar.audit.scribe import BATCH_LIMIT, Due, IfRefused, Scribe
 from sidecar.audit.settings import AuditSettings
-from sidecar.errors import AuditUnavailable, ConfigError, KeyMaterialError
+from sidecar.errors import ConfigError, SidecarError
 from sidecar.logs import configure_logging, forbid_core_dumps
 
 LOCK_SECONDS = 5.0  # for the writing process of a sidecar that was killed, to finish
@@ -45,7 +46,7 @@ def _begin(
         begun = begin(settings, keys_of(), known, lambda: datetime.now(UTC), LOCK_SECONDS)
     except ConfigError as error:
         end.sendall(packed(Say.REFUSED, [(one.path, one.message, one.remedy) for one in error.problems]))
-    except (AuditUnavailable, KeyMaterialError) as error:
+    except SidecarError as error:
         end.sendall(packed(Say.FAILED, str(error)))
     else:
         end.sendall(packed(Say.BEGUN, begun.events, begun.scribe.size))
@@ -70,27 +71,25 @@ class _Desk:
             while is_open:
                 messages = self._receive()
                 is_open = messages is not None and self._do(messages)
-        except BrokenPipeError:
-            pass  # nobody is left to be told
         finally:
             self._scribe.close()
-        try:
-            self._tell(Say.CLOSED)
-        except BrokenPipeError:
-            return
+        self._tell(Say.CLOSED)
 
     def _receive(self) -> list[Message] | None:
         """Return what has come: nothing, when the log must be looked after; None, when nothing will come any more."""
         if not self._poll.poll(1000 * self._scribe.patience_seconds):
             return []
-        data = self._end.recv(_RECEIVE_BYTES)
+        try:
+            data = self._end.recv(_RECEIVE_BYTES)
+        except ConnectionResetError:  # the sidecar ended with answers unread; what it sent before is still to come
+            return []
         return list(self._unpacking.feed(data)) if data else None
 
     def _do(self, messages: list[Message]) -> bool:
         """Do as told, in order; return whether more is to come."""
         if not messages:
             self._scribe.write([])
-            self._tell(Say.SETTLED, 0, None)
+            self._tell(Say.SETTLED, 0, None)  # how the log stands
         for say, run in _runs(messages):
             match say:
                 case Say.RECORDS:
@@ -106,8 +105,10 @@ class _Desk:
         return True
 
     def _tell(self, *message: object) -> None:
+        """Answer, if anybody is left to hear it: what was sent by a sidecar that has ended is written all the same."""
         scribe = self._scribe
-        self._end.sendall(packed(*message, (scribe.state, scribe.written, scribe.size)))
+        with suppress(ConnectionError):
+            self._end.sendall(packed(*message, (scribe.state, scribe.written, scribe.size)))
 
 
 def _runs(messages: Iterable[Message]) -> Iterator[tuple[Say, list[Message]]]:
