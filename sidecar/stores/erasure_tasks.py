@@ -25,9 +25,10 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_allowances import grant, spend
 from sidecar.stores.erasure_due import due_rows, due_tasks, live_erasure
 from sidecar.stores.erasure_journal import Keeper, NoJournal
+from sidecar.stores.erasure_looks import note_seen
 from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_replays import fresh, replay_all
-from sidecar.stores.erasure_tables import LOOK, requests, split_indices, steps, tasks
+from sidecar.stores.erasure_tables import requests, split_indices, steps, tasks
 from sidecar.stores.seal import Seal, Sealed
 from sidecar.targets.target import Order, TargetLimits
 
@@ -146,7 +147,9 @@ class ErasureTasks:
 
     async def note_seen(self, leased: Leased, count: int, now: datetime) -> None:
         """Note how much there was before anything was deleted, once in a round. After a lost lease, nothing."""
-        await self._database.run(lambda connection: _note_seen(connection, leased, count, now))
+        await self._database.run(
+            lambda connection: note_seen(connection, leased.task_id, leased.fence, leased.round, count, now)
+        )
 
     async def postpone(self, leased: Leased, due: datetime) -> None:
         """Give a lease back with nothing done. A lease that was lost is left alone."""
@@ -218,16 +221,6 @@ def _forget(connection: Connection, now: datetime) -> list[str]:
         destroyed = {"wrapped_key": None, "sealed": None}
         connection.execute(update(requests).where(requests.c.id == request_id).values(destroyed))
     return found
-
-
-def _note_seen(connection: Connection, leased: Leased, count: int, now: datetime) -> None:
-    ours = select(tasks.c.id).where(tasks.c.id == leased.task_id, tasks.c.fence == leased.fence).with_for_update()
-    known = exists().where(steps.c.task_id == leased.task_id, steps.c.round == leased.round, steps.c.step == LOOK)
-    if connection.scalar(ours) is None or connection.scalar(select(known)):
-        return
-    connection.execute(
-        insert(steps).values(task_id=leased.task_id, step=LOOK, status="seen", count=count, round=leased.round, at=now)
-    )
 
 
 def _still_ours(leased: Leased) -> Any:
