@@ -14,6 +14,8 @@ import pytest
 from sidecar.errors import DetectionFailed, DetectionFault, StoreUnavailable
 from sidecar.proxy.routes import Limits, RequestPolicy
 from tests.proxy.rig import (
+    AUDITOR_TOKEN,
+    AUTH,
     CANARY,
     JSON,
     OPAQUE,
@@ -267,6 +269,24 @@ async def test_P43_final_answers_instead_of_continue(
         client = await rig.connect()
         client.writer.write(request("POST", target, *lines))
         assert (await client.reader.readline()).split(b" ")[1] == str(status).encode()
+        await client.close()
+        assert rig.upstream.requests == []
+
+
+async def test_P43_who_may_not_send_a_body_is_not_asked_for_it(contexts: Contexts) -> None:
+    expecting = (JSON, "Expect: 100-continue", "Content-Length: 2")
+    nobody = request("POST", "/api/1", *expecting).replace(AUTH, b"")
+    wrong = request("POST", "/api/1", *expecting).replace(AUTH, f"Authorization: Bearer {AUDITOR_TOKEN}\r\n".encode())
+    async with running(answering(), contexts, max_inflight=0) as rig:
+        for head, status in ((nobody, 401), (wrong, 403), (request("POST", "/api/1", *expecting), 503)):
+            client = await rig.connect()
+            client.writer.write(head)
+            assert (await client.reader.readline()).split(b" ")[1] == str(status).encode()
+            await client.close()
+        rig.audit.full = True
+        client = await rig.connect()
+        client.writer.write(request("POST", "/api/1", *expecting))
+        assert (await client.reader.readline()).split(b" ")[1] == b"503"
         await client.close()
         assert rig.upstream.requests == []
 
