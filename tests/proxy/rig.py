@@ -276,6 +276,14 @@ class Rig:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port, ssl=self.trust)
         return Client(reader, writer)
 
+    def unsent_bytes(self) -> int:
+        """What the sidecar has written to its clients, and holds because they don't read (P45)."""
+        gate = self.listener._gate
+        assert gate is not None
+        transports = [one.transport for one in gate.connections if one.transport is not None]
+        assert transports, "nobody is connected"
+        return sum(one.get_write_buffer_size() for one in transports)
+
     async def send(self, data: bytes, method: str = "GET") -> Answered:
         """Open a connection, send these bytes, and return the answer to them."""
         client = await self.connect()

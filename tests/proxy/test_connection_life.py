@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.proxy.routes import Limits, RequestPolicy
+from sidecar.proxy.upstream_calls import LONGEST_BODY
 from tests.proxy.rig import (
     AUDITOR_TOKEN,
     CANARY,
@@ -246,6 +247,7 @@ async def test_P45_slow_reader_slows_the_upstream_and_memory_stays_flat(contexts
             await client.reader.read(1)
             await asyncio.sleep(0.05)
             assert _resident_bytes() - before < 64 * 1024 * 1024
+            assert rig.unsent_bytes() < 1024 * 1024
         assert sent < 32 * 1024 * 1024, "the upstream waits for the client"
         await client.close()
 
@@ -289,13 +291,16 @@ async def test_P46_a_kept_connection_that_was_closed_is_tried_again_only_without
         assert [received.target for received in rig.upstream.requests] == [b"/api/1", b"/api/2", b"/api/2"]
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[" + b"1," * LONGEST_BODY + b"1]"], ids=["short", "long"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("policy", [RequestPolicy.REDACT, RequestPolicy.PASS])
-async def test_P47_a_request_with_a_body_is_sent_once(method: str, policy: RequestPolicy, contexts: Contexts) -> None:
+async def test_P47_a_request_with_a_body_is_sent_once(
+    method: str, policy: RequestPolicy, body: bytes, contexts: Contexts
+) -> None:
     handler = _closing_kept_connections([answer(b"{}", length=2)])
     async with running(handler, contexts, [route(request_policy=policy)]) as rig:
         assert (await rig.get("/api/1")).status == 200
-        answered = await rig.send(request(method, "/api/2", JSON, "Content-Length: 2") + b"{}")
+        answered = await rig.send(request(method, "/api/2", JSON, f"Content-Length: {len(body)}") + body)
         assert answered.status == 502
         assert [received.target for received in rig.upstream.requests] == [b"/api/1", b"/api/2"]
 

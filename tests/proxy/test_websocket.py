@@ -653,6 +653,9 @@ async def test_P45_a_client_that_does_not_read_holds_the_upstream_back_and_is_cu
         client = await rig.connect()
         _, peer = await opened(client)
         peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        while not rig.audit.outcomes:
+            assert rig.unsent_bytes() < 1 << 20
+            await asyncio.sleep(0.02)
         assert (await rig.outcome()).reason == "client_gone"
         assert sent < 32 << 20  # kernel buffers of two connections; without back-pressure it is gigabytes
         await client.close()
