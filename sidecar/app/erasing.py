@@ -17,6 +17,7 @@ from sidecar.audit.log import AuditLog
 from sidecar.config.erasure_life import DeadlinesConfig
 from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.erasure.api import ErasureParts, erasure_routes
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.backup_watch import BackupWatch
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
@@ -105,26 +106,27 @@ def erasing_of(
         return None
     audit, keys = auditing.log, settings.master.pseudonymizer
     own = _own_of(settings, placeholders, audit, memories)
-    peoples_keys = peoples_keys_of(settings, database, metrics)
-    backups = [a_set for one in settings.restorables for a_set in one.backup_targets(metrics, peoples_keys.witness)]
+    clock, people = SteadyClock(), keys(Purpose.ERASURE_PSEUDONYM)
+    peoples_keys = peoples_keys_of(settings, database, metrics, clock)
+    witness = peoples_keys.witness
+    backups = [a_set for one in settings.restorables for a_set in one.backup_targets(metrics, witness, clock)]
     targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     journal = _journal(settings, database)
     stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
-    clock, people = SteadyClock(), keys(Purpose.ERASURE_PSEUDONYM)
     dates = deadline_policy_of(settings.config.erasure.deadlines)
     intake = Intake(stores.requests, targets, people, dates, clock)
-    marks = marks_of(settings, database, metrics)
+    marks = marks_of(settings, database, metrics, clock)
     worker_settings = _worker_settings(settings)
     source, epochs = settings.hold_source, marks.epochs
     worker = ErasureWorker(
         stores, targets, audit, signing_key, metrics, worker_settings, clock, epochs=epochs, hold_source=source
     )
-    watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake)
+    watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake, clock)
     parts = ErasureParts(intake, stores.requests, stores.tasks, stores.receipt_keys, metrics, worker.wake, clock)
-    suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake)
-    reminder, by_hand = _by_hand(settings, database, metrics, worker.wake)
+    suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake, clock)
+    reminder, by_hand = _by_hand(settings, database, metrics, worker.wake, clock)
     seen_to = (reminder, BackupWatch(backups))
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
@@ -180,18 +182,19 @@ def _opendsr(settings: Settings, parts: ErasureParts) -> tuple[AdminRoute, ...]:
         return ()
     trusted = config.verified_by
     return opendsr_routes(
-        OpenDsrParts(settings.processor, parts.intake, parts.requests, trusted, parts.metrics, parts.wake)
+        OpenDsrParts(settings.processor, parts.intake, parts.requests, trusted, parts.metrics, parts.wake, parts.clock)
     )
 
 
 def _by_hand(
-    settings: Settings, database: Database, metrics: Metrics, wake: Callable[[], None]
+    settings: Settings, database: Database, metrics: Metrics, wake: Callable[[], None], clock: Clock
 ) -> tuple[ManualReminder, tuple[AdminRoute, ...]]:
     """Return what reminds people of their tasks, and where they say that these are done."""
     manual = {target.name: target.settings for target in settings.targets if isinstance(target, ManualTarget)}
     store = Attestations(database, {name: one.eyes for name, one in manual.items()})
-    resolving = resolution_routes(ResolutionParts(Resolutions(database), wake))
-    return ManualReminder(store, manual, metrics), (*manual_routes(ManualParts(store, manual, wake)), *resolving)
+    resolving = resolution_routes(ResolutionParts(Resolutions(database), wake, clock))
+    said = manual_routes(ManualParts(store, manual, wake, clock))
+    return ManualReminder(store, manual, metrics, clock), (*said, *resolving)
 
 
 def deadline_policy_of(config: DeadlinesConfig) -> DeadlinePolicy:

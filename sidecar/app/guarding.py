@@ -10,7 +10,7 @@ from sidecar.admin.route import AdminRoute
 from sidecar.app.secrets import epoch_key
 from sidecar.app.settings import Settings
 from sidecar.audit.record import AuditWriter
-from sidecar.erasure.attempt import utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.restores import RestoreWatch, WatchSettings
 from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
@@ -42,15 +42,21 @@ class Marks:
         return tuple(self.canaries.values())
 
 
-def marks_of(settings: Settings, database: Database, metrics: Metrics) -> Marks:
+def marks_of(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> Marks:
     """Return the marks of all systems that have one."""
     canaries = {one.target: one.canary for one in settings.restorables if one.canary is not None}
     store = ErasureEpochs(database)
-    return Marks(canaries, store, Epochs(store, canaries, epoch_key(settings.master), metrics, utc_now))
+    return Marks(canaries, store, Epochs(store, canaries, epoch_key(settings.master), metrics, clock))
 
 
 def watch_of(
-    settings: Settings, marks: Marks, audit: AuditWriter, metrics: Metrics, actor: str, wake: Callable[[], None]
+    settings: Settings,
+    marks: Marks,
+    audit: AuditWriter,
+    metrics: Metrics,
+    actor: str,
+    wake: Callable[[], None],
+    clock: Clock,
 ) -> RestoreWatch:
     """Return what notices restores. ``actor``: how records call it; ``wake`` has the worker erase again at once."""
     watch_settings = WatchSettings(
@@ -59,7 +65,7 @@ def watch_of(
         every=timedelta(seconds=settings.config.erasure.canary_seconds),
         wake=wake,
     )
-    return RestoreWatch(marks.epochs, marks.store, audit, metrics, watch_settings)
+    return RestoreWatch(marks.epochs, marks.store, audit, metrics, watch_settings, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +81,14 @@ class PeoplesKeys:
         return self.targets[0] if self.targets else None
 
 
-def peoples_keys_of(settings: Settings, database: Database, metrics: Metrics) -> PeoplesKeys:
+def peoples_keys_of(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> PeoplesKeys:
     """Return the keys for people. Raises ``ConfigError``."""
     config = settings.config.erasure.subject_keys
     if config is None:
         return PeoplesKeys()
     pending = timedelta(days=config.pending_days)
     pseudonyms = settings.master.pseudonymizer(Purpose.SUBJECT_KEY)
-    keys = SubjectKeys(SubjectKeyTable(database), FileKms(config.folder, pending), pseudonyms, metrics)
+    keys = SubjectKeys(SubjectKeyTable(database), FileKms(config.folder, pending, clock), pseudonyms, metrics, clock)
     target = SubjectKeyTarget(keys, config.identity, pending + timedelta(days=1))
     return PeoplesKeys((target,), subject_key_routes(keys))
 
@@ -94,6 +100,7 @@ def suppressing_of(
     suppression: Suppression,
     metrics: Metrics,
     wake: Callable[[], None],
+    clock: Clock,
 ) -> Suppressing:
     """Return what keeps ``suppression`` as the store has it."""
     config = settings.config.erasure.suppression
@@ -105,4 +112,4 @@ def suppressing_of(
         most_keys=config.max_keys,
         wake=wake,
     )
-    return Suppressing(store, suppression, metrics, suppressing_settings)
+    return Suppressing(store, suppression, metrics, suppressing_settings, clock)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.app.secrets import read_secret
 from sidecar.config.erasure import TargetConfig
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.plan import backup_name
 from sidecar.errors import ConfigError, Problem
 from sidecar.metrics import Metrics
@@ -80,10 +81,10 @@ class Restorable:
     canary: Canary | None
     backups: tuple[Observed, ...]
 
-    def backup_targets(self, metrics: Metrics, keys: KeyWitness | None) -> list[BackupTarget]:
+    def backup_targets(self, metrics: Metrics, keys: KeyWitness | None, clock: Clock) -> list[BackupTarget]:
         """Return each backup set as a target of its own. ``keys``: those of people, where there are any."""
         return [
-            BackupTarget(one.name, one.observer, one.retention, metrics, keys=keys if one.encrypted else None)
+            BackupTarget(one.name, one.observer, one.retention, metrics, clock, keys if one.encrypted else None)
             for one in self.backups
         ]
 

@@ -157,14 +157,15 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         admin = await _admin_listener(stack, settings, routes, audit, metrics)
         stack.push_async_callback(exchange.settle)
         await _note_start(settings, audit, start_event(settings, config_sha256, detection.version))
-        watching: tuple[Startable, ...] = (*erasing.canaries, erasing.watch, erasing.suppressing) if erasing else ()
+        watching: tuple[Startable, ...] = ()
+        if erasing:  # the clock first: all others go by it
+            watching = (erasing.clock, *erasing.canaries, erasing.watch, erasing.suppressing)
         for part in watching:  # before traffic: what was restored while nobody looked must not be shown
             await _started(stack, part)
         await _started(stack, data)
         parts: tuple[Startable, ...] = ()
         if erasing:
             parts = (
-                erasing.clock,
                 erasing.journal,
                 *erasing.targets,
                 erasing.worker,

@@ -16,7 +16,7 @@ from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action
 from sidecar.erasure.answers import guarded, not_ended, not_found, read_body, request_id
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.bodies import accepted_body, status_body
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.receipt_keys import published
@@ -44,7 +44,7 @@ class ErasureParts:
     receipt_keys: ReceiptKeys
     metrics: Metrics
     wake: Callable[[], None]
-    clock: Clock = utc_now
+    clock: Clock
 
 
 def erasure_routes(parts: ErasureParts) -> tuple[AdminRoute, ...]:

@@ -15,7 +15,7 @@ from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action
 from sidecar.erasure.answers import error_response, guarded, not_found, read_body, request_id
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.reading import Problems, RequestInvalid, mapping, parse_json
 from sidecar.erasure.receipt import timestamp
 from sidecar.stores.erasure_attestations import Attestation, AttestationRefused, Attestations, Found, ManualTask
@@ -35,7 +35,7 @@ class ManualParts:
     store: Attestations
     settings: Mapping[str, ManualSettings]
     wake: Callable[[], None]
-    clock: Clock = utc_now
+    clock: Clock
 
 
 def manual_routes(parts: ManualParts) -> tuple[AdminRoute, ...]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.loops import Loop
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
@@ -26,7 +26,7 @@ class ManualReminder:
         store: Attestations,
         settings: Mapping[str, ManualSettings],
         metrics: Metrics,
-        clock: Clock = utc_now,
+        clock: Clock,
         every: timedelta = timedelta(minutes=1),
     ) -> None:
         self._store = store

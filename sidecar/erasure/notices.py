@@ -17,7 +17,7 @@ from typing import Final
 
 import aiohttp
 
-from sidecar.erasure.attempt import Checkpoint, Clock, nowhere, utc_now
+from sidecar.erasure.attempt import Checkpoint, Clock, nowhere
 from sidecar.erasure.backoff import Backoff
 from sidecar.erasure.loops import Loop
 from sidecar.erasure.processor import Processor
@@ -64,7 +64,7 @@ class NoticeSender:
         store: ErasureNotices,
         settings: SenderSettings,
         metrics: Metrics,
-        clock: Clock = utc_now,
+        clock: Clock,
         chance: Callable[[], float] = random,
         checkpoint: Checkpoint = nowhere,
     ) -> None:

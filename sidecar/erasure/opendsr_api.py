@@ -16,7 +16,7 @@ from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute, Handler
 from sidecar.audit.record import Action
 from sidecar.erasure.answers import read_body, request_id
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.intake import Intake
 from sidecar.erasure.opendsr import (
     V1,
@@ -54,7 +54,7 @@ class OpenDsrParts:
     verified_by: str | None
     metrics: Metrics
     wake: Callable[[], None]
-    clock: Clock = utc_now
+    clock: Clock
 
 
 def opendsr_routes(parts: OpenDsrParts) -> tuple[AdminRoute, ...]:

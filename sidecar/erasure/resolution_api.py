@@ -13,7 +13,7 @@ from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
 from sidecar.audit.record import Action
 from sidecar.erasure.answers import error_response, guarded, not_found, read_body, request_id
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.manual_api import parse_word, task_id
 from sidecar.stores.erasure_resolutions import (
     Resolution,
@@ -34,7 +34,7 @@ class ResolutionParts:
 
     store: Resolutions
     wake: Callable[[], None]
-    clock: Clock = utc_now
+    clock: Clock
 
 
 def resolution_routes(parts: ResolutionParts) -> tuple[AdminRoute, ...]:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.epoch import WENT_BACK, KnownEpoch, Reading
 from sidecar.erasure.epochs import Epochs, Look
 from sidecar.erasure.loops import Loop
@@ -49,7 +49,7 @@ class RestoreWatch:
         audit: AuditWriter,
         metrics: Metrics,
         settings: WatchSettings,
-        clock: Clock = utc_now,
+        clock: Clock,
     ) -> None:
         self._epochs = epochs
         self._store = store

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from sidecar.erasure.attempt import Clock, utc_now
+from sidecar.erasure.attempt import Clock
 from sidecar.erasure.loops import Loop
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
@@ -49,7 +49,7 @@ class Suppressing:
         suppression: SuppressedPeople,
         metrics: Metrics,
         settings: SuppressingSettings,
-        clock: Clock = utc_now,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._suppression = suppression

@@ -39,7 +39,7 @@ class SubjectKeys:
         kms: Kms,
         pseudonyms: Pseudonymizer,
         metrics: Metrics,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime],
     ) -> None:
         self._table = table
         self._kms = kms

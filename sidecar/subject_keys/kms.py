@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -73,8 +73,8 @@ class FileKms:
     def __init__(
         self,
         folder: Path,
-        pending: timedelta = timedelta(),
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pending: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         if not folder.is_dir():
             problem = Problem("erasure.subject_keys.folder", f"no folder {folder}", "Create it, on a volume of its own")

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sidecar.app.restoring import restorable_of
 from sidecar.config.erasure import TargetConfig
+from sidecar.erasure.attempt import utc_now
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
 from sidecar.targets.canary import FileCanary
@@ -67,7 +68,7 @@ def test_E37_backup_sets(backup: dict[str, Any], kind: type) -> None:
     [observed] = made.backups
     assert observed.name == "crm/nightly"
     assert isinstance(observed.observer, kind)
-    [target] = made.backup_targets(Metrics(), None)
+    [target] = made.backup_targets(Metrics(), None, utc_now)
     assert target.name == "crm/nightly"
 
 
@@ -85,7 +86,7 @@ async def test_E37_programs_get_what_is_configured_and_no_shell(tmp_path: Path) 
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path))
-        [target] = restorable_of(config(backups=[backup]), 0).backup_targets(Metrics(), None)
+        [target] = restorable_of(config(backups=[backup]), 0).backup_targets(Metrics(), None, utc_now)
         assert await target.observe() is TargetFault.NOTHING_LISTED
     told = (tmp_path / "told").read_text()
     assert told == "--repo=/mnt/$(id)|--password-file=/p|--no-lock|--json|snapshots|--tag=a,b|s3cret"

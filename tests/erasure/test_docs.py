@@ -50,7 +50,7 @@ async def test_the_documentation_names_every_endpoint_with_its_roles(tmp_path: P
             *proof_routes(w.stores.requests, cast(AuditReading, None)),
             *quarantine_routes(w.epoch_store, w.watch),
             *subject_key_routes(cast(SubjectKeys, None)),
-            *resolution_routes(ResolutionParts(cast(Resolutions, None), w.worker.wake)),
+            *resolution_routes(ResolutionParts(cast(Resolutions, None), w.worker.wake, w.clock)),
         ):
             assert f"{route.method} {route.path}`" in DOCS
 

@@ -155,7 +155,7 @@ async def test_E42_an_old_copy_of_the_key_table_brings_no_backup_back_to_life(tm
         await v.w.settle()
         old = Database(DatabaseSettings(f"sqlite:///{tmp_path / 'old.db'}"))
         await old.start()
-        keys = SubjectKeys(SubjectKeyTable(old), v.kms, MASTER.pseudonymizer(Purpose.SUBJECT_KEY), Metrics())
+        keys = SubjectKeys(SubjectKeyTable(old), v.kms, MASTER.pseudonymizer(Purpose.SUBJECT_KEY), Metrics(), v.w.clock)
         by_old_table = SubjectKeyTarget(keys, IdentityType.CUSTOMER_ID, WEEK)
         said = await by_old_table.keys_gone([ANNA])
         assert said.status is VerifyStatus.PRESENT  # by that table the key lives: nothing is concluded from it

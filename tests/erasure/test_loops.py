@@ -150,7 +150,7 @@ async def test_the_loops_run_by_themselves_and_stop_cleanly(tmp_path: Path) -> N
 
 async def test_a_loop_that_ends_by_a_bug_is_seen_and_its_text_is_not(caplog: pytest.LogCaptureFixture) -> None:
     """Else nobody would be told of anything any more, and nobody would notice."""
-    notices = NoticeSender(NoStore(), SenderSettings({}), Metrics())  # type: ignore[arg-type]
+    notices = NoticeSender(NoStore(), SenderSettings({}), Metrics(), Clock())  # type: ignore[arg-type]
     await notices.start()
     for _ in range(100):
         await asyncio.sleep(0)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
 
 from sidecar.audit.record import Action, Event
+from sidecar.erasure.api import ErasureParts
+from sidecar.erasure.epochs import Epochs
+from sidecar.erasure.manual_api import ManualParts
+from sidecar.erasure.manual_reminder import ManualReminder
+from sidecar.erasure.notices import NoticeSender
+from sidecar.erasure.opendsr_api import OpenDsrParts
+from sidecar.erasure.resolution_api import ResolutionParts
+from sidecar.erasure.restores import RestoreWatch
 from sidecar.erasure.steady import ClockWatch, SteadyClock
+from sidecar.erasure.suppressing import Suppressing
+from sidecar.subject_keys.keeper import SubjectKeys
+from sidecar.subject_keys.kms import FileKms
 from tests.erasure.test_leases import LEASE, url
 from tests.erasure.world import START, Clock, body, http_target, world
 from tests.targets.upstream import running_upstream, target_mapping
@@ -88,3 +100,15 @@ async def test_E35_received_times_are_the_hosts_and_deadlines_follow_them(tmp_pa
         wall.now += MONTH
         await w.submit(body())  # the same again: nothing moves
         assert (await w.view()).received_at == START
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Epochs, ErasureParts, FileKms, ManualParts, ManualReminder, NoticeSender, OpenDsrParts, ResolutionParts,
+        RestoreWatch, SubjectKeys, Suppressing,
+    ],
+)  # fmt: skip
+def test_E35_no_part_goes_by_the_hosts_clock_because_nobody_gave_it_another(part: type) -> None:
+    """One that does orders work for a day that the worker does not come to, or counts people as forgotten too soon."""
+    assert signature(part).parameters["clock"].default is Parameter.empty

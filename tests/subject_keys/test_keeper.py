@@ -197,7 +197,7 @@ async def test_a_volume_that_is_not_mounted_has_destroyed_nothing(tmp_path: Path
         with pytest.raises(StoreUnavailable):
             await k.keys.key(k.bert)
     with pytest.raises(ConfigError, match=r"subject_keys\.folder"):
-        FileKms(tmp_path / "kms")
+        FileKms(tmp_path / "kms", timedelta(), Clock())
 
 
 async def test_wrapping_keys_are_ours_alone_and_bound_to_the_person(tmp_path: Path) -> None:
