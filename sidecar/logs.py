@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import sys
 import threading
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from sidecar.errors import SidecarError
 
@@ -71,6 +72,12 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
         sys.__excepthook__(kind, error, trace)
     else:
         logging.getLogger("sidecar").critical("ended by a bug: %s", describe(error))
+
+
+def end_by_bug(error: BaseException) -> NoReturn:
+    """End a process that others would end with a traceback, which quotes: multiprocessing prints its children's."""
+    logging.getLogger("sidecar").critical("ended by a bug: %s", describe(error))
+    os._exit(1)
 
 
 def _told(what: str, error: BaseException | None) -> None:

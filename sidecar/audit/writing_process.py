@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from sidecar.audit.frames import Message, Say, Unpacking, packed
 from sidecar.audit.scribe import BATCH_LIMIT, Due, IfRefused, Scribe
 from sidecar.audit.settings import AuditSettings
 from sidecar.errors import ConfigError, SidecarError
-from sidecar.logs import configure_logging, forbid_core_dumps
+from sidecar.logs import configure_logging, end_by_bug, forbid_core_dumps
 
 LOCK_SECONDS = 5.0  # for the writing process of a sidecar that was killed, to finish
 _RECEIVE_BYTES = 1 << 20
@@ -34,9 +35,13 @@ def serve(end: socket.socket, settings: AuditSettings, keys_of: Callable[[], Log
     configure_logging()
     forbid_core_dumps()
     end.setblocking(True)
-    begun = _begin(end, settings, keys_of, known)
-    if begun is not None:
-        _Desk(end, begun.scribe).work()
+    try:
+        begun = _begin(end, settings, keys_of, known)
+        if begun is not None:
+            _Desk(end, begun.scribe).work()
+    finally:
+        if (error := sys.exception()) is not None:
+            end_by_bug(error)
 
 
 def _begin(

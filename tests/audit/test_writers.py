@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +19,14 @@ from typing import Any
 import pytest
 
 from sidecar.audit.appender import Pace
+from sidecar.audit.frames import Say, packed
 from sidecar.audit.log import AuditLog
 from sidecar.audit.reader import read_records
 from sidecar.audit.record import Action
 from sidecar.audit.retention import Retention
+from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import segment_path
+from sidecar.audit.writing_process import serve
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
 from tests.audit.disks import frozen, loop_file_system, small_tmpfs
@@ -256,6 +260,24 @@ async def test_a_second_process_on_the_same_log_is_refused(path: Path) -> None:
     async with started(path, True):
         with pytest.raises(ConfigError, match="another process writes to this log"):
             await make_log(path, in_process=True).start()
+
+
+def test_a_bug_in_the_writing_process_is_told_by_kind_and_place_alone(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """multiprocessing would print a traceback, with whatever an exception quotes."""
+    ours, theirs = socket.socketpair()
+    arguments = (theirs, AuditSettings(path), keys_of, ())
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=arguments)
+    process.start()
+    theirs.close()
+    with ours:
+        ours.sendall(packed(Say.RECORDS, [("anna@example.org",)]))
+        process.join(60)
+    assert process.exitcode == 1
+    said = capfd.readouterr().err
+    assert "ended by a bug: ValueError at " in said
+    assert "Traceback" not in said
 
 
 def test_a_sidecar_that_is_killed_loses_nothing_acknowledged_and_starts_again_at_once_a2_a33(path: Path) -> None:
