@@ -24,6 +24,7 @@ _GOODBYE_SECONDS = 5.0
 # through extensions of any length, and shows them to nobody.
 _FRAMING_BYTES = 64 * 1024
 _FRAMING_SHARE = 8
+_SHORTEST_GRACE = 0.001  # seconds; to aiohttp no time is without end
 _LINGER_SECONDS = 2.0  # for a client that still sends after it was turned away
 
 
@@ -95,7 +96,7 @@ class DataListener:
             self._server.close()
             await self._exchange.end_websockets(min(_GOODBYE_SECONDS, self._settings.drain_seconds))
             self._gate.pre_shutdown()
-            await self._gate.shutdown(self._settings.drain_seconds)
+            await self._gate.shutdown(max(self._settings.drain_seconds, _SHORTEST_GRACE))
         await self._exchange.settle()
         self._server = self._gate = None
 

@@ -174,17 +174,18 @@ async def test_P49_drain_answers_what_is_under_way_and_what_still_comes(contexts
         await busy.close()
 
 
-async def test_P49_what_does_not_end_in_time_is_cut_and_recorded(contexts: Contexts) -> None:
+@pytest.mark.parametrize("drain_seconds", [0, 0.2])
+async def test_P49_what_does_not_end_in_time_is_cut_and_recorded(drain_seconds: float, contexts: Contexts) -> None:
     async def endless(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
         await reader.read()
         raise EOFError
 
-    async with running(endless, contexts, settings=settings(drain_seconds=0.2)) as rig:
+    async with running(endless, contexts, settings=settings(drain_seconds=drain_seconds)) as rig:
         client = await rig.connect()
         client.writer.write(request("GET", "/files/1"))
         await client.reader.readuntil(b"hello")
-        await rig.listener.stop()
+        await asyncio.wait_for(rig.listener.stop(), 5)
         outcome = await rig.outcome()
         assert (outcome.decision, outcome.reason) == ("aborted", "stopping")
         await client.close()
