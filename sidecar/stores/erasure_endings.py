@@ -153,12 +153,14 @@ class ErasureEndings:
         if not may_sign(connection, receipt.key_id, now) or not _stands_as(connection, view):
             return False
         told = connection.scalar(select(exists().where(callbacks.c.request_id == view.id)))
-        kept = max(horizon, TOLD_WITHIN) if told else horizon  # a controller's URL is sealed with the identities
+        # A replay must not keep a person's identifiers beyond the horizon of the first end; but a controller's URL is
+        # sealed with them, and whoever asked must be told how every round came out.
+        until = view.forget_at or now + horizon
+        until = max(until, now + TOLD_WITHIN) if told else until
         ended = connection.execute(
             update(requests)
             .where(requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
-            # A replay must not keep a person's identifiers beyond the horizon of the first end.
-            .values(ended_at=now, forget_at=view.forget_at or now + kept)
+            .values(ended_at=now, forget_at=until)
         )
         if ended.rowcount != 1:
             return False

@@ -182,6 +182,28 @@ async def test_E10_what_is_taken_back_in_time_has_not_begun(tmp_path: Path) -> N
         assert [said["type"] for said in one.receiver.bodies()] == ["erasure.cancelled"]
 
 
+async def test_E47_a_controller_is_told_of_a_round_that_ends_at_the_horizon(tmp_path: Path) -> None:
+    """Its URL is sealed with the identities, which a replay keeps no longer than its first end would."""
+    async with told(tmp_path) as one:
+        await one.submit_opendsr(one.receiver.url + "/callback")
+        await one.w.settle()
+        await one.send()
+        one.w.clock.advance(days=34, hours=12)
+        assert await one.w.stores.tasks.replay(one.w.clock()) == 1
+        one.receiver.status = 503
+        await one.w.settle()
+        for _ in range(3 * 24):
+            await one.w.worker.pass_once()
+            await one.sender.pass_once()
+            one.w.clock.advance(hours=1)
+        one.receiver.status, one.receiver.got = 200, []
+        await one.send()
+        assert "completed" in {said.get("request_status") for said in one.receiver.bodies()}
+        one.w.clock.advance(days=16)
+        await one.w.settle()
+        assert not (await one.w.view()).sealed
+
+
 async def test_E47_a_receiver_that_is_down_for_a_week_blocks_nothing_and_is_told_in_the_end(tmp_path: Path) -> None:
     async with told(tmp_path) as one:
         one.receiver.status = 503
