@@ -7,7 +7,7 @@ told apart from one that is merely refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, Protocol
@@ -47,15 +47,15 @@ _BUSY: Final = frozenset({"SlowDown", "Throttling", "ServiceUnavailable", "Reque
 class Keys:
     """Who is meant: all names that begin with one of ``prefixes``, and those in ``names``."""
 
-    prefixes: tuple[str, ...]
-    names: tuple[str, ...]
+    prefixes: tuple[str, ...] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version of an object, or a marker that says it was deleted."""
 
-    key: str
+    key: str = field(repr=False)
     version_id: str
     is_marker: bool
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from dataclasses import field as hidden
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -36,7 +37,7 @@ class Wanted:
     """One field's question: is this value the person's?"""
 
     field: str
-    value: str
+    value: str = hidden(repr=False)
     compare: FieldCompare
 
     def holds(self, text: str) -> bool:

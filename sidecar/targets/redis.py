@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import RedisCluster
@@ -40,8 +40,8 @@ _NOT_REACHED: Final = frozenset({
 class _Part:
     """Something in a key that stays: how it is removed, and how it is looked for."""
 
-    key: str
-    value: str
+    key: str = field(repr=False)
+    value: str = field(repr=False)
     remove: Callable[[Any, str, str], Awaitable[int]]
     find: Callable[[Any, str, str], Awaitable[object]]
 
