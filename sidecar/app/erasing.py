@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_reading import Auditing
+from sidecar.app.auditing import origin_of
 from sidecar.app.guarding import marks_of, peoples_keys_of, suppressing_of, watch_of
 from sidecar.app.overhearing import ChatFiling
 from sidecar.app.secrets import receipt_key
@@ -23,6 +24,7 @@ from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.hold_api import hold_routes
 from sidecar.erasure.intake import Intake
+from sidecar.erasure.link_forgetting import LinkForgetting
 from sidecar.erasure.manual_api import ManualParts, manual_routes
 from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.erasure.notices import NoticeSender
@@ -45,6 +47,7 @@ from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import Attestations
 from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.erasure_links import ErasureLinks
 from sidecar.stores.erasure_resolutions import Resolutions
 from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.placeholders import StoredPlaceholders
@@ -74,7 +77,7 @@ class Erasing:
     canaries: tuple[Canary, ...]
     watch: RestoreWatch
     suppressing: Suppressing
-    seen_to: tuple[ManualReminder, BackupWatch]
+    seen_to: tuple[ManualReminder, BackupWatch, LinkForgetting]
     targets: tuple[Target, ...]
     clock: ClockWatch
     journal: ErasureJournal
@@ -127,7 +130,7 @@ def erasing_of(
     parts = ErasureParts(intake, stores.requests, stores.tasks, stores.receipt_keys, metrics, worker.wake, clock)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake, clock)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake, clock)
-    seen_to = (reminder, BackupWatch(backups))
+    seen_to = (reminder, BackupWatch(backups), _links_of(settings, database, audit))
     guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes)
     holding = hold_routes(stores.holds, worker.wake, clock)
     senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
@@ -141,6 +144,11 @@ def erasing_of(
     return Erasing(
         marks.all, watch, suppressing, seen_to, targets, watching_clock, journal, worker, notices, routes, overhearing
     )
+
+
+def _links_of(settings: Settings, database: Database, audit: AuditLog) -> LinkForgetting:
+    """Return what has our own log forget people past the horizon; each replica's does so for itself."""
+    return LinkForgetting(ErasureLinks(database, origin_of(settings.config)), audit)
 
 
 def _own_of(

@@ -29,6 +29,8 @@ from sidecar.erasure.reading import (
 )
 from sidecar.keys import Pseudonymizer
 
+NOBODY: Final = f"k0:{'0' * 32}"
+"""The pseudonym in records that are about a request whose person is forgotten here."""
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_IDENTITIES: Final = 50
 _VERIFIED_BY: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")

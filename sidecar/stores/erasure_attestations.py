@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, insert, select, update
 
 from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.request import NOBODY
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
@@ -157,7 +158,7 @@ def _outcome(found: Found, people: int, eyes: int) -> Outcome:
 def _rows(connection: Connection, wanted: Collection[Any]) -> Sequence[Any]:
     query = (
         select(tasks.c.id, tasks.c.request_id, tasks.c.target, tasks.c.outcome, requests.c.verified_at,
-               requests.c.subject, requests.c.round)
+               requests.c.subject, requests.c.sealed, requests.c.round)
         .join(requests, requests.c.id == tasks.c.request_id)
         .where(*wanted, requests.c.verified_at.is_not(None))
         .order_by(tasks.c.id)
@@ -174,6 +175,6 @@ def _task(connection: Connection, row: Any) -> ManualTask:
         target=row.target,
         outcome=Outcome(row.outcome),
         verified_at=row.verified_at,
-        subject=row.subject,
+        subject=row.subject if row.sealed is not None else NOBODY,
         attestations=tuple(Attestation(one.who, Found(one.found), one.evidence_sha256) for one in said),
     )

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, select, update
 
 from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.request import NOBODY
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import attestations
@@ -107,7 +108,7 @@ def _resolve(
 
 def _find(connection: Connection, request_id: str, task_id: int) -> ResolvedTask | None:
     query = (
-        select(tasks, requests.c.subject, requests.c.round)
+        select(tasks, requests.c.subject, requests.c.sealed, requests.c.round)
         .join(requests, requests.c.id == tasks.c.request_id)
         .where(tasks.c.id == task_id, requests.c.id == request_id, requests.c.verified_at.is_not(None))
     )
@@ -120,4 +121,5 @@ def _find(connection: Connection, request_id: str, task_id: int) -> ResolvedTask
     outcome = Outcome(row.outcome)
     if outcome is not Outcome.CAPABILITY_UNRESOLVED and not words:
         return None
-    return ResolvedTask(row.id, row.target, outcome, row.subject, words[0] if words else None)
+    subject = row.subject if row.sealed is not None else NOBODY
+    return ResolvedTask(row.id, row.target, outcome, subject, words[0] if words else None)

@@ -88,6 +88,7 @@ requests = Table(
     Column("second_look_at", Moment),  # when everything is, or was, looked at once more (E27)
     Column("begun_round", Integer, nullable=False, server_default="0"),  # of which it was told that work has begun
     Index(None, "ended_at"),
+    Index(None, "subject"),
 )
 
 unused_types = Table(

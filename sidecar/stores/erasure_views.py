@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from sidecar.erasure.deadlines import ClockPolicy
 from sidecar.erasure.outcomes import Outcome, RequestState, request_state, signed_state
+from sidecar.erasure.request import NOBODY
 from sidecar.stores.erasure_attestations import STEP as ATTEST
 from sidecar.stores.erasure_resolutions import STEP as RESOLVE
 from sidecar.stores.erasure_tables import LOOK, interim_receipts, receipts, requests, steps, tasks, unused_types
@@ -137,7 +138,7 @@ def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str,
     return RequestView(
         id=row.id,
         regulation=row.regulation,
-        subject=row.subject,
+        subject=row.subject if row.sealed is not None else NOBODY,
         commitment=row.commitment,
         received_at=row.received_at,
         internal_at=row.internal_at,

@@ -1,7 +1,7 @@
 """What links records of the audit log to a person, as part of the sidecar's own store (A24, E48).
 
-Records name people by keyed hashes of conversations' ids alone; of other identities nothing stands in them. The hash of
-the person in the records of the erasure itself stays: it is the evidence that the erasure was done.
+Records of traffic name people by keyed hashes of conversations' ids alone; of other identities nothing stands in them.
+The hash of the person in the records of the erasure itself stays until the horizon: see ``erasure.link_forgetting``.
 """
 
 from __future__ import annotations
