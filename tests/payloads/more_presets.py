@@ -29,6 +29,24 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
             "else": {"@ottilie:brandvold.example", "join", "org.matrix.custom.html"},
         },
     ),
+    "matrix-sync": (
+        "matrix",
+        {
+            "id": None,
+            "messages": [("customer", "hi, ottilie here")],
+            "known": {
+                "@shopbot:brandvold.example": "USERNAME",
+                "@ottilie:brandvold.example": "USERNAME",
+                "Ottilie Brandvold": "PERSON",
+            },
+            "else": {
+                "@ottilie:brandvold.example",
+                "Chat of Ottilie Brandvold",
+                "join",
+                "order of ottilie@brandvold.example",
+            },
+        },
+    ),
     "gradio": (
         "gradio",
         {
@@ -70,6 +88,15 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
             },
         },
     ),
+    "twilio-participants": (
+        "twilio-conversations",
+        {
+            "id": "CH1",
+            "messages": [],
+            "known": {"ottilie@brandvold.example": "EMAIL", "+4791234567": "PHONE"},
+            "else": {"+15005550006", "https://conversations.twilio.example/v1/Conversations/CH1/Participants/MB1"},
+        },
+    ),
     "slack": (
         "slack",
         {
@@ -81,6 +108,21 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
             ],
             "known": {"Ottilie Brandvold": "PERSON", "brandvold77": "USERNAME"},
             "else": {"T1"},
+        },
+    ),
+    "slack-members": (
+        "slack",
+        {
+            "id": "U061",
+            "messages": [],
+            "known": {
+                "brandvold77": "USERNAME",
+                "Ottilie Brandvold": "PERSON",
+                "+4791234567": "PHONE",
+                "ottilie@brandvold.example": "EMAIL",
+                "ottilie": "PERSON",
+            },
+            "else": {"Europe/Oslo", "back on Monday, ottilie@brandvold.example", "customer"},
         },
     ),
     "bot-framework": (
@@ -190,6 +232,21 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
                 "https://shop.frontapp.example/conversations/cnv_1/messages?page_token=x",
                 "ottilie@brandvold.example",
             },
+        },
+    ),
+    "front-conversations": (
+        "front",
+        {
+            "id": None,
+            "messages": [(None, "order NB-55812"), ("customer", "hi, ottilie here")],
+            "known": {
+                "Ottilie Brandvold": "PERSON",
+                "sam": "USERNAME",
+                "Sam": "PERSON",
+                "Berg": "PERSON",
+                "sam@shop.example": "EMAIL",
+            },
+            "else": {"Ottilie Brandvold, +47 912 34 567", "assigned", "ottilie@brandvold.example"},
         },
     ),
     "dialogflow-cx": (

@@ -87,7 +87,7 @@ EXPECTED: dict[str, tuple[str, dict[str, object]]] = {
         "id": "512",
         "messages": [("customer", "hi, ottilie here"), ("agent", "Which order is it?")],
         "known": {"Ottilie Brandvold": "PERSON", "ottilie@brandvold.example": "EMAIL", "+4791234567": "PHONE"},
-        "else": {"open", "Firefox"},
+        "else": {"open", "wamid.77", "Firefox"},
     }),
     "doccano": ("doccano", {
         "id": "8",

@@ -165,11 +165,40 @@ async def test_X2_P42_links_of_the_upstream_lead_on_through_the_sidecar(url: str
         assert json.loads(shown["data"]) == {"url": LINKS[url]}
 
 
-def test_every_row_of_platforms_has_a_sample() -> None:
-    presets = {preset for preset, _ in EXPECTED.values()}
-    rows = {
-        "label-studio", "phoenix", "openai-chat", "chainlit-socketio", "doccano", "mlflow", "matrix", "gradio",
-        "chatwoot", "intercom", "rasa-tracker", "twilio-conversations", "slack", "bot-framework", "botpress", "lex",
-        "zendesk", "freshdesk", "gorgias", "front", "dialogflow-cx",
-    }  # fmt: skip
-    assert rows <= presets
+# By preset, the fields in which a platform is known to hold texts, people, ids and pages.
+HELD = {
+    "label-studio": "data text id tasks result",
+    "phoenix": "attributes llm.input_messages.0.message.content user.id metadata next_cursor",
+    "openai-chat": "content id",
+    "chainlit-socketio": "output thread_id",
+    "chainlit": "output threadId",
+    "doccano": "text meta next",
+    "mlflow": "request_preview trace_metadata tags rationale trace_id",
+    "matrix": "body formatted_body displayname name topic event_id next_batch",
+    "gradio": "data content",
+    "chatwoot": "content name email phone_number created_at_ip source_id id",
+    "intercom": "body conversation_parts author contacts starting_after",
+    "rasa-tracker": "text slots sender_id metadata",
+    "twilio-conversations": "body author attributes messaging_binding url links",
+    "slack": "text blocks profile ts",
+    "bot-framework": "text name channelData serviceUrl",
+    "botpress": "payload text tags nextToken",
+    "lex": "content slots sessionId",
+    "zendesk": "html_body body requester_id users via custom_fields",
+    "freshdesk": "description description_text body_text requester custom_fields",
+    "gorgias": "body_html body_text customer via",
+    "front": "body text recipients custom_fields",
+    "dialogflow-cx": "interactions",
+}
+
+
+def test_every_row_of_platforms_has_samples_of_all_that_it_is_known_to_hold() -> None:
+    names: dict[str, set[str]] = {}
+    for name, (preset, _) in EXPECTED.items():
+        payload_format, text = sample(name)
+        parts = {str(part) for leaf in payload_format.parse(text).leaves for part in leaf.path}
+        names.setdefault(preset, set()).update(parts)
+    assert {preset: set(held.split()) - names.get(preset, set()) for preset, held in HELD.items()} == {
+        preset: set() for preset in HELD
+    }
+    assert HELD.keys() == names.keys() - {"generic-chat"}
