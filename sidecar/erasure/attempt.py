@@ -193,15 +193,14 @@ class Attempts:
 
     def counts_first(self, target: Target, leased: Leased) -> bool:
         """Tell whether an attempt makes a second call, which counts before the first deletion of a round."""
-        untouched = leased.state.outcome is Outcome.PENDING and target.side is not Side.BACKUP
+        untouched = leased.state.outcome is Outcome.PENDING and target.side is Side.UPSTREAM
         return self._settings.count_before and untouched
 
     async def _count_first(self, target: Target, leased: Leased) -> None:
         """Have durable what verification sees before the deletion. It holds nothing up: who can't count, does not."""
-        try:
-            async with asyncio.timeout(_COUNT_SECONDS):
-                seen = await target.verify(leased.identities)
-        except TimeoutError:
+        waited = asyncio.wait_for(target.verify(leased.identities), _COUNT_SECONDS)
+        (seen,) = await asyncio.gather(waited, return_exceptions=True)
+        if not isinstance(seen, VerifyResult):  # too slow, or a bug in the target, which verification shows afterwards
             return
         count = 0 if seen.status is VerifyStatus.GONE else seen.count
         if count is not None and seen.status in (VerifyStatus.GONE, VerifyStatus.PRESENT):

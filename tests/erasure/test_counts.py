@@ -101,6 +101,21 @@ async def test_E28_who_can_not_count_before_is_deleted_from_all_the_same(tmp_pat
         assert (task.outcome.value, task.found, task.fault) == ("verifying", None, "unreachable")
 
 
+async def test_E28_a_bug_in_a_targets_verification_holds_no_deletion_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with counting(tmp_path) as (w, upstream):
+        (target,) = w.targets
+
+        async def broken(identities: object) -> object:
+            raise KeyError(str(identities))
+
+        monkeypatch.setattr(target, "verify", broken)
+        await w.settle()
+        assert upstream.customers == {}
+        assert (await w.view()).tasks[0].outcome.value == "verifying"
+
+
 async def test_E28_every_round_counts_anew_and_a_second_look_is_no_round(tmp_path: Path) -> None:
     async with counting(tmp_path) as (w, upstream):
         await w.settle()
