@@ -128,21 +128,26 @@ class Attempts:
             return
         self._checkpoint("intended")
         began = monotonic_ns()
-        advance, evidence = await self._held(leased, step) or await self._call(target, leased, step)
-        self._checkpoint("called")
-        decision, reason = await self._record(leased, advance, evidence)
-        self._checkpoint("recorded")
-        await self._conclude(
-            AuditOutcome(
-                exchange_id=intent.exchange_id,
-                action=intent.action,
-                decision=decision,
-                reason=reason,
-                status=evidence.http_status,
-                subject=leased.subject,
-                duration_us=(monotonic_ns() - began) // 1000,
+        decision, reason, status = Decision.ABORTED, "broke_off", None
+        try:
+            advance, evidence = await self._held(leased, step) or await self._call(target, leased, step)
+            self._checkpoint("called")
+            status = evidence.http_status
+            decision, reason = await self._record(leased, advance, evidence)
+            self._checkpoint("recorded")
+        finally:
+            # Also where a target has a bug, the store is gone or we are stopping: an auditor sees that it broke off.
+            await self._conclude(
+                AuditOutcome(
+                    exchange_id=intent.exchange_id,
+                    action=intent.action,
+                    decision=decision,
+                    reason=reason,
+                    status=status,
+                    subject=leased.subject,
+                    duration_us=(monotonic_ns() - began) // 1000,
+                )
             )
-        )
         self._checkpoint("concluded")
 
     async def _held(self, leased: Leased, step: Step) -> tuple[Advance, Evidence] | None:

@@ -81,6 +81,8 @@ async def test_E19_a_poison_target_delays_nobody_and_its_text_reaches_no_log(
             w.clock.advance(minutes=6)  # past the lease
             await w.settle()
         assert poison.calls == 4
+        broken = [one for one in w.ledger.entries if isinstance(one, Outcome) and one.reason == "broke_off"]
+        assert [one.decision for one in broken] == [Decision.ABORTED] * 4  # no call without its outcome on record
         assert await w.state() == "in_progress"
         assert "poison broke off: ValueError" in caplog.text
         assert CANARY not in caplog.text
