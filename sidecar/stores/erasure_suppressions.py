@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    type_coerce,
     update,
 )
 
@@ -72,8 +74,11 @@ class ErasureSuppressions:
         except Conflict:  # another replica has added them
             return 0
 
-    async def state(self) -> tuple[int, int]:
-        """Return what changes whenever the set does: how many requests, and how many keys."""
+    async def state(self) -> tuple[int, int, int]:
+        """Return what changes whenever the set does: how many requests, how many keys, and the sum of their times.
+
+        The counts alone stay the same where one person goes and another comes.
+        """
         return await self._database.read(_state)
 
     async def load(self, limit: int) -> Mapping[bytes, str]:
@@ -123,10 +128,12 @@ class ErasureSuppressions:
         return sorted({key for identity in identities for key in self._keys_of(identity)})
 
 
-def _state(connection: Connection) -> tuple[int, int]:
-    counts = (connection.scalar(select(func.count()).select_from(one)) for one in (suppressed, suppression_keys))
-    people, keys = (count or 0 for count in counts)
-    return people, keys
+def _state(connection: Connection) -> tuple[int, int, int]:
+    times = func.sum(type_coerce(requests.c.received_at, BigInteger))
+    whose = suppressed.join(requests, requests.c.id == suppressed.c.request_id)
+    people, total = connection.execute(select(func.count(), times).select_from(whose)).one()
+    keys = connection.scalar(select(func.count()).select_from(suppression_keys))
+    return people, keys or 0, int(total or 0)
 
 
 def _load(connection: Connection, limit: int) -> Mapping[bytes, str]:

@@ -60,6 +60,17 @@ async def test_E27_from_acceptance_to_the_horizon_and_by_hash_alone(tmp_path: Pa
         assert read(suppression) == "EMAIL"
 
 
+async def test_E27_who_comes_in_the_moment_in_which_another_goes_is_known(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, suppression):
+        await w.submit()
+        await w.settle()
+        await keeper.pass_once()
+        w.clock.advance(days=36)
+        await w.submit(body(OTHER_ID, email="bert@example.org"))
+        await keeper.pass_once()
+        assert (read(suppression), read(suppression, "bert@example.org")) == ("EMAIL", "ERASED")
+
+
 async def test_E7_nobody_is_suppressed_who_was_not_identified(tmp_path: Path) -> None:
     async with keeping(tmp_path) as (w, _, keeper, suppression):
         await w.submit(body(verified_by=None))
