@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,6 +58,7 @@ class Suppressing:
         self._settings = settings
         self._clock = clock
         self._loaded: object = None
+        self._hits: Counter[str] = Counter()  # kept until the order to look again is durable
         self._loop = Loop("suppressing", self._repeat)
 
     @property
@@ -82,13 +84,15 @@ class Suppressing:
         if state != self._loaded:
             await self._load()
             self._loaded = state
-        hits = self._suppression.take_hits()
+        self._hits.update(self._suppression.take_hits())
+        hits = self._hits
         if hits:
             ordered = await self._store.look_again(hits, now, now - self._settings.between_looks)
             _log.error(
                 "data of erased people turned up in traffic, %d values of %d requests: %d are looked for again",
                 sum(hits.values()), len(hits), ordered,
             )  # fmt: skip
+            self._hits = Counter()
             self._settings.wake()
         return added > 0
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
 from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
+from sidecar.errors import StoreUnavailable
 from sidecar.keys import Purpose
 from sidecar.redaction.suppression import Suppression, suppression_keys
 from sidecar.stores.erasure_suppressions import ErasureSuppressions
@@ -109,6 +113,21 @@ async def test_E27_a_stale_worker_that_writes_the_person_back_is_found_out(tmp_p
         assert upstream.customers.get(CANARY, 0) == 0
         assert await w.state() == "completed"
         assert (await w.view()).round == 2
+
+
+async def test_E27_who_turned_up_while_the_store_was_gone_is_looked_for_once_it_is_back(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as (w, _, keeper, suppression):
+        await w.submit()
+        await w.settle()
+        await keeper.pass_once()
+        read(suppression)
+        with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+            other.execute("ALTER TABLE erasure_tasks RENAME TO erasure_tasks_away")  # the order can't be written
+            with pytest.raises(StoreUnavailable):
+                await keeper.pass_once()
+            other.execute("ALTER TABLE erasure_tasks_away RENAME TO erasure_tasks")
+        await keeper.pass_once()
+        assert (await w.outcomes())["crm"] == "verifying"
 
 
 async def test_E27_a_stale_cache_that_goes_on_is_looked_into_daily_and_no_more(tmp_path: Path) -> None:
