@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sidecar.errors import Direction, PayloadFault, PayloadRefused
 from sidecar.payloads.field_map import FieldMap
@@ -246,34 +243,3 @@ async def test_X6_a_mask_keeps_lengths_so_that_nothing_need_be_translated() -> N
     start, end = shown.index("*"), shown.rindex("*") + 1
     assert EXAMPLE["text"][start:end] == MAIL
     assert len(shown) == len(EXAMPLE["text"])
-
-
-# --- any span of any text ---------------------------------------------------------------------------------------------
-
-_PIECES = st.lists(st.sampled_from([MAIL, "a.b@c.example", "hi ", "😀", " é", "[EMAIL_1] ", "\n", "x"]), max_size=8)
-
-
-@given(_PIECES, st.data())
-def test_X6_any_span_of_the_redacted_text_written_back_marks_the_same_words(
-    pieces: list[str], data: st.DataObject
-) -> None:
-    asyncio.run(_there_and_back("".join(pieces), data))
-
-
-async def _there_and_back(original: str, data: st.DataObject) -> None:
-    trainer = Trainer({"id": 41, "data": {"text": original}}, LABEL_STUDIO)
-    shown = (await trainer.read())["data"]["text"]
-    start = data.draw(st.integers(0, len(shown)))
-    end = data.draw(st.integers(start, len(shown)))
-    sent = {"result": [region({"start": start, "end": end, "text": shown[start:end]})]}
-    stored = (await trainer.write(sent))["result"][0]["value"]
-    marked = original[stored["start"] : stored["end"]]
-    assert stored["text"] == marked
-    echoed = (await trainer.echo({"result": [region(stored)]}))["result"][0]["value"]
-    assert shown[echoed["start"] : echoed["end"]] == echoed["text"], "shown at its place"
-    assert echoed["start"] <= start <= end <= echoed["end"], "and nothing of it is lost"
-    again = await trainer.write({"result": [region(echoed)]})
-    assert again["result"][0]["value"] == stored, "written twice it is the same"
-    if start < end:
-        parts = await trainer.parts.rewrite(json.dumps({"id": 41, "data": {"text": marked}}), LABEL_STUDIO)
-        assert json.loads(parts.body)["data"]["text"] == echoed["text"], "whole entities, and the same ones"
