@@ -27,7 +27,7 @@ from sidecar.audit.reader import read_records, read_segment
 from sidecar.audit.record import Action, Event
 from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import key_path, numbers, segment_path
-from sidecar.errors import AuditUnavailable, ConfigError
+from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
 from tests.audit.samples import (
     ORIGIN,
@@ -207,45 +207,6 @@ def test_replicas_of_many_threads_lose_nothing_and_raise_no_false_alarm_a16(tmp_
         assert report.completeness == Completeness()
 
 
-async def test_group_commit_does_not_sync_once_for_each_record(path: Path) -> None:
-    """Lines that became durable together bear one time."""
-    log = make_log(path)
-    await log.start()
-    await asyncio.gather(*(log.intend(intent(f"x{number}")) for number in range(200)))
-    await log.stop()
-    assert len({one.time for one in read_records(path)}) < 50
-
-
-async def test_a_cancelled_caller_leaves_its_record_behind(path: Path) -> None:
-    """A client that hangs up while its outcome is being written must not take the outcome with it (A3)."""
-    log = make_log(path)
-    await log.start()
-
-    async def conclude() -> None:
-        await log.conclude(outcome("x1"))
-
-    task = asyncio.create_task(conclude())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await log.stop()
-    assert [one["exchange_id"] for one in read(path)] == ["x1"]
-
-
-async def test_an_outcome_waits_for_the_next_intent_but_not_for_long(path: Path) -> None:
-    """What has happened may share the fsync of what is about to; nobody need come for it to be written."""
-    log = make_log(path)
-    await log.start()
-    await log.intend(intent("x1"))
-    ended, begins = log.conclude(outcome("x1")), log.intend(intent("x2"))
-    await begins
-    assert ended.done()
-    await log.conclude(outcome("x2"))
-    assert [one["exchange_id"] for one in read(path)] == ["x1", "x1", "x2", "x2"]
-    await log.stop()
-
-
 async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(path: Path) -> None:
     hour = timedelta(hours=1)
     second = timedelta(seconds=1)
@@ -261,15 +222,3 @@ async def test_a_clock_set_back_is_recorded_and_times_never_go_backwards_a17(pat
     times = [one.time for one in read_records(path)]
     assert times == sorted(times)
     assert times[-1].startswith("2026-03-01T09:00:01.")
-
-
-@pytest.mark.parametrize("when", ["before start", "after stop"])
-async def test_a_log_that_is_not_open_refuses(path: Path, when: str) -> None:
-    log = make_log(path)
-    if when == "after stop":
-        await log.start()
-        await log.stop()
-    assert not log.healthy
-    with pytest.raises(AuditUnavailable):
-        await log.intend(intent())
-    await log.stop()  # twice is no harm

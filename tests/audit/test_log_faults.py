@@ -17,13 +17,12 @@ import pytest
 
 from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
-from sidecar.audit.scribe import Rhythm
 from sidecar.audit.settings import AuditSettings
 from sidecar.audit.store import key_path, segment_path
 from sidecar.errors import AuditUnavailable, ConfigError
 from sidecar.metrics import Metrics
-from tests.audit.disks import after_power_cut, dying_disk, frozen, loop_file_system, small_tmpfs
-from tests.audit.samples import START, check, entries, intent, keys_of, make_log, metric, outcome, read, write_log
+from tests.audit.disks import after_power_cut, dying_disk, loop_file_system, small_tmpfs
+from tests.audit.samples import START, check, entries, intent, keys_of, make_log, metric, read, write_log
 
 
 @pytest.fixture
@@ -56,41 +55,6 @@ async def _write_until_refused(log: AuditLog, name: str, limit: int = 20_000) ->
 
 
 # -- full and failing disks ------------------------------------------------------------------------------------------
-
-
-async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path) -> None:
-    with small_tmpfs(tmp_path / "disk") as disk:
-        metrics = Metrics()
-        log = make_log(disk / "audit", metrics)
-        filler = disk / "filler"
-        filler.write_bytes(b"x" * 20_000)
-        await log.start()
-        written = await _write_until_refused(log, "x")
-        assert written > 10
-        assert not log.healthy
-        assert metric(metrics, "sidecar_audit_healthy") == 0
-        assert metric(metrics, "sidecar_audit_write_failures_total") == 1
-        for _ in range(4):
-            with pytest.raises(AuditUnavailable):
-                await log.intend(intent("again"))
-        with pytest.raises(AuditUnavailable):
-            await log.conclude(outcome("x0"))
-        filler.unlink()
-        await _until(lambda: log.healthy)  # without anybody asking: a pod out of service gets no requests
-        assert metric(metrics, "sidecar_audit_healthy") == 1
-        await log.intend(intent("after"))
-        await log.stop()
-
-        assert check(disk / "audit").intact
-        records = read(disk / "audit")
-        recovered = [one for one in records if one["action"] == "log_recovered"]
-        assert recovered == [{"action": "log_recovered", "count": 5, "phase": "event", "reason": "write_failed"}]
-        assert [one["exchange_id"] for one in records if one["phase"] == "intent"] == [
-            *(f"x{number}" for number in range(written)),
-            "after",
-        ]
-        # What had happened before the disk filled up is told as soon as it can be.
-        assert [one["exchange_id"] for one in records if one["phase"] == "outcome"] == ["x0"]
 
 
 async def test_stopped_while_full_and_restarted_with_space_a34(tmp_path: Path) -> None:
@@ -190,30 +154,6 @@ def _reached_the_disk(path: Path) -> bool:
         return b"x" in path.read_bytes()
     except OSError:  # its name arrived without its inode, or not even that
         return False
-
-
-async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path) -> None:
-    with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
-        metrics = Metrics()
-        rhythm = Rhythm(pending_limit=10, check_seconds=0.05)
-        log = AuditLog(AuditSettings(disk / "audit", deadline_seconds=3.0, rhythm=rhythm), keys_of(), metrics)
-        await log.start()
-        await log.intend(intent("before"))
-        with frozen(disk):
-            results = await asyncio.gather(
-                *(log.intend(intent(f"x{number}")) for number in range(40)), return_exceptions=True
-            )
-            assert all(isinstance(one, AuditUnavailable) for one in results)
-            assert {str(one) for one in results} == {
-                "the audit record was not durable in time",
-                "too many audit records wait to be written",
-            }
-            await _until(lambda: not log.healthy)
-            assert metric(metrics, "sidecar_audit_write_failures_total") == 40
-        await _until(lambda: log.healthy)
-        await log.intend(intent("after"))
-        await log.stop()
-        assert check(disk / "audit").intact
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

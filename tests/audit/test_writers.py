@@ -155,25 +155,42 @@ async def test_a_broken_log_stops_the_start_and_the_bad_line_is_named_a12(path: 
 
 @KINDS
 async def test_a_full_disk_refuses_and_recovers_by_itself_a4_a34(tmp_path: Path, in_process: bool) -> None:
+    metrics = Metrics()
     with small_tmpfs(tmp_path / "disk") as disk:
-        (disk / "ballast").write_bytes(bytes(16 * 1024))
-        async with started(disk / "audit", in_process) as log:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(20_000))
+        async with started(disk / "audit", in_process, metrics=metrics) as log:
             written = await fill(log)
+            assert written > 10
             assert not log.healthy
+            assert metric(metrics, "sidecar_audit_healthy") == 0
+            assert metric(metrics, "sidecar_audit_write_failures_total") == 1
+            for _ in range(4):
+                with pytest.raises(AuditUnavailable):
+                    await log.intend(intent("again"))
             with pytest.raises(AuditUnavailable):
                 await log.conclude(outcome("x0"))
-            (disk / "ballast").unlink()
-            await until(lambda: log.healthy)
+            filler.unlink()
+            await until(lambda: log.healthy)  # without anybody asking: a pod out of service gets no requests
+            assert metric(metrics, "sidecar_audit_healthy") == 1
             await log.intend(intent("after"))
-        names = [one.get("exchange_id") or one["action"] for one in read(disk / "audit")]
-        assert names == [*(f"x{number}" for number in range(written)), Action.LOG_RECOVERED, "x0", "after"]
         assert check(disk / "audit").intact
+        *before, recovered, kept, after = read(disk / "audit")
+    assert recovered == {"action": Action.LOG_RECOVERED, "count": 5, "phase": "event", "reason": "write_failed"}
+    # What had happened before the disk filled up is told as soon as it can be.
+    assert [(one["phase"], one["exchange_id"]) for one in (*before, kept, after)] == [
+        *(("intent", f"x{number}") for number in range(written)),
+        ("outcome", "x0"),
+        ("intent", "after"),
+    ]
 
 
 @KINDS
 async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path, in_process: bool) -> None:
     with loop_file_system(tmp_path / "image", tmp_path / "disk") as disk:
-        async with started(disk / "audit", in_process, deadline_seconds=3.0, pending_limit=10) as log:
+        metrics = Metrics()
+        limits = {"deadline_seconds": 3.0, "pending_limit": 10, "metrics": metrics}
+        async with started(disk / "audit", in_process, **limits) as log:
             with frozen(disk):
                 results = await asyncio.gather(
                     *(log.intend(intent(f"x{number}")) for number in range(40)), return_exceptions=True
@@ -183,6 +200,7 @@ async def test_a_disk_that_hangs_is_bounded_by_the_deadline_a5(tmp_path: Path, i
                     "too many audit records wait to be written",
                 }
                 await until(lambda: not log.healthy)
+                assert metric(metrics, "sidecar_audit_write_failures_total") == 40
             await until(lambda: log.healthy)
             await log.intend(intent("after"))
         assert check(disk / "audit").intact
