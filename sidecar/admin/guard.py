@@ -143,6 +143,8 @@ class Guard:
             return refused_payload(refusal)
         except (AuditUnavailable, StoreUnavailable):
             return failed(503)
+        except (ConnectionError, web.RequestPayloadError):  # the caller went away, or broke its body off
+            return Ending(failure(400), Decision.ABORTED)
         except SidecarError as error:
             _log.error("an admin endpoint failed: %s", type(error).__name__)
             return failed(500)

@@ -219,6 +219,26 @@ async def test_p43_only_who_is_admitted_is_told_to_send_the_body(
     writer.close()
 
 
+async def test_a_caller_that_goes_away_in_its_body_is_no_bug(
+    open_admin: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = await open_admin(ROUTES)
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", admin.listener.port, ssl=admin.client(), server_hostname="localhost"
+    )
+    head = f"POST /v1/erasures HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n{BEARER}\r\n\r\n"
+    writer.write(head.encode() + b"{")
+    await writer.drain()
+    while not admin.audit.entries:  # admitted: it waits for the rest
+        await asyncio.sleep(0.01)
+    writer.transport.abort()
+    while len(admin.audit.entries) < 2:
+        await asyncio.sleep(0.01)
+    _, outcome = admin.audit.pair()
+    assert (outcome.decision, outcome.reason) == (Decision.ABORTED, None)
+    assert "bug" not in caplog.text
+
+
 async def test_a_handler_that_streams_is_recorded_with_its_bytes(open_admin: Open) -> None:
     async def export(request: web.Request, _identity: Identity) -> web.StreamResponse:
         response = web.StreamResponse()
