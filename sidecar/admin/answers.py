@@ -18,6 +18,7 @@ _PHRASES = {
     405: "method_not_allowed",
     413: "too_large",
     415: "unsupported_media_type",
+    429: "too_many",
     500: "internal",
     503: "unavailable",
 }
@@ -38,7 +39,7 @@ def failure(status: int) -> web.Response:
     response = web.json_response({"error": _PHRASES.get(status, "refused")}, status=status)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="sidecar"'
-    if status == 503:
+    if status in (429, 503):
         response.headers["Retry-After"] = "5"
     return response
 

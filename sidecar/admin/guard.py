@@ -2,7 +2,7 @@
 
 The order is the design. Identity first, then whether the path exists, then the role: who is not known learns nothing,
 not even which paths there are. The intent is durable before the endpoint's handler begins; when it can't be, the
-handler does not begin.
+handler does not begin. Refusals of one peer are recorded one by one up to a number, then counted (``audit.denials``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from aiohttp import HttpVersion11, web
 from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_role
 from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
 from sidecar.admin.route import RESULTS, SUBJECT, AdminRoute, Handler, purpose_of
+from sidecar.audit.denials import DenialLimits, Denials
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.errors import AccessDenied, AuditUnavailable, PayloadRefused, SidecarError, StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -40,12 +41,18 @@ class Guard:
         pseudonyms: Pseudonymizer,
         metrics: Metrics,
         max_body_bytes: int,
+        denials: DenialLimits | None = None,
     ) -> None:
         self._callers = tuple(callers)
         self._audit = audit
         self._pseudonyms = pseudonyms
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
+        self._denials = Denials(audit, denials or DenialLimits())
+
+    async def settle(self) -> None:
+        """Write down the denials that were counted until now."""
+        await self._denials.settle()
 
     async def serve(self, request: web.Request, route: AdminRoute) -> web.StreamResponse:
         """Serve one request of an endpoint, if the caller may."""
@@ -94,6 +101,10 @@ class Guard:
         """
         if refusal is None and route.action is None:
             return (await self._run(request, identity, route.handler)).response
+        if refusal is not None and not self._denials.may_be_recorded(
+            peer.certificate_sha256 or request.remote or "unknown"
+        ):
+            return await self._turn_away(refusal)
         intent = self._intent(request, route, peer, identity)
         try:
             await self._audit.intend(intent)
@@ -108,6 +119,14 @@ class Guard:
             concluded = await self._conclude(intent, ending, request, began)
         # What streamed is out by now: there a failure to conclude shows in the audit's own metric and health.
         return ending.response if concluded or ending.response.prepared else failure(503)
+
+    async def _turn_away(self, refusal: Ending) -> web.StreamResponse:
+        """Count a denial of a peer that has had too many: two records for each would fill the audit volume (P58)."""
+        try:
+            await self._denials.count(refusal.reason or refusal.decision.value)
+        except AuditUnavailable:
+            return failure(503)
+        return failure(429)
 
     async def _conclude(self, intent: Intent, ending: Ending | None, request: web.Request, began: int) -> bool:
         """Record how it ended; no ending means that the request was cancelled."""

@@ -89,6 +89,7 @@ class AdminListener:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self._guard.settle()
 
     async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
         settings, server = self._settings, runner.server

@@ -41,7 +41,6 @@ from sidecar.logs import configure_logging, forbid_core_dumps, quiet_loop
 from sidecar.metrics import Metrics
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.body_budget import BodyBudget
-from sidecar.proxy.denials import DenialLimits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter
@@ -250,7 +249,7 @@ def _parts_of(
         meter=meter,
         budget=BodyBudget(data.max_held_mebibytes * 2**20, metrics),
         max_inflight=data.max_exchanges,
-        denials=DenialLimits(data.recorded_denials_per_minute, 10 * data.recorded_denials_per_minute),
+        denials=settings.denial_limits,
         detector_version=lambda: redactor.detector_version,
     )
 
@@ -282,7 +281,7 @@ async def _admin_listener(
         note = certificates_note(audit, "admin_certificate")
         reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds, on_change=note)
     pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
-    guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES)
+    guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES, settings.denial_limits)
     return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))
 
 

@@ -17,6 +17,7 @@ from sidecar.app.secrets import read_master_key
 from sidecar.app.targets import target_of
 from sidecar.app.telling import hold_source_of, sender_of, trigger_senders_of
 from sidecar.app.tls import client_tls_of
+from sidecar.audit.denials import DenialLimits
 from sidecar.config.detection import PolicyConfig
 from sidecar.config.erasure_life import OpenDsrConfig
 from sidecar.config.listeners import ServerTlsConfig
@@ -67,6 +68,12 @@ class Settings:
     hold_source: HoldSource = field(repr=False)
     trigger_senders: Mapping[str, WebhookKey] = field(repr=False)
     processor: Processor | None = field(default=None, repr=False)
+
+    @property
+    def denial_limits(self) -> DenialLimits:
+        """For each of the two listeners by itself."""
+        of_one_peer = self.config.listeners.data.recorded_denials_per_minute
+        return DenialLimits(of_one_peer, 10 * of_one_peer)
 
 
 class _Problems:

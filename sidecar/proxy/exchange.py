@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sidecar.audit.denials import DenialLimits, Denials
 from sidecar.audit.record import AuditWriter
 from sidecar.errors import (
     AccessDenied,
@@ -31,7 +32,6 @@ from sidecar.proxy.account import Account
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.conclusion import Conclusions, report
-from sidecar.proxy.denials import DenialLimits, Denials
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.refusals import refusal_for, render

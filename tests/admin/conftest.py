@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,6 +17,7 @@ from sidecar.admin.guard import Guard
 from sidecar.admin.listener import AdminListener, AdminSettings
 from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.route import AdminRoute
+from sidecar.audit.denials import DenialLimits
 from sidecar.audit.record import Event, Intent, Outcome, Phase
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
@@ -127,7 +129,10 @@ def callers() -> tuple[KnownCaller, ...]:
     return (*by_certificate, token)
 
 
-Open = Callable[[Sequence[AdminRoute]], Awaitable[Admin]]
+class Open(Protocol):
+    """Starts a listener with these endpoints."""
+
+    def __call__(self, routes: Sequence[AdminRoute], denials: DenialLimits | None = None) -> Awaitable[Admin]: ...
 
 
 @pytest.fixture
@@ -135,7 +140,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[Open]:
     started: list[AdminListener] = []
     certificates = make_dev_certificates(tmp_path / "certs", NOW)
 
-    async def start(routes: Sequence[AdminRoute]) -> Admin:
+    async def start(routes: Sequence[AdminRoute], denials: DenialLimits | None = None) -> Admin:
         metrics, audit, waiting = Metrics(), MemoryAudit(), set[str]()
         checks = [
             ReadinessCheck("audit", lambda: "audit" not in waiting),
@@ -143,7 +148,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[Open]:
         ]
         tls = ServerTls(*certificates.server, ClientAuth.OPTIONAL, certificates.ca)
         settings = AdminSettings("127.0.0.1", 0, reloaded_listener("admin", tls, metrics), MAX_BODY_BYTES)
-        guard = Guard(callers(), audit, PSEUDONYMS, metrics, MAX_BODY_BYTES)
+        guard = Guard(callers(), audit, PSEUDONYMS, metrics, MAX_BODY_BYTES, denials)
         listener = AdminListener(settings, (*probe_routes(checks, metrics.registry), *routes), guard)
         started.append(listener)
         await listener.start()

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from sidecar.access import Identity, Role
 from sidecar.admin.route import SUBJECT, AdminRoute
-from sidecar.audit.record import Action, Decision, Intent, Phase
+from sidecar.audit.denials import DenialLimits
+from sidecar.audit.record import Action, Decision, Event, Intent, Phase
 from sidecar.errors import (
     AuditUnavailable,
     PayloadFault,
@@ -71,6 +72,26 @@ async def test_p52_who_gets_in_and_every_refusal_is_recorded(
     assert outcome.decision is expected.get(status, Decision.REFUSED)
     assert intent.tls is not None
     assert (intent.peer_certificate_sha256 is not None) == (role is not None)
+
+
+async def test_p58_a_flood_of_refusals_is_counted_and_does_not_fill_the_log(open_admin: Open) -> None:
+    """Whoever may connect may be turned away for ever: two records each would fill the volume, and stop everybody."""
+    admin = await open_admin(ROUTES, DenialLimits(per_minute=2, in_all_per_minute=100))
+    assert [(await admin.call("/v1/audit/7")).status for _ in range(5)] == [401, 401, 429, 429, 429]
+    assert len(admin.audit.entries) == 5
+    assert (await admin.call("/v1/audit/7", Role.TRAINER)).status == 403  # another peer
+    assert (await admin.call("/v1/audit/7", Role.AUDITOR)).status == 200  # what is admitted is never limited
+    assert (await admin.call("/healthz")).status == 200
+    admin.audit.entries.clear()
+    await admin.listener.stop()
+    assert admin.audit.entries == [Event(Action.DENIALS_COUNTED, reason="no_identity", count=3)]
+
+
+async def test_a4_p58_a_refusal_that_can_not_even_be_counted_is_503(open_admin: Open) -> None:
+    admin = await open_admin(ROUTES, DenialLimits(per_minute=1))
+    assert (await admin.call("/v1/audit/7")).status == 401
+    admin.audit.fails = {Phase.EVENT}
+    assert (await admin.call("/v1/audit/7")).status == 503
 
 
 async def test_a1_the_record_names_the_caller_and_the_endpoint_not_the_path(open_admin: Open) -> None:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from sidecar.access import Identity, KnownCaller, Role
+from sidecar.audit.denials import DenialLimits
 from sidecar.audit.record import AuditWriter, Event, Intent, Outcome
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
@@ -26,7 +27,6 @@ from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.amending import own_url_edits
 from sidecar.proxy.body_budget import BodyBudget
-from sidecar.proxy.denials import DenialLimits
 from sidecar.proxy.exchange import Exchange, Parts
 from sidecar.proxy.listener import DataListener, ListenerSettings
 from sidecar.proxy.meter import Meter

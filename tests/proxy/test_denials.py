@@ -9,8 +9,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.audit.denials import DenialLimits, Denials
 from sidecar.audit.record import Action, Event, Intent, Outcome
-from sidecar.proxy.denials import DenialLimits, Denials
 from tests.proxy.rig import AUTH, Rig, answering, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
