@@ -117,34 +117,26 @@ def erasing_of(
     seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
     journal = _journal(settings, database)
     stores = _stores(settings, database, seal, journal)
+    signing_key = receipt_key(settings.master)
     dates = deadline_policy_of(settings.config.erasure.deadlines)
     intake = Intake(stores.requests, targets, people, dates, clock)
     marks = marks_of(settings, database, metrics, clock)
     worker_settings = _worker_settings(settings)
     source, epochs = settings.hold_source, marks.epochs
     worker = ErasureWorker(
-        stores,
-        targets,
-        audit,
-        receipt_key(settings.master),
-        metrics,
-        worker_settings,
-        clock,
-        epochs=epochs,
-        hold_source=source,
+        stores, targets, audit, signing_key, metrics, worker_settings, clock, epochs=epochs, hold_source=source
     )
     watch = watch_of(settings, marks, audit, metrics, worker_settings.name, worker.wake, clock)
     parts = ErasureParts(intake, stores.requests, stores.tasks, stores.receipt_keys, metrics, worker.wake, clock)
     suppressing = suppressing_of(settings, database, seal, memories.suppression, metrics, worker.wake, clock)
     reminder, by_hand = _by_hand(settings, database, metrics, worker.wake, clock)
     seen_to = (reminder, BackupWatch(backups), _links_of(settings, database, audit))
-    holding = hold_routes(stores.holds, worker.wake, clock)
-    guards = (*quarantine_routes(marks.store, watch), *peoples_keys.routes, *holding)
+    guards = (*quarantine_routes(marks.store, watch), *hold_routes(stores.holds, worker.wake, clock))
     senders, intents = SignedSenders(settings.trigger_senders, clock), settings.config.erasure.chat_intents
     chat = trigger_routes(intake, people, intents, metrics, clock, senders)
     proofs = proof_routes(stores.requests, auditing.reading, auditing.cosigned)
     receipts = (*erasure_routes(parts), *overview_routes(stores.overview, clock), *proofs)
-    routes = (*receipts, *chat, *guards, *by_hand, *_opendsr(settings, parts))
+    routes = (*receipts, *chat, *guards, *peoples_keys.routes, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
     overhearing = Overhearing(ChatFiling(intake, stores.requests, people, audit, metrics), says_so, metrics)
