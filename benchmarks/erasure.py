@@ -20,26 +20,27 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, create_engine, func, insert, make_url, select, text
+from sqlalchemy import Connection, create_engine, func, make_url, select, text, update
 
 from sidecar.audit.record import Event, Intent, Outcome
 from sidecar.erasure.deadlines import DeadlinePolicy
 from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.intake import Intake
-from sidecar.erasure.plan import Side
+from sidecar.erasure.plan import Side, plan_digest
 from sidecar.erasure.request import IdentityType, SubjectIdentity, parse_request
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
-from sidecar.stores.erasure_tables import requests, steps, tasks
+from sidecar.stores.erasure_tables import milliseconds, receipts, requests, steps
 from sidecar.stores.seal import Seal
 from sidecar.targets.target import DeleteResult, DeleteStatus, TargetLimits, VerifyResult, VerifyStatus
 
 _MASTER = MasterKey(bytes(range(32)))
 _URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres")
-_AT_ONCE = 16
-_CHUNK = 10_000
+_AT_ONCE = 64
+_HOUR_MS = 60 * 60 * 1000
+_DAY_MS = 24 * _HOUR_MS
 
 
 class Instant:
@@ -86,8 +87,12 @@ class Bench:
     url: str
     targets: int
 
+    @property
+    def seal(self) -> Seal:
+        return Seal(_MASTER.derive(Purpose.ERASURE_SEAL))
+
     def stores(self, database: Database) -> ErasureStores:
-        return stores_on(database, Seal(_MASTER.derive(Purpose.ERASURE_SEAL)))
+        return stores_on(database, self.seal)
 
     def systems(self) -> list[Instant]:
         return [Instant(f"system{number}") for number in range(self.targets)]
@@ -116,34 +121,41 @@ async def submit(bench: Bench, first: int, count: int) -> None:
     await database.stop()
 
 
-async def work(bench: Bench, name: str) -> None:
-    """Be one worker until no verified request is open."""
-    database = Database(DatabaseSettings(bench.url, threads=8))
+async def work(bench: Bench, name: str, count: int) -> float:
+    """Be one worker until so many requests have ended; return how many seconds the start took."""
+    database = Database(DatabaseSettings(bench.url, threads=4))
     await database.start()
     stores = bench.stores(database)
     key = Ed25519PrivateKey.from_private_bytes(_MASTER.derive(Purpose.RECEIPT_SIGNING))
     settings = WorkerSettings(name=name, poll=timedelta(milliseconds=200))
     worker = ErasureWorker(stores, bench.systems(), Nowhere(), key, Metrics(), settings)
+    began = time.perf_counter()
     await worker.start()
-    while await database.read(_left):  # noqa: ASYNC110 - other processes do the rest
+    took = time.perf_counter() - began
+    while await database.read(_ended) < count:  # noqa: ASYNC110 - other processes do the rest
         await asyncio.sleep(0.2)
     await worker.stop()
     await database.stop()
+    return took
 
 
-def _left(connection: Connection) -> int:
-    left = select(func.count()).where(requests.c.ended_at.is_(None), requests.c.verified_at.is_not(None))
-    return connection.scalar(left) or 0
+def _ended(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(receipts)) or 0
 
 
-def _run(bench: Bench, name: str) -> None:
-    asyncio.run(work(bench, name))
+def _run(bench: Bench, name: str, count: int, starts: multiprocessing.Queue[float]) -> None:
+    starts.put(asyncio.run(work(bench, name, count)))
 
 
-def drain(bench: Bench, workers: int) -> float:
-    """Return how many seconds pass from the first step to the last end; how processes start is not counted."""
+def drain(bench: Bench, workers: int, count: int) -> tuple[float, float]:
+    """Return how long the slowest worker took to start, and the time from the first step to the last end, in seconds.
+
+    How processes start is not counted.
+    """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_run, args=(bench, f"worker{number}")) for number in range(workers)]
+    starts: multiprocessing.Queue[float] = context.Queue()
+    names = [f"worker{number}" for number in range(workers)]
+    processes = [context.Process(target=_run, args=(bench, name, count, starts)) for name in names]
     for process in processes:
         process.start()
     for process in processes:
@@ -157,37 +169,56 @@ def drain(bench: Bench, workers: int) -> float:
     engine.dispose()
     assert first is not None
     assert last is not None
-    return float((last - first).total_seconds())
+    return max(starts.get() for _ in processes), float((last - first).total_seconds())
 
 
-def fill(url: str, count: int) -> None:
-    """Put open requests beside: unverified, so that no worker may touch them, each with one task."""
-    engine = create_engine(url)
-    now = datetime.now(UTC)
-    later = now + timedelta(days=30)
-    for start in range(0, count, _CHUNK):
-        ids = [str(UUID(int=(1 << 64) + number, version=4)) for number in range(start, min(start + _CHUNK, count))]
-        rows = [
-            {
-                "id": one, "body_digest": b"", "regulation": "gdpr", "subject": "k1:", "commitment": "",
-                "received_at": now, "internal_at": later, "legal_at": later, "overdue_at": later,
-                "accepted_state": "awaiting_verification", "round": 1,
-            }
-            for one in ids
-        ]  # fmt: skip
-        waiting = [
-            {
-                "request_id": one, "target": "system0", "identities": "0", "outcome": "pending", "claimed": False,
-                "failures": 0, "attempts": 0, "due_at": now, "fence": 0,
-            }
-            for one in ids
-        ]  # fmt: skip
-        with engine.begin() as connection:
-            connection.execute(insert(requests), rows)
-            connection.execute(insert(tasks), waiting)
+def fill(bench: Bench, count: int) -> None:
+    """Put open requests beside, each with all its tasks, received a day ago.
+
+    Half of them wait until the person is identified; the others for one system that is down and tried again in an hour,
+    and have ended in the rest. What nobody opens is sealed by noise of the same length.
+    """
+    engine = create_engine(bench.url)
+    received = milliseconds(datetime.now(UTC) - timedelta(days=1))
+    planned = {"received": received, "planned": plan_digest(bench.systems()), "count": count, "targets": bench.targets}
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))  # keys are as they should be
+        connection.execute(text(_OPEN_REQUESTS), planned)
+        for number in range(min(count, _OPENED)):
+            request_id = f"{_OPEN_IDS}{number:012x}"
+            sealed = bench.seal.close(request_id, [SubjectIdentity(IdentityType.EMAIL, f"open{number}@example.org")])
+            values = {"wrapped_key": sealed.wrapped_key, "sealed": sealed.identities}
+            connection.execute(update(requests).where(requests.c.id == request_id).values(values))
+        connection.execute(text(_OPEN_TASKS), planned)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+        connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
+
+
+_OPEN_IDS = "00000000-0000-4001-8000-"
+_OPENED = 100  # the oldest, which a start looks into
+_OPEN_REQUESTS = f"""
+    INSERT INTO erasure_requests (
+        id, body_digest, regulation, subject, commitment, received_at, internal_at, legal_at, overdue_at, verified_by,
+        verified_at, accepted_state, round, wrapped_key, sealed, planned_for, late_at, alert_at)
+    SELECT '{_OPEN_IDS}' || lpad(to_hex(n), 12, '0'), decode(md5(n::text), 'hex'), 'gdpr', md5(n::text), md5(n::text),
+           at, at + {23 * _DAY_MS}, at + {30 * _DAY_MS}, at + {30 * _DAY_MS},
+           CASE n % 2 WHEN 1 THEN 'account_login' END, CASE n % 2 WHEN 1 THEN at END,
+           CASE n % 2 WHEN 1 THEN 'pending' ELSE 'awaiting_verification' END, 1,
+           decode(repeat(md5(n::text), 4), 'hex'), decode(repeat(md5(n::text), 5), 'hex'), :planned,
+           at + {30 * _DAY_MS}, at + {15 * _DAY_MS}
+    FROM (SELECT n, CAST(:received AS bigint) + n AS at FROM generate_series(0, :count - 1) AS n) AS numbered
+"""
+_OPEN_TASKS = f"""
+    INSERT INTO erasure_tasks (
+        request_id, target, identities, outcome, claimed, failures, attempts, due_at, fence, ready)
+    SELECT id, 'system' || n, '0',
+           CASE WHEN verified_at IS NULL THEN 'pending' WHEN n = 0 THEN 'retryable_failure' ELSE 'verified_erased' END,
+           verified_at IS NOT NULL, 0, 0,
+           CASE WHEN verified_at IS NULL THEN received_at ELSE :received + {25 * _HOUR_MS} END,
+           0, verified_at IS NOT NULL AND n = 0
+    FROM erasure_requests CROSS JOIN generate_series(0, :targets - 1) AS n
+"""
 
 
 @contextmanager
@@ -205,16 +236,26 @@ def fresh_database(url: str) -> Iterator[str]:
         admin.dispose()
 
 
-def measure(url: str, count: int, targets: int, workers: int, beside: int) -> tuple[float, float]:
-    """Return requests taken in a second, and requests ended in a second, with so many open ones beside."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Requests taken in a second, seconds that a worker took to start, requests ended in a second."""
+
+    taken: float
+    start_s: float
+    ended: float
+
+
+def measure(url: str, count: int, targets: int, workers: int, beside: int) -> Measured:
+    """Take requests in and have workers end them, with so many open ones beside."""
     with fresh_database(url) as fresh:
         bench = Bench(fresh, targets)
+        asyncio.run(submit(bench, 0, 0))  # makes the tables
+        fill(bench, beside)
         began = time.perf_counter()
         asyncio.run(submit(bench, 1, count))
         taken = count / (time.perf_counter() - began)
-        if beside:
-            fill(fresh, beside)
-        return taken, count / drain(bench, workers)
+        start_s, seconds = drain(bench, workers, count)
+        return Measured(taken, start_s, count / seconds)
 
 
 def main() -> None:
@@ -223,18 +264,24 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--targets", type=int, default=5)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--open", default="0,100,10000", help="open requests beside, e.g. 100,10000,1000000")
+    parser.add_argument("--open", default="0", help="open requests beside, e.g. 100,10000,1000000")
     parser.add_argument("--url", default=_URL, help="of a PostgreSQL where databases may be made")
     args = parser.parse_args()
     print(f"{args.requests} requests x {args.targets} targets, {args.workers} workers, {os.cpu_count()} cores\n")
-    print("| Open beside | Taken in a second | Ended in a second | Steps in a second | Beside none |")
-    print("|---|---|---|---|---|")
+    print(
+        "| Open beside | Load | Taken in a second | Start, s | Ended in a second | Steps in a second | Beside first |"
+    )
+    print("|---|---|---|---|---|---|---|")
     first = None
     for beside in (int(one) for one in args.open.split(",")):
-        taken, ended = measure(args.url, args.requests, args.targets, args.workers, beside)
-        first = first or ended
-        made = ended * args.targets * 2
-        print(f"| {beside} | {taken:.0f} | {ended:.1f} | {made:.0f} | {ended / first:.2f} |", flush=True)
+        found = measure(args.url, args.requests, args.targets, args.workers, beside)
+        first = first or found.ended
+        made = found.ended * args.targets * 2
+        print(
+            f"| {beside:,} | {os.getloadavg()[0]:.0f} | {found.taken:.0f} | {found.start_s:.1f} | {found.ended:.1f} |"
+            f" {made:.0f} | {found.ended / first:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

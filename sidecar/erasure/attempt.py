@@ -26,7 +26,8 @@ from sidecar.erasure.plan import Side
 from sidecar.erasure.steps import Advance, Pace, Step, after_delete, after_poll, after_verify, next_step, when_held
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
-from sidecar.stores.erasure_tasks import ErasureTasks, Evidence, Leased, LeaseLost
+from sidecar.stores.erasure_evidence import Evidence, Leased, LeaseLost
+from sidecar.stores.erasure_tasks import ErasureTasks
 from sidecar.targets.backup import BackupTarget
 from sidecar.targets.target import (
     DeleteResult,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+from asyncio import gather
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,12 +23,13 @@ from sidecar.erasure.outcomes import RequestState, ended_state
 from sidecar.erasure.receipt import Evidence, ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable
 from sidecar.metrics import Metrics
-from sidecar.stores.erasure_endings import ErasureEndings, SignedReceipt
+from sidecar.stores.erasure_endings import ErasureEndings
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
+from sidecar.stores.erasure_signing import Claim, Signed
 from sidecar.stores.erasure_unrecorded import Unrecorded, UnrecordedReceipts
 from sidecar.stores.erasure_views import RequestView, TaskView
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 200
 _log = logging.getLogger("sidecar.erasure")
 
 
@@ -34,12 +37,14 @@ _log = logging.getLogger("sidecar.erasure")
 class Signer:
     """Who signs: the worker by its name in the audit log, with its key; how long identities are kept afterwards.
 
-    ``former``: public keys of former master keys.
+    ``lease``: after how long somebody else may sign what we were about to. ``former``: public keys of former master
+    keys.
     """
 
     name: str
     key: Ed25519PrivateKey
     horizon: timedelta
+    lease: timedelta
     former: tuple[Ed25519PublicKey, ...] = ()
 
     @property
@@ -60,7 +65,9 @@ class Endings:
         metrics: Metrics,
         clock: Clock,
         checkpoint: Checkpoint,
+        opened: Callable[[], None],
     ) -> None:
+        """``opened`` is called when other tasks may be run than before."""
         self._store = store
         self._keys = keys
         self._unrecorded = unrecorded
@@ -71,25 +78,33 @@ class Endings:
         self._metrics = metrics
         self._clock = clock
         self._checkpoint = checkpoint
+        self._opened = opened
 
     async def make(self) -> bool:
-        """Sign what is due; tell whether there was anything."""
+        """Look at requests whose turn has come and sign what is due, all at once; tell whether there was anything."""
         if not self._begun:
             await self._keys.begin(self._signer.key.public_key(), self._signer.former, self._clock())
             self._begun = True
         if self._owes_records:
             await self._record_owed()
-        ready = await self._store.ready(self._clock(), _AT_ONCE)
-        if (ready.interim or ready.final) and not await self._may_sign():
-            return bool(ready.looks)
-        signed = [await self._sign(view, ReceiptKind.INTERIM) for view in ready.interim]
-        for view in ready.final:
-            late = await self._store.late_writers(view, self._clock())
-            if late:
-                self._metrics.erasure_late_writers.inc(late)
-                _log.warning("an erased person turned up again in %d systems; everything is looked at once more", late)
-            signed.append(not late and await self._sign(view, ReceiptKind.FINAL))
-        return bool(ready.looks) or any(signed)
+        now = self._clock()
+        ready = await self._store.take(self._signer.name, now, now + self._signer.lease, _AT_ONCE)
+        if ready.opened:
+            self._opened()
+        for late in ready.late:
+            self._metrics.erasure_late_writers.inc(late)
+            _log.warning("an erased person turned up again in %d systems; everything is looked at once more", late)
+        claims = [(claim, ReceiptKind.INTERIM) for claim in ready.interim]
+        claims += [(claim, ReceiptKind.FINAL) for claim in ready.final]
+        if claims and not await self._may_sign():
+            for claim, _ in claims:
+                await self._store.give_back(claim, now)
+            return ready.opened
+        signed = await gather(*(self._sign(claim, kind) for claim, kind in claims), return_exceptions=True)
+        for result in signed:
+            if isinstance(result, BaseException):  # after all have ended; a claim that is left comes again
+                raise result
+        return any(signed) or ready.turns > len(claims)
 
     async def _may_sign(self) -> bool:
         """Another replica may have begun to sign with a later master key: what is ready waits for it."""
@@ -102,30 +117,29 @@ class Endings:
         self._refused = not may
         return may
 
-    async def _sign(self, view: RequestView, kind: ReceiptKind) -> bool:
+    async def _sign(self, claim: Claim, kind: ReceiptKind) -> bool:
+        view, final = claim.view, kind is ReceiptKind.FINAL
         intent = Intent(
             exchange_id=uuid4().hex,
             action=Action.ERASURE_STEP,
             actor=self._signer.name,
             proof="none",
-            route="receipt" if kind is ReceiptKind.FINAL else "interim_receipt",
+            route="receipt" if final else "interim_receipt",
             subject=view.subject,
         )
         try:
             await self._audit.intend(intent)
         except AuditUnavailable:
+            await self._store.give_back(claim, self._clock())
             return False
-        self._checkpoint("ending" if kind is ReceiptKind.FINAL else "pausing")
+        self._checkpoint("ending" if final else "pausing")
         now = self._clock()
-        facts = _facts(view, kind, now, await self._store.previous_receipt(view), intent.exchange_id)
-        receipt = SignedReceipt(sign_receipt(facts, self._signer.key), self._signer.key_id, self._signer.name)
-        if kind is ReceiptKind.FINAL:
-            written = await self._store.end(view, now, receipt, self._signer.horizon)
-        else:
-            written = await self._store.interim(view, now, receipt)
-        self._checkpoint("ended" if kind is ReceiptKind.FINAL else "paused")
+        facts = _facts(view, kind, now, claim.previous, intent.exchange_id)
+        receipt = sign_receipt(facts, self._signer.key)
+        written = await self._store.sign(Signed(claim, final, now, receipt, self._signer.key_id, self._signer.horizon))
+        self._checkpoint("ended" if final else "paused")
         if written:
-            await self._record(Unrecorded(view.id, view.round, kind is ReceiptKind.FINAL, view.subject, receipt.data))
+            await self._record(Unrecorded(view.id, view.round, final, view.subject, receipt))
         else:
             await self._conclude(
                 Outcome(intent.exchange_id, intent.action, Decision.ABORTED, "lease_lost", subject=view.subject)
@@ -140,7 +154,7 @@ class Endings:
 
     async def _record(self, one: Unrecorded) -> None:
         if await self._conclude(signed_outcome(one.receipt, one.subject)):
-            await self._unrecorded.settle(one.request_id, one.round, one.final)
+            await self._unrecorded.settle(one)
         else:
             self._owes_records = True
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sidecar.erasure.attempt import Clock, utc_now
 from sidecar.erasure.deadlines import DeadlinePolicy, ExtensionGround, deadlines
 from sidecar.erasure.outcomes import RequestState
-from sidecar.erasure.plan import Plannable, Side, plan, unused_types
+from sidecar.erasure.plan import Plannable, Side, plan, plan_digest, unused_types
 from sidecar.erasure.receipt import receipt_salt, subject_commitment
 from sidecar.erasure.request import ErasureRequest, IdentityType, body_digest, subject_pseudonym
 from sidecar.errors import ConfigError, Problem
@@ -42,6 +42,7 @@ class Intake:
         _check_names([target.name for target in targets])
         self._requests = requests
         self._targets = tuple(targets)
+        self._planned_for = plan_digest(self._targets)
         self._pseudonyms = pseudonyms
         self._deadline_policy = deadline_policy
         self._clock = clock
@@ -66,6 +67,7 @@ class Intake:
                 accepted_state=state.value,
                 plan=plan(self._targets, request.identities),
                 unused_types=unused_types(self._targets, request.identities),
+                planned_for=self._planned_for,
             )
         )
         first = deadlines(request.regulation, view.received_at, request.submitted, self._deadline_policy)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from itertools import product
 from typing import Final, Protocol
 
@@ -81,6 +83,12 @@ class PlannedTask:
 def plan(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[PlannedTask, ...]:
     """Return at least one task for every target; a target that lacks an identity is unresolved, never dropped."""
     return tuple(task for target in targets for task in _tasks(target, identities))
+
+
+def plan_digest(targets: Sequence[Plannable]) -> str:
+    """Return what changes whenever the same identities could make another plan."""
+    said = sorted([target.name, target.side.value, sorted(target.required)] for target in targets)
+    return sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 def unused_types(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[IdentityType, ...]:

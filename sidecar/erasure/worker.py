@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import random
 from socket import gethostname
-from typing import Any, Final
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -39,7 +39,6 @@ from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavaila
 from sidecar.metrics import Metrics
 from sidecar.targets.target import Target
 
-_ENDED_AT_ONCE: Final = 100
 _log = logging.getLogger("sidecar.erasure")
 
 
@@ -54,6 +53,8 @@ class WorkerSettings:
     stop_within: timedelta = timedelta(seconds=10)
     horizon: timedelta = timedelta(days=35)
     """How long after the end identities stay sealed, for deleting again after a restore."""
+    count_every: timedelta = timedelta(seconds=15)
+    """How often requests are counted for metrics: that reads an entry for each open one."""
     pace: Pace = field(default_factory=Pace)
     count_before: bool = False
     """Whether verification counts what there is before anything is deleted."""
@@ -102,9 +103,17 @@ class ErasureWorker:
             chance,
             checkpoint,
         )
-        signer = Signer(settings.name, signing_key, settings.horizon, settings.former_keys)
+        signer = Signer(settings.name, signing_key, settings.horizon, settings.lease, settings.former_keys)
         self._endings = Endings(
-            stores.endings, stores.receipt_keys, stores.unrecorded, audit, signer, metrics, clock, checkpoint
+            stores.endings,
+            stores.receipt_keys,
+            stores.unrecorded,
+            audit,
+            signer,
+            metrics,
+            clock,
+            checkpoint,
+            self._wake_targets,
         )
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
@@ -119,12 +128,14 @@ class ErasureWorker:
         """Bring plans up to date with the configured targets, take back old leases, and begin."""
         await self.recover()
         self._stopping.clear()
-        passes = [*(self._target_pass(target) for target in self._targets), self.tend]
-        names = [*(target.name for target in self._targets), "tend"]
+        every = self._settings.poll
+        passes = [("ends", self._endings.make, every), ("house", self._keep_house, every)]
+        passes += [(target.name, self._target_pass(target), every) for target in self._targets]
+        passes.append(("count", self._count, self._settings.count_every))
         self._wakers = tuple(asyncio.Event() for _ in passes)
         self._loops = tuple(
-            asyncio.create_task(self._repeat(one, waker), name=f"erasure-{name}")
-            for name, one, waker in zip(names, passes, self._wakers, strict=True)
+            asyncio.create_task(self._repeat(one, waker, pause), name=f"erasure-{name}")
+            for (name, one, pause), waker in zip(passes, self._wakers, strict=True)
         )
         for loop in self._loops:
             loop.add_done_callback(report_end)
@@ -163,36 +174,51 @@ class ErasureWorker:
                     recovered.destroyed,
                 )
         await self._stores.tasks.release(self._settings.name, now)
+        await self._stores.endings.release(self._settings.name, now)
         found = await self._stores.plans.reconcile(self._targets, now)
-        if found.unopened == found.open > 0:
+        if found.wrong_key:
             raise KeyMaterialError(
                 "no open erasure request can be opened: give the sidecar the master key that they were accepted under"
             )
-        if found.unopened:
-            _log.error("sealed identities of %d open erasure requests do not open", found.unopened)
+        if found.unopened or found.closed:
+            _log.error("sealed identities of %d open erasure requests do not open", max(found.unopened, found.closed))
 
     async def pass_once(self) -> bool:
         """Do everything that is due now, once; tell whether there was anything."""
-        busy = [await self._drive(target) for target in self._targets]
+        busy = [await self._endings.make(), *[await self._drive(target) for target in self._targets]]
         return await self.tend() or any(busy)
 
     async def tend(self) -> bool:
-        """End requests whose tasks have ended, forget those past their horizon, and count."""
+        """Do what is nobody's call to a target; tell whether there was anything."""
+        busy = [await self._keep_house(), await self._endings.make()]
+        await self._count()
+        return any(busy)
+
+    async def _keep_house(self) -> bool:
+        """Do what its hour makes due: resume what is held no more, forget, and tell of deadlines."""
         resumed = await self._holds.tend(self._clock())
-        ended = await self._endings.make()
         await self._stores.tasks.forget(self._clock())
         for percent, count in (await self._stores.alerts.raise_due(self._clock())).items():
             self._metrics.erasure_deadline_alerts.labels(str(percent)).inc(count)
             _log.warning("%d erasure requests have used %d %% of their time", count, percent)
+        return resumed
+
+    async def _count(self) -> bool:
         counts = await self._stores.requests.counts(self._clock())
         self._metrics.erasure_open.set(counts.open)
         self._metrics.erasure_overdue.set(counts.overdue)
-        return ended or resumed
+        return False
+
+    def _wake_targets(self) -> None:
+        for waker in self._wakers[2:]:
+            waker.set()
 
     def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:
         return lambda: self._drive(target)
 
-    async def _repeat(self, one_pass: Callable[[], Coroutine[Any, Any, bool]], waker: asyncio.Event) -> None:
+    async def _repeat(
+        self, one_pass: Callable[[], Coroutine[Any, Any, bool]], waker: asyncio.Event, every: timedelta
+    ) -> None:
         while not self._stopping.is_set():
             waker.clear()
             try:
@@ -201,7 +227,7 @@ class ErasureWorker:
                 _log.warning("erasure waits: the store is unavailable")
                 busy = False
             if not busy and not self._stopping.is_set():
-                await _wait(waker, self._settings.poll)
+                await _wait(waker, every)
 
     async def _drive(self, target: Target) -> bool:
         now = self._clock()
@@ -216,6 +242,8 @@ class ErasureWorker:
         results = await asyncio.gather(
             *(self._attempts.make(target, leased) for leased in leases.tasks), return_exceptions=True
         )
+        if leases.tasks and self._wakers:  # what has ended has its turn
+            self._wakers[0].set()
         for result in results:
             if isinstance(result, asyncio.CancelledError):
                 raise result

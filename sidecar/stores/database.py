@@ -271,6 +271,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
 def _bring_up(connection: Connection, where: str) -> None:
     """Bring the tables up to this program, or refuse those of a later one. One process at a time, replicas included."""
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index over millions of rows takes its time
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
     try:
         bring_up(connection)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, exists, literal, select, type_coerce, update
+from sqlalchemy import Connection, select, update
 
-from sidecar.erasure.deadlines import ClockPolicy
-from sidecar.erasure.outcomes import ENDED, WAITING
+from sidecar.erasure.readiness import next_alert, used_share, watched
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
-from sidecar.stores.erasure_tables import milliseconds, requests, tasks
+from sidecar.stores.erasure_tables import requests
+from sidecar.stores.erasure_turns import standings
 
-SHARES: Final = (50, 75, 90, 100)
-"""Percent of the time between receipt and legal deadline (E15)."""
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 500
 
 
 class ErasureAlerts:
@@ -27,39 +26,30 @@ class ErasureAlerts:
         self._teller = teller
 
     async def raise_due(self, now: datetime) -> Mapping[int, int]:
-        """Note every share that requests have come to since last time; return how many came to each."""
-        if not await self._database.read(lambda connection: _any_due(connection, now)):
+        """Note the share that requests have come to since last time; return how many came to each.
+
+        As many as fit into one transaction: the others at the next call.
+        """
+        if not await self._database.read(lambda connection: _due(connection, now, 1)):
             return {}
         return await self._database.run(lambda connection: self._raise(connection, now))
 
     def _raise(self, connection: Connection, now: datetime) -> Mapping[int, int]:
-        raised: dict[int, int] = {}
-        for percent in reversed(SHARES):  # a request that jumps over several is told of the highest
-            for request_id in _due(connection, now, percent, _AT_ONCE):
-                connection.execute(update(requests).where(requests.c.id == request_id).values(alerted_percent=percent))
-                self._teller.tell(connection, request_id, NoticeEvent.DEADLINE, now, {"percent": percent})
-                raised[percent] = raised.get(percent, 0) + 1
+        raised: Counter[int] = Counter()
+        for one in standings(connection, _due(connection, now, _AT_ONCE)):
+            request = one.request
+            at_work = watched(request, [task.outcome for task in one.tasks]).alert_at is not None
+            percent = max(used_share(request, now), request.alerted_percent)  # of several, the highest is told
+            following = next_alert(request, percent) if at_work else None
+            told = percent if at_work else request.alerted_percent
+            values = {"alerted_percent": told, "alert_at": following}
+            connection.execute(update(requests).where(requests.c.id == request.id).values(values))
+            if told > request.alerted_percent:
+                self._teller.tell(connection, request.id, NoticeEvent.DEADLINE, now, {"percent": percent})
+                raised[percent] += 1
         return raised
 
 
-def _any_due(connection: Connection, now: datetime) -> bool:
-    return any(_due(connection, now, percent, 1) for percent in SHARES)
-
-
-def _due(connection: Connection, now: datetime, percent: int, limit: int) -> list[str]:
-    query = select(requests.c.id).where(
-        requests.c.ended_at.is_(None),
-        requests.c.alerted_percent < percent,
-        _used(now) * 100 >= _given() * percent,
-        (requests.c.clock == ClockPolicy.RUN.value) | requests.c.verified_at.is_not(None),
-        exists().where(tasks.c.request_id == requests.c.id, tasks.c.outcome.not_in(sorted(ENDED | WAITING))),
-    )
-    return list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
-
-
-def _given() -> ColumnElement[int]:
-    return type_coerce(requests.c.overdue_at, BigInteger) - type_coerce(requests.c.received_at, BigInteger)
-
-
-def _used(now: datetime) -> ColumnElement[int]:
-    return literal(milliseconds(now), BigInteger) - type_coerce(requests.c.received_at, BigInteger)
+def _due(connection: Connection, now: datetime, limit: int) -> list[str]:
+    query = select(requests.c.id).where(requests.c.alert_at <= now).order_by(requests.c.alert_at).limit(limit)
+    return list(connection.scalars(query.with_for_update(skip_locked=True, key_share=True)))

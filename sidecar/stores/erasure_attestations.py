@@ -18,7 +18,8 @@ from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.request import NOBODY
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
+from sidecar.stores.erasure_tables import IS_MANUAL, Moment, requests, steps, tasks
+from sidecar.stores.erasure_turns import mark
 from sidecar.stores.schema import ERASURE_ATTESTATIONS, metadata
 
 _WORD: Final = 64
@@ -78,7 +79,7 @@ class Attestations:
 
     async def waiting(self) -> list[ManualTask]:
         """Return all tasks that wait for people."""
-        wanted = (tasks.c.target.in_(sorted(self._eyes)), tasks.c.outcome == Outcome.MANUAL_REQUIRED.value)
+        wanted = (tasks.c.target.in_(sorted(self._eyes)), IS_MANUAL)
         return await self._database.read(
             lambda connection: [_task(connection, row) for row in _rows(connection, wanted)]
         )
@@ -130,6 +131,7 @@ class Attestations:
                 fence=tasks.c.fence + 1,
             )
         )
+        mark(connection, [request_id], now)
         connection.execute(
             insert(steps).values(
                 task_id=task_id, step=STEP, status=said.found.value, detail=said.evidence_sha256, round=held, at=now

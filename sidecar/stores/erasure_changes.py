@@ -22,6 +22,7 @@ from sidecar.erasure.deadlines import (
 from sidecar.errors import SidecarError
 from sidecar.stores.erasure_notices import KEPT_TRYING, NoticeEvent, Teller
 from sidecar.stores.erasure_tables import callbacks, requests, steps, tasks
+from sidecar.stores.erasure_turns import mark
 from sidecar.stores.erasure_views import RequestView, find_request
 
 TOLD_WITHIN: Final = KEPT_TRYING + timedelta(days=1)
@@ -50,6 +51,7 @@ def confirm(
     connection.execute(
         update(requests).where(requests.c.id == request_id, requests.c.verified_at.is_(None)).values(values)
     )
+    mark(connection, [request_id], now)
     return find_request(connection, request_id)
 
 
@@ -59,7 +61,9 @@ def cancel(connection: Connection, request_id: str, now: datetime, teller: Telle
     Its tasks are locked, and then gone: a worker that waited for them finds none.
     """
     mine = tasks.c.request_id == request_id
-    begun = connection.execute(select(tasks.c.id, tasks.c.attempts).where(mine).with_for_update()).all()
+    begun = connection.execute(
+        select(tasks.c.id, tasks.c.attempts).where(mine).order_by(tasks.c.id).with_for_update()
+    ).all()
     view = find_request(connection, request_id)
     if view is None or view.cancelled_at is not None:
         return view
@@ -71,7 +75,13 @@ def cancel(connection: Connection, request_id: str, now: datetime, teller: Telle
     connection.execute(
         update(requests)
         .where(requests.c.id == request_id)
-        .values(cancelled_at=now, ended_at=now, forget_at=now + TOLD_WITHIN if told else now)
+        .values(
+            cancelled_at=now,
+            ended_at=now,
+            forget_at=now + TOLD_WITHIN if told else now,
+            late_at=None,
+            alert_at=None,
+        )
     )
     teller.tell(connection, request_id, NoticeEvent.CANCELLED, now)
     return find_request(connection, request_id)
@@ -112,5 +122,6 @@ def extend(
             alerted_percent=0,
         )
     )
+    mark(connection, [request_id], now)
     teller.tell(connection, request_id, NoticeEvent.EXTENDED, now, {"ground": ground.value})
     return find_request(connection, request_id)

@@ -1,40 +1,29 @@
-"""Which tasks of a target may be run now.
-
-Live systems at once; the sidecar itself when no live system can bring the person back (E48); a backup set when its live
-system is done, and again whenever the day comes that it waits for (E38).
-"""
+"""Which tasks of a target may be leased now, and how the live system of a backup set stands."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
-from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
+from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.plan import LiveErasure, Side, live_name
+from sidecar.erasure.readiness import AT_WORK
 from sidecar.stores.erasure_tables import requests, steps, tasks
 
 
 def due_tasks(target: str, now: datetime, side: Side) -> ColumnElement[bool]:
     """Return the condition on tasks joined with their requests.
 
-    Nothing is due of somebody whose identities are destroyed: an old database that was put back may say so.
+    ``ready`` is derived at turns and finds them by index. What must never happen is asked anew: nothing is done for
+    somebody who is not identified (E7) or whose identities are destroyed, nor to what has ended.
     """
-    known = and_(requests.c.verified_at.is_not(None), requests.c.sealed.is_not(None))
-    due = and_(tasks.c.target == target, tasks.c.due_at <= now, known)
-    at_work = tasks.c.outcome.in_(sorted(RUNNABLE | WAITING))
-    others = tasks.alias("others")
-    theirs = others.c.request_id == tasks.c.request_id
-    if side is Side.BACKUP:
-        live = theirs & (others.c.target == live_name(target))
-        kept = exists().where(live, others.c.outcome == Outcome.RETAINED.value)
-        released = (tasks.c.outcome == Outcome.RETAINED.value) & requests.c.ended_at.is_(None) & ~kept
-        return due & or_(at_work, released) & ~exists().where(live, others.c.outcome.not_in(sorted(ENDED)))
-    if side is Side.OWN:
-        live = theirs & (others.c.target != target) & others.c.target.not_like("%/%")  # no traffic reads a backup
-        return due & at_work & ~exists().where(live, others.c.outcome.in_(sorted(RUNNABLE | WAITING)))
-    return due & at_work
+    outcome: ColumnElement[bool] = tasks.c.outcome.in_(sorted(AT_WORK))
+    if side is Side.BACKUP:  # kept as long as its live system was; looked at anew when that is kept no more
+        outcome = or_(outcome, tasks.c.outcome == Outcome.RETAINED.value)
+    known = requests.c.verified_at.is_not(None) & requests.c.sealed.is_not(None)
+    return and_(tasks.c.target == target, tasks.c.ready, tasks.c.due_at <= now, outcome, known)
 
 
 def due_rows(due: ColumnElement[bool], limit: int) -> Select[Any]:

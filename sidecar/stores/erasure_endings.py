@@ -5,50 +5,63 @@
         ╰──────────── something was written after the first look (E27) ◀─────────╯            ▼
                                                                         all ended, none late ──▶ final receipt
 
-All of it is read off the tables: a process that was killed anywhere goes on where it was.
+All of it is read off the tables, at the turns of a request: a process that was killed anywhere goes on where it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from sidecar.erasure.outcomes import ENDED, VERIFIED, WAITING, Outcome
+from sidecar.erasure.readiness import is_backup
 from sidecar.erasure.steps import FOUND_GONE, Step
-from sidecar.stores.database import Database
-from sidecar.stores.erasure_changes import TOLD_WITHIN
+from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
-from sidecar.stores.erasure_receipt_keys import may_sign
-from sidecar.stores.erasure_tables import callbacks, interim_receipts, receipts, requests, steps, tasks
-from sidecar.stores.erasure_unrecorded import owe_record
-from sidecar.stores.erasure_views import RequestView, find_request
-
-_MINE = tasks.c.request_id == requests.c.id
-
-
-@dataclass(frozen=True, slots=True)
-class SignedReceipt:
-    """A receipt, with the id of its key, and the name in the audit log of whoever signed."""
-
-    data: bytes = field(repr=False)
-    key_id: str
-    signer: str
+from sidecar.stores.erasure_signing import Claim, Signed, Signing, previous_receipts
+from sidecar.stores.erasure_tables import interim_receipts, requests, steps, tasks
+from sidecar.stores.erasure_turns import (
+    Standing,
+    derive,
+    drop_turns,
+    due_turns,
+    keep_turns,
+    mark,
+    parts,
+    release_turns,
+    return_turn,
+    standings,
+)
+from sidecar.stores.erasure_views import find_requests
+from sidecar.stores.together import Together
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Requests for which something is to be written: an interim receipt, or the end of the round.
+    """What came of the turns that were due, and what is ours to sign until they come again.
 
-    ``looks``: how many tasks were ordered to be looked at once more.
+    ``looks``: how many tasks were ordered to be looked at once more. ``late``: in how many systems the person of a
+    request turned up again after the first end. ``opened``: tasks may be run that could not before.
     """
 
-    looks: int
-    interim: tuple[RequestView, ...]
-    final: tuple[RequestView, ...]
+    turns: int = 0
+    looks: int = 0
+    late: tuple[int, ...] = ()
+    opened: bool = False
+    interim: tuple[Claim, ...] = ()
+    final: tuple[Claim, ...] = ()
+
+
+@dataclass(slots=True)
+class _Sorted:
+    interim: set[str] = field(default_factory=set)
+    final: set[str] = field(default_factory=set)
 
 
 class ErasureEndings:
@@ -64,160 +77,136 @@ class ErasureEndings:
         self._keeper: Keeper = keeper or NoJournal()
         self._teller = teller
         self._second_look = second_look
+        self._signing = Signing(teller, second_look)
+        self._sign: Together[Signed, bool] = Together(self._signed)
 
-    async def ready(self, now: datetime, limit: int) -> Ready:
-        """Return what is due to be signed; order second looks that are due."""
-        looks = 0
-        due = await self._database.read(lambda connection: bool(_second_looks(connection, now, 1)))
-        if due and self._second_look:
-            looks = await self._database.run(lambda connection: _begin_second_looks(connection, now, limit))
-        return await self._database.read(lambda connection: self._ready(connection, now, limit, looks))
+    async def release(self, worker: str, now: datetime) -> None:
+        """Take back the turns that a worker of this name had when it was killed."""
+        await self._database.run(lambda connection: release_turns(connection, worker, now))
 
-    async def previous_receipt(self, view: RequestView) -> bytes | None:
-        """Return what the next receipt supersedes: this round's interim one, or the last of the round before."""
-        return await self._database.read(lambda connection: _previous(connection, view))
+    async def take(self, worker: str, now: datetime, until: datetime, limit: int) -> Ready:
+        """Look at the requests whose turn has come; return what ``worker`` is to sign before ``until``."""
+        if not await self._database.read(lambda connection: bool(due_turns(connection, now, 1))):
+            return Ready()
+        try:
+            return await self._database.run(partial(self._take, worker=worker, now=now, until=until, limit=limit))
+        except Conflict:  # somebody changed the same tasks: the turns are there still
+            return Ready()
 
-    async def interim(self, view: RequestView, now: datetime, receipt: SignedReceipt) -> bool:
-        """Note that live systems are done, with the receipt that says so, and when everything is looked at again.
+    async def give_back(self, claim: Claim, now: datetime) -> None:
+        """Leave a claim to whoever comes next."""
+        await self._database.run(lambda connection: return_turn(connection, claim.turn, claim.worker, now))
 
-        False, and nothing is noted, if somebody else did, or if the receipt's key is not in use any more.
-        """
-        return await self._database.run(lambda connection: self._interim(connection, view, now, receipt))
+    async def sign(self, signed: Signed) -> bool:
+        """Write a receipt and what it says of the request, once: False if somebody else did, or it says so no more."""
+        return await self._sign(signed)
 
-    async def late_writers(self, view: RequestView, now: datetime) -> int:
-        """Return in how many systems the person turned up again after the first end; if any, another look is set."""
-        return await self._database.run(lambda connection: self._late(connection, view, now))
+    async def _signed(self, some: Sequence[Signed]) -> Sequence[bool]:
+        written = await self._database.run(lambda connection: self._signing.write(connection, some))
+        ended = [one.claim.view.id for one in some if one.final]
+        if ended:
+            await self._keeper.keep(*ended)
+        return written
 
-    async def end(self, view: RequestView, now: datetime, receipt: SignedReceipt, horizon: timedelta) -> bool:
-        """Note the end of a request's round with its receipt, once: False as ``interim``."""
-        ended = await self._database.run(lambda connection: self._end(connection, view, now, receipt, horizon))
-        await self._keeper.keep(view.id)
-        return ended
-
-    def _ready(self, connection: Connection, now: datetime, limit: int, looks: int) -> Ready:
-        interim, final = self._conditions(now)
-        return Ready(looks, _views(connection, interim.limit(limit)), _views(connection, final.limit(limit)))
-
-    def _conditions(self, now: datetime) -> tuple[Select[Any], Select[Any]]:
-        unended = select(requests.c.id).where(requests.c.ended_at.is_(None), exists().where(_MINE))
-        live_done = unended.where(~exists().where(_MINE, tasks.c.outcome.not_in(sorted(ENDED | WAITING))))
-        all_done = unended.where(~exists().where(_MINE, tasks.c.outcome.not_in(sorted(ENDED))))
-        if self._second_look:
-            looked = (requests.c.second_look_at <= now) & ~exists().where(_MINE, _unconfirmed())
-            return live_done.where(requests.c.second_look_at.is_(None)), all_done.where(looked)
-        signed = exists().where(
-            interim_receipts.c.request_id == requests.c.id, interim_receipts.c.round == requests.c.round
+    def _take(self, connection: Connection, worker: str, now: datetime, until: datetime, limit: int) -> Ready:
+        due = due_turns(connection, now, limit)
+        found = standings(connection, due.values())
+        looks = self._begin_second_looks(connection, found, now)
+        if looks:
+            found = standings(connection, due.values())
+        to_sign = self._sort(connection, found, now)
+        late = self._late(connection, [one for one in found if one.request.id in to_sign.final], now)
+        to_sign.final -= late.keys()
+        opened = derive(connection, found, to_sign.final)
+        claims = self._claims(connection, due, to_sign.interim | to_sign.final, worker, until)
+        return Ready(
+            turns=len(due),
+            looks=looks,
+            late=tuple(late.values()),
+            opened=opened or bool(looks),
+            interim=tuple(one for one in claims if one.view.id in to_sign.interim),
+            final=tuple(one for one in claims if one.view.id in to_sign.final),
         )
-        waits = exists().where(_MINE, tasks.c.outcome.in_(sorted(WAITING)))
-        return live_done.where(waits, ~signed), all_done
 
-    def _interim(self, connection: Connection, view: RequestView, now: datetime, receipt: SignedReceipt) -> bool:
-        if not may_sign(connection, receipt.key_id, now):
-            return False
-        mine = (requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
-        as_signed = _stands_as(connection, view)
-        held = connection.execute(select(requests.c.id).where(*mine).with_for_update()).one_or_none()
-        known = (interim_receipts.c.request_id == view.id, interim_receipts.c.round == view.round)
-        if held is None or not as_signed:
-            return False
-        if self._second_look:
-            values = {"second_look_at": now + self._second_look}
-            connection.execute(update(requests).where(*mine, requests.c.second_look_at.is_(None)).values(values))
-        if connection.scalar(select(exists().where(*known))):
-            return False
-        connection.execute(insert(interim_receipts).values(request_id=view.id, round=view.round, data=receipt.data))
-        owe_record(connection, view.id, view.round, receipt.signer, final=False)
-        self._teller.tell(connection, view.id, NoticeEvent.INTERIM, now)
-        return True
+    def _sort(self, connection: Connection, found: Sequence[Standing], now: datetime) -> _Sorted:
+        """Return which requests have come to their interim receipt, and which to their final one."""
+        to_sign = _Sorted()
+        open_ones = [one for one in found if one.request.ended_at is None and one.tasks]
+        signed = {} if self._second_look else _interim_rounds(connection, [one.request.id for one in open_ones])
+        for one in open_ones:
+            request, outcomes = one.request, {task.outcome for task in one.tasks}
+            if not outcomes <= ENDED | WAITING:
+                continue
+            if self._second_look:
+                if request.second_look_at is None:
+                    to_sign.interim.add(request.id)
+                elif outcomes <= ENDED and request.second_look_at <= now:
+                    to_sign.final.add(request.id)
+            elif outcomes <= ENDED:
+                to_sign.final.add(request.id)
+            elif signed.get(request.id) != request.round:
+                to_sign.interim.add(request.id)
+        return to_sign
 
-    def _late(self, connection: Connection, view: RequestView, now: datetime) -> int:
-        if not self._second_look or view.second_look_at is None:
+    def _begin_second_looks(self, connection: Connection, found: Sequence[Standing], now: datetime) -> int:
+        if not self._second_look:
             return 0
-        again = (steps.c.step == Step.DELETE.value) & (steps.c.at >= view.second_look_at)
-        mine = tasks.c.request_id == view.id
-        late = select(func.count(func.distinct(tasks.c.target))).join(steps, steps.c.task_id == tasks.c.id)
-        count = connection.scalar(late.where(mine, again)) or 0
-        if count:
-            values = {"second_look_at": now + self._second_look}
-            connection.execute(
-                update(requests)
-                .where(requests.c.id == view.id, requests.c.second_look_at == view.second_look_at)
-                .values(values)
+        candidates = [task.id for one in found for task in one.tasks if _unconfirmed(one, task, now)]
+        looked = [
+            task_id
+            for some in parts(candidates)
+            for task_id in connection.scalars(
+                select(steps.c.task_id).where(steps.c.task_id.in_(some), steps.c.status == FOUND_GONE).distinct()
             )
-            self._teller.tell(connection, view.id, NoticeEvent.LATE_WRITER, now, {"systems": count})
-        return count
-
-    def _end(
-        self, connection: Connection, view: RequestView, now: datetime, receipt: SignedReceipt, horizon: timedelta
-    ) -> bool:
-        if not may_sign(connection, receipt.key_id, now) or not _stands_as(connection, view):
-            return False
-        told = connection.scalar(select(exists().where(callbacks.c.request_id == view.id)))
-        # A replay must not keep a person's identifiers beyond the horizon of the first end; but a controller's URL is
-        # sealed with them, and whoever asked must be told how every round came out.
-        until = view.forget_at or now + horizon
-        until = max(until, now + TOLD_WITHIN) if told else until
-        ended = connection.execute(
-            update(requests)
-            .where(requests.c.id == view.id, requests.c.round == view.round, requests.c.ended_at.is_(None))
-            .values(ended_at=now, forget_at=until)
-        )
-        if ended.rowcount != 1:
-            return False
-        connection.execute(insert(receipts).values(request_id=view.id, round=view.round, data=receipt.data))
-        owe_record(connection, view.id, view.round, receipt.signer, final=True)
-        self._teller.tell(connection, view.id, NoticeEvent.ENDED, now)
-        return True
-
-
-def _stands_as(connection: Connection, view: RequestView) -> bool:
-    """Tell whether tasks still stand as they did when a receipt was made of them; they do until we commit.
-
-    A restore, a hold or somebody who turns up in traffic may have begun one again since: then the receipt is untrue.
-    """
-    mine = select(tasks.c.id, tasks.c.outcome).where(tasks.c.request_id == view.id)
-    rows = connection.execute(mine.order_by(tasks.c.id).with_for_update()).all()
-    return [tuple(row) for row in rows] == [(task.id, task.outcome.value) for task in view.tasks]
-
-
-def _unconfirmed() -> ColumnElement[bool]:
-    """A task that was found gone by looking, before the second look was due. Backups are looked at as lists anyway."""
-    looked = exists().where(steps.c.task_id == tasks.c.id, steps.c.status == FOUND_GONE)
-    return (
-        tasks.c.outcome.in_(sorted(VERIFIED))
-        & (tasks.c.verified_at < requests.c.second_look_at)
-        & tasks.c.target.not_like("%/%")
-        & looked
-    )
-
-
-def _second_looks(connection: Connection, now: datetime, limit: int) -> list[int]:
-    due = (
-        select(tasks.c.id)
-        .join(requests, _MINE)
-        .where(requests.c.ended_at.is_(None), requests.c.second_look_at <= now, _unconfirmed())
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=tasks)
-    )
-    return list(connection.scalars(due))
-
-
-def _begin_second_looks(connection: Connection, now: datetime, limit: int) -> int:
-    found = _second_looks(connection, now, limit)
-    if found:
+        ]
         values = {"outcome": Outcome.VERIFYING.value, "due_at": now, "failures": 0, "submitted_at": None}
-        connection.execute(update(tasks).where(tasks.c.id.in_(found)).values(values))
-    return len(found)
+        for some in parts(looked):
+            connection.execute(update(tasks).where(tasks.c.id.in_(some)).values(values))
+        return len(looked)
+
+    def _late(self, connection: Connection, found: Sequence[Standing], now: datetime) -> Mapping[str, int]:
+        """Return in how many systems people turned up again after the first end; for those another look is set."""
+        if not self._second_look or not found:
+            return {}
+        query = (
+            select(requests.c.id, func.count(func.distinct(tasks.c.target)).label("systems"))
+            .join(tasks, tasks.c.request_id == requests.c.id)
+            .join(steps, steps.c.task_id == tasks.c.id)
+            .where(requests.c.id.in_([one.request.id for one in found]))
+            .where(steps.c.step == Step.DELETE.value, steps.c.at >= requests.c.second_look_at)
+            .group_by(requests.c.id)
+        )
+        late: dict[str, int] = {row.id: row.systems for row in connection.execute(query).all()}
+        again = now + self._second_look
+        for request_id, count in late.items():
+            connection.execute(update(requests).where(requests.c.id == request_id).values(second_look_at=again))
+            self._teller.tell(connection, request_id, NoticeEvent.LATE_WRITER, now, {"systems": count})
+        mark(connection, late, again)
+        return late
+
+    def _claims(
+        self, connection: Connection, due: Mapping[int, str], wanted: Collection[str], worker: str, until: datetime
+    ) -> list[Claim]:
+        kept = {request_id: turn for turn, request_id in due.items() if request_id in wanted}
+        keep_turns(connection, kept.values(), worker, until)
+        drop_turns(connection, due.keys() - set(kept.values()))
+        if not kept:
+            return []
+        before = previous_receipts(connection, kept)
+        return [Claim(kept[one.id], worker, one, before.get(one.id)) for one in find_requests(connection, kept)]
 
 
-def _views(connection: Connection, query: Select[Any]) -> tuple[RequestView, ...]:
-    found = [find_request(connection, request_id) for request_id in connection.scalars(query)]
-    return tuple(view for view in found if view is not None)
-
-
-def _previous(connection: Connection, view: RequestView) -> bytes | None:
-    interim = select(interim_receipts.c.data).where(
-        interim_receipts.c.request_id == view.id, interim_receipts.c.round == view.round
+def _interim_rounds(connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
+    query = select(interim_receipts.c.request_id, func.max(interim_receipts.c.round).label("round"))
+    rows = connection.execute(
+        query.where(interim_receipts.c.request_id.in_(ids)).group_by(interim_receipts.c.request_id)
     )
-    before = select(receipts.c.data).where(receipts.c.request_id == view.id, receipts.c.round == view.round - 1)
-    return connection.scalar(interim) or connection.scalar(before)
+    return {row.request_id: row.round for row in rows}
+
+
+def _unconfirmed(one: Standing, task: Row[Any], now: datetime) -> bool:
+    """A task that was verified before the second look was due. Backups are looked at as lists anyway."""
+    again = one.request.second_look_at
+    if one.request.ended_at is not None or again is None or again > now:
+        return False
+    return task.outcome in VERIFIED and task.verified_at < again and not is_backup(task.target)

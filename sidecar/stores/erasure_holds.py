@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.erasure.outcomes import RUNNABLE, Outcome
@@ -21,8 +21,10 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_replays import fresh
-from sidecar.stores.erasure_tables import holds, requests, split_indices, tasks
+from sidecar.stores.erasure_tables import IS_RETAINED, holds, requests, split_indices, tasks
+from sidecar.stores.erasure_turns import look_at_held, mark
 from sidecar.stores.seal import Seal, Sealed
+from sidecar.stores.together import Together
 
 _CAN_BE_KEPT: Final = RUNNABLE | {Outcome.MANUAL_REQUIRED}
 """Where something may be left of what a hold keeps. Whoever was asked to delete it by hand must be stopped, too."""
@@ -60,6 +62,7 @@ class ErasureHolds:
         self._keeper: Keeper = keeper or NoJournal()
         self._seal = seal
         self._teller = teller
+        self._found: Together[tuple[int, datetime], Hold | None] = Together(self._find)
 
     async def place(self, request_id: str, hold: Hold, now: datetime) -> Placed | None:
         """Put a hold on a request; None for an unknown or forgotten one. Raises ``UnknownItem``."""
@@ -75,17 +78,17 @@ class ErasureHolds:
 
     async def find(self, task_id: int, now: datetime) -> Hold | None:
         """Return the hold on a task that lasts longest, if there is one."""
-        return await self._database.read(lambda connection: _find(connection, task_id, now))
+        return await self._found((task_id, now))
 
     async def lapsed(self, now: datetime, limit: int) -> list[Lapsed]:
-        """Return retained tasks whose day has come, or whose holds are gone."""
-        return await self._database.read(lambda connection: self._lapsed(connection, now, limit))
+        """Return retained tasks whose day has come, or whose holds are gone; note of the others what holds them now."""
+        if not await self._database.read(lambda connection: _retained_until(connection, now, 1)):
+            return []
+        return await self._database.run(lambda connection: self._lapsed(connection, now, limit))
 
     async def prolong(self, task_id: int, until: datetime) -> None:
         """Note that a task stays retained, and when to ask again."""
-        mine = (tasks.c.id == task_id, tasks.c.outcome == Outcome.RETAINED.value)
-        values = {"until_at": until}
-        await self._database.run(lambda connection: connection.execute(update(tasks).where(*mine).values(values)))
+        await self._database.run(lambda connection: _prolong(connection, task_id, until))
 
     async def resume(self, one: Lapsed, now: datetime) -> None:
         """Have a task done that was retained, under the clock that the request always had (E31)."""
@@ -112,6 +115,7 @@ class ErasureHolds:
         covered = [one for one in found if Outcome(one.outcome) in _CAN_BE_KEPT]
         for one in covered:
             _retain(connection, one.id, hold, now)
+        mark(connection, [request_id], now)
         self._teller.tell(connection, request_id, NoticeEvent.HELD, now, {"ground": hold.ground.value})
         names = {one.target for one in covered}
         late = {one.target for one in found if Outcome(one.outcome) is not Outcome.RETAINED} - names
@@ -127,26 +131,19 @@ class ErasureHolds:
         mine = (holds.c.id == hold_id, holds.c.request_id == request_id, holds.c.released_at.is_(None))
         if connection.execute(update(holds).where(*mine).values(released_at=now)).rowcount != 1:
             return None
+        look_at_held(connection, request_id, now)
         return connection.scalar(select(requests.c.subject).where(requests.c.id == request_id))
 
+    async def _find(self, some: Sequence[tuple[int, datetime]]) -> Sequence[Hold | None]:
+        return await self._database.read(lambda connection: _find(connection, some))
+
     def _lapsed(self, connection: Connection, now: datetime, limit: int) -> list[Lapsed]:
-        past = and_(tasks.c.until_at.is_not(None), tasks.c.until_at <= now)
-        lifted = and_(tasks.c.ground.is_not(None), tasks.c.until_at.is_(None))
-        lift = exists().where(holds.c.request_id == tasks.c.request_id, holds.c.released_at.is_not(None))
-        released = and_(tasks.c.ground.is_not(None), lift)
-        query = (
-            select(tasks, requests.c.wrapped_key, requests.c.sealed)
-            .join(requests, requests.c.id == tasks.c.request_id)
-            .where(
-                tasks.c.outcome == Outcome.RETAINED.value,
-                tasks.c.target.not_like("%/%"),
-                requests.c.sealed.is_not(None),
-                or_(past, lifted, released),
-            )
-            .limit(limit)
-        )
-        rows = [row for row in connection.execute(query) if _find(connection, row.id, now) is None]
-        return [one for row in rows if (one := self._opened(row)) is not None]
+        rows = _retained_until(connection, now, limit)
+        held = list(zip(rows, _find(connection, [(row.id, now) for row in rows]), strict=True))
+        for row, hold in held:
+            if hold is not None:
+                _prolong(connection, row.id, hold.until)
+        return [one for row, hold in held if hold is None and (one := self._opened(row)) is not None]
 
     def _opened(self, row: Row[Any]) -> Lapsed | None:
         try:
@@ -160,7 +157,10 @@ class ErasureHolds:
         mine = (tasks.c.id == task_id, tasks.c.outcome == Outcome.RETAINED.value)
         if connection.execute(update(tasks).where(*mine).values(**fresh(now))).rowcount != 1:
             return
-        row = connection.execute(select(requests).where(requests.c.id == request_id)).one()
+        row = connection.execute(
+            select(requests).where(requests.c.id == request_id).with_for_update(key_share=True)
+        ).one()
+        mark(connection, [request_id], now)
         values: dict[str, Any] = {"second_look_at": None}
         if row.ended_at is not None:
             # What was kept until now stands in every backup until now: its horizon begins with its own end.
@@ -184,21 +184,34 @@ def _retain(connection: Connection, task_id: int, hold: Hold, now: datetime) -> 
     )
 
 
-def _find(connection: Connection, task_id: int, now: datetime) -> Hold | None:
-    in_force: ColumnElement[bool] = holds.c.released_at.is_(None) & or_(
-        holds.c.until_at.is_(None), holds.c.until_at > now
-    )
+def _retained_until(connection: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
     query = (
-        select(holds, tasks.c.identities)
-        .join(tasks, tasks.c.request_id == holds.c.request_id)
-        .where(tasks.c.id == task_id, in_force, or_(holds.c.target.is_(None), holds.c.target == tasks.c.target))
+        select(tasks, requests.c.wrapped_key, requests.c.sealed)
+        .join(requests, requests.c.id == tasks.c.request_id)
+        .where(IS_RETAINED, tasks.c.until_at <= now, tasks.c.target.not_like("%/%"), requests.c.sealed.is_not(None))
+        .order_by(tasks.c.until_at)
+        .limit(limit)
     )
-    found = [
-        Hold(HoldGround(row.ground), row.target, None, row.until_at)
-        for row in connection.execute(query)
-        if row.identity is None or row.identity in split_indices(row.identities)
-    ]
-    return longest(found)
+    return connection.execute(query).all()
+
+
+def _prolong(connection: Connection, task_id: int, until: datetime | None) -> None:
+    connection.execute(update(tasks).where(tasks.c.id == task_id, IS_RETAINED).values(until_at=until))
+
+
+def _find(connection: Connection, some: Sequence[tuple[int, datetime]]) -> list[Hold | None]:
+    """Return for each task, at its time, the hold that lasts longest."""
+    query = (
+        select(holds, tasks.c.id.label("task_id"), tasks.c.identities)
+        .join(tasks, tasks.c.request_id == holds.c.request_id)
+        .where(tasks.c.id.in_([task_id for task_id, _ in some]), holds.c.released_at.is_(None))
+        .where(or_(holds.c.target.is_(None), holds.c.target == tasks.c.target))
+    )
+    found: dict[int, list[Hold]] = {}
+    for row in connection.execute(query):
+        if row.identity is None or row.identity in split_indices(row.identities):
+            found.setdefault(row.task_id, []).append(Hold(HoldGround(row.ground), row.target, None, row.until_at))
+    return [longest([one for one in found.get(task, []) if one.until is None or one.until > now]) for task, now in some]
 
 
 def longest(found: Sequence[Hold]) -> Hold | None:

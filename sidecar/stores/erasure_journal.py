@@ -18,7 +18,8 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
 
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import callbacks, holds, receipts, requests, tasks
+from sidecar.stores.erasure_tables import DERIVED, NOTHING, callbacks, holds, receipts, requests, tasks
+from sidecar.stores.erasure_turns import look_at_held, parts
 from sidecar.stores.journal_file import JournalFile
 
 _STATE: Final = "state"
@@ -31,7 +32,7 @@ Row = dict[str, Any]
 class Keeper(Protocol):
     """Keeps requests outside the database as well. Raises ``StoreUnavailable``: then nobody may be told of a change."""
 
-    async def keep(self, request_id: str) -> None: ...
+    async def keep(self, *request_ids: str) -> None: ...
 
     async def forget(self, request_ids: Sequence[str]) -> None: ...
 
@@ -39,7 +40,7 @@ class Keeper(Protocol):
 class NoJournal:
     """For tests of one store alone."""
 
-    async def keep(self, request_id: str) -> None:  # noqa: ARG002
+    async def keep(self, *request_ids: str) -> None:  # noqa: ARG002
         return
 
     async def forget(self, request_ids: Sequence[str]) -> None:  # noqa: ARG002
@@ -77,16 +78,17 @@ class ErasureJournal:
     async def stop(self) -> None:
         await asyncio.to_thread(self._file.close)
 
-    async def keep(self, request_id: str) -> None:
-        """Write down how a request stands, unless that is what was written last."""
+    async def keep(self, *request_ids: str) -> None:
+        """Write down how requests stand, unless that is what was written last of them."""
         async with self._turn:
-            state = await self._database.read(lambda connection: _snapshot(connection, request_id))
-            if state is None:
-                return
-            entry = json.dumps({"kind": _STATE, "id": request_id, **state}, sort_keys=True)
-            if self._states.get(request_id) != entry:
-                await asyncio.to_thread(self._file.append, entry.encode())
-                self._states[request_id] = entry
+            states = await self._database.read(lambda connection: _snapshots(connection, request_ids))
+            entries = {
+                one: json.dumps({"kind": _STATE, "id": one, **state}, sort_keys=True) for one, state in states.items()
+            }
+            new = {one: entry for one, entry in entries.items() if self._states.get(one) != entry}
+            if new:
+                await asyncio.to_thread(self._file.append, *(entry.encode() for entry in new.values()))
+                self._states.update(new)
 
     async def forget(self, request_ids: Sequence[str]) -> None:
         """Leave nothing of these requests but that they are forgotten. The file is written anew without them."""
@@ -103,15 +105,18 @@ class ErasureJournal:
     async def recover(self, now: datetime) -> Recovered:
         """Make database and journal say the same: the union wins, and what is destroyed stays destroyed."""
         back = destroyed = 0
-        for request_id in sorted(self._forgotten):
-            destroyed += await self._database.run(partial(_destroy, request_id=request_id, now=now))
-        for entry in list(self._states.values()):
-            back += await self._database.run(partial(_bring_back, entry=json.loads(entry)))
+        for some in parts(sorted(self._forgotten)):
+            for request_id in await self._database.read(partial(_sealed, ids=some)):
+                destroyed += await self._database.run(partial(_destroy, request_id=request_id, now=now))
+        for some in parts(sorted(self._states)):
+            entries = {one: json.loads(self._states[one]) for one in some}
+            for request_id in await self._database.read(partial(_behind, entries=entries)):
+                back += await self._database.run(partial(_bring_back, entry=entries[request_id]))
         known = await self._database.read(
             lambda connection: list(connection.scalars(select(requests.c.id).where(requests.c.sealed.is_not(None))))
         )
-        for request_id in known:
-            await self.keep(request_id)
+        for some in parts(known):
+            await self.keep(*some)
         gone = sorted(set(self._states) - set(known))
         if gone:  # killed between database and journal, the last time
             await self.forget(gone)
@@ -120,19 +125,39 @@ class ErasureJournal:
         return Recovered(back, destroyed)
 
 
-def _snapshot(connection: Connection, request_id: str) -> dict[str, Any] | None:
-    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
-    if row is None or row.sealed is None:
-        return None
-    urls = connection.execute(select(callbacks).where(callbacks.c.request_id == request_id)).all()
-    signed = connection.execute(select(receipts).where(receipts.c.request_id == request_id)).all()
-    kept = connection.execute(select(holds).where(holds.c.request_id == request_id).order_by(holds.c.id)).all()
-    return {
-        "request": _written(row._mapping),
-        "callbacks": [_written(one._mapping) for one in urls],
-        "receipts": [_written(one._mapping) for one in signed],
-        "holds": [_written(one._mapping) for one in kept],
+def _snapshots(connection: Connection, request_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return how requests stand that can still be opened, without what is derived."""
+    query = select(requests).where(requests.c.id.in_(request_ids), requests.c.sealed.is_not(None))
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(query.order_by(requests.c.id)):
+        kept = {name: value for name, value in row._mapping.items() if name not in DERIVED}
+        found[row.id] = {"request": _written(kept), "callbacks": [], "receipts": [], "holds": []}
+    for name, table in (("callbacks", callbacks), ("receipts", receipts), ("holds", holds)):
+        mine = select(table).where(table.c.request_id.in_(found)).order_by(*table.primary_key.columns)
+        for row in connection.execute(mine):
+            found[row.request_id][name].append(_written(row._mapping))
+    return found
+
+
+def _sealed(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
+    return connection.scalars(select(requests.c.id).where(requests.c.id.in_(ids), requests.c.sealed.is_not(None))).all()
+
+
+def _behind(connection: Connection, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which requests the database knows less of than the journal does: of many with a few queries."""
+    rows = connection.execute(select(requests).where(requests.c.id.in_(entries))).mappings()
+    known = {row["id"]: _progress(row) for row in rows}
+    lifted = {
+        row.id: row.released_at is not None
+        for row in connection.execute(select(holds).where(holds.c.request_id.in_(entries)))
     }
+    behind = []
+    for request_id, entry in entries.items():
+        kept = [_read(holds, row) for row in entry.get("holds", ())]
+        holds_agree = all(lifted.get(one["id"], -1) >= (one["released_at"] is not None) for one in kept)
+        if not holds_agree or known.get(request_id, ()) < _progress(_read(requests, entry["request"])):
+            behind.append(request_id)
+    return behind
 
 
 def _bring_back(connection: Connection, entry: Mapping[str, Any]) -> int:
@@ -150,6 +175,7 @@ def _bring_back_hold(connection: Connection, kept: Row) -> bool:
         return True
     if row.released_at is None and kept["released_at"] is not None:
         connection.execute(update(holds).where(holds.c.id == row.id).values(released_at=kept["released_at"]))
+        look_at_held(connection, row.request_id, kept["released_at"])
         return True
     return False
 
@@ -165,7 +191,8 @@ def _bring_back_request(connection: Connection, entry: Mapping[str, Any]) -> boo
     if held is None:
         connection.execute(insert(requests).values(kept))
     else:
-        connection.execute(update(requests).where(requests.c.id == kept["id"]).values(kept))
+        derived = {"planned_for": NOTHING, "late_at": None, "alert_at": None}  # as the others: at the next start
+        connection.execute(update(requests).where(requests.c.id == kept["id"]).values(kept | derived))
     if kept["cancelled_at"] is not None:  # before anything was begun, so that no evidence hangs on its tasks
         connection.execute(delete(tasks).where(tasks.c.request_id == kept["id"]))
     for table, rows in ((callbacks, entry["callbacks"]), (receipts, entry["receipts"])):
@@ -183,13 +210,13 @@ def _progress(row: Mapping[str, Any] | RowMapping) -> tuple[int, bool, bool, boo
 def _destroy(connection: Connection, request_id: str, now: datetime) -> int:
     """Destroy what an old database brought back of somebody who was forgotten."""
     mine = (requests.c.id == request_id, requests.c.sealed.is_not(None))
-    values = {"wrapped_key": None, "sealed": None, "ended_at": now}
+    values = {"wrapped_key": None, "sealed": None, "ended_at": now, "late_at": None, "alert_at": None}
     done = connection.execute(update(requests).where(*mine).values(values)).rowcount
-    connection.execute(update(tasks).where(tasks.c.request_id == request_id).values(reference=None))
+    connection.execute(update(tasks).where(tasks.c.request_id == request_id).values(reference=None, ready=False))
     return done
 
 
-def _written(row: RowMapping) -> Row:
+def _written(row: Mapping[str, Any] | RowMapping) -> Row:
     return {str(name): _plain(value) for name, value in row.items()}
 
 

@@ -7,7 +7,7 @@ alike, and so is gone with it. Notices are leased like tasks: an old fence write
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ from sidecar.erasure.opendsr import callback_body
 from sidecar.erasure.receipt import timestamp
 from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import callbacks, notices, requests
+from sidecar.stores.erasure_tables import TO_BE_SENT, callbacks, notices, requests
 from sidecar.stores.erasure_views import RequestView, find_request
 from sidecar.stores.seal import Seal, Sealed
 
@@ -80,7 +80,7 @@ class Teller:
         more: Mapping[str, object] = NOTHING_MORE,
     ) -> None:
         """Note that receivers are to be told of ``event``, as the request stands after it."""
-        view = find_request(connection, request_id)
+        view = find_request(connection, request_id) if self.heard_of(connection, [request_id], event) else None
         if view is None:
             return
         payload = _webhook_payload(view, event, now, more)
@@ -89,11 +89,22 @@ class Teller:
         if event in TO_CONTROLLERS:
             self._tell_controller(connection, view, now)
 
-    def tell_begun(self, connection: Connection, request_id: str, current: int, now: datetime) -> None:
-        """Note, once in a round, that work on the request has begun. For the transaction that says what came of it."""
-        untold = (requests.c.id == request_id, requests.c.begun_round < current)
-        if connection.execute(update(requests).where(*untold).values(begun_round=current)).rowcount:
-            self.tell(connection, request_id, NoticeEvent.BEGUN, now)
+    def tell_begun(self, connection: Connection, begun: Mapping[str, int], now: datetime) -> None:
+        """Note, once in a round, that work on requests has begun, by the rounds that it was begun in.
+
+        For the transaction that says what came of it. Where nobody is to be told, nothing is noted.
+        """
+        for request_id in sorted(self.heard_of(connection, begun.keys(), NoticeEvent.BEGUN)):
+            untold = (requests.c.id == request_id, requests.c.begun_round < begun[request_id])
+            if connection.execute(update(requests).where(*untold).values(begun_round=begun[request_id])).rowcount:
+                self.tell(connection, request_id, NoticeEvent.BEGUN, now)
+
+    def heard_of(self, connection: Connection, ids: Collection[str], event: NoticeEvent) -> Collection[str]:
+        """Return those of some requests of which somebody is to be told an event."""
+        if self.webhooks or event not in TO_CONTROLLERS or not ids:
+            return ids if self.webhooks else ()
+        query = select(callbacks.c.request_id).where(callbacks.c.request_id.in_(ids)).distinct()
+        return list(connection.scalars(query))
 
     def _tell_controller(self, connection: Connection, view: RequestView, now: datetime) -> None:
         query = select(callbacks.c.sealed_url).where(callbacks.c.request_id == view.id).order_by(callbacks.c.number)
@@ -136,7 +147,7 @@ class ErasureNotices:
         query = (
             select(notices, requests.c.wrapped_key)
             .join(requests, requests.c.id == notices.c.request_id)
-            .where(notices.c.due_at <= now, notices.c.delivered_at.is_(None), notices.c.abandoned_at.is_(None))
+            .where(notices.c.due_at <= now, TO_BE_SENT)
             .order_by(notices.c.due_at, notices.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True, of=notices)

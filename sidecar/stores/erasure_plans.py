@@ -1,115 +1,191 @@
 """Keeps the plans of open requests in step with the configured targets (E12).
 
 A target that was added is planned for; one that was taken away is unresolved, never dropped; one that came back, or
-can be reached in another way now, is tried again.
+can be reached in another way now, is tried again. Each request says for which targets it was planned, so that a start
+with the same targets looks at none of those that are up to date, however many are open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Column, Connection, Row, Select, delete, exists, insert, select, tuple_, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
-from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, live_name, plan, unused_types
+from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, plan, plan_digest, unused_types
+from sidecar.erasure.readiness import is_backup
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError
+from sidecar.stores import erasure_tables as tables
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import join_indices, requests, steps, tasks
-from sidecar.stores.erasures import insert_tasks, note_unused_types
+from sidecar.stores.erasure_tables import MAY_RESOLVE, join_indices, requests, steps, tasks
+from sidecar.stores.erasure_turns import Standing, derive, mark, parts, standings
+from sidecar.stores.erasures import PlanOf, insert_tasks
 from sidecar.stores.seal import Seal, Sealed
+
+_AT_ONCE: Final = 200
+_SAMPLED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many requests are open, and the identities of how many of them did not open."""
+    """``sampled``: of how many open requests, the oldest and the newest, the identities were opened; ``closed``: of how
+    many of those they did not open. ``unopened``: nor of how many that had to be planned anew."""
 
-    open: int
-    unopened: int
+    sampled: int
+    closed: int
+    unopened: int = 0
+
+    @property
+    def wrong_key(self) -> bool:
+        """Whether not one opened: then the master key is another."""
+        return self.closed == self.sampled > 0
 
 
 class ErasurePlans:
-    """Brings open requests up to date, one transaction for each. Raises ``StoreUnavailable``."""
+    """Brings open requests up to date, many in a transaction. Raises ``StoreUnavailable``."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
 
     async def reconcile(self, targets: Sequence[Plannable], now: datetime) -> Reconciled:
-        """Do so for every open request. Call it at start, before the worker."""
-        query = select(requests.c.id).where(requests.c.ended_at.is_(None))
-        open_ids = await self._database.read(lambda connection: list(connection.scalars(query)))
+        """Do so for every open request that was planned for other targets. Call it at start, before the worker."""
+        sampled, closed = await self._database.read(self._sample)
         unopened = 0
-        for request_id in open_ids:
-            try:
-                await self._database.run(_Reconciler(self._seal, request_id, targets, now))
-            except KeyMaterialError:
-                unopened += 1
-        return Reconciled(len(open_ids), unopened)
+        if closed != sampled or not sampled:
+            async for ids in self._outdated(plan_digest(targets)):
+                some = _Reconciler(self._seal, ids, targets, now)
+                unopened += await self._database.run(some)
+        return Reconciled(sampled, closed, unopened)
+
+    def _sample(self, connection: Connection) -> tuple[int, int]:
+        query = select(requests.c.id, requests.c.wrapped_key, requests.c.sealed).where(
+            requests.c.ended_at.is_(None), requests.c.sealed.is_not(None)
+        )
+        rows: set[Row[Any]] = set()
+        for order in (requests.c.received_at, requests.c.received_at.desc()):
+            rows.update(connection.execute(query.order_by(order).limit(_SAMPLED)))
+        return len(rows), sum(not self._opens(row) for row in rows)
+
+    def _opens(self, row: Row[Any]) -> bool:
+        try:
+            self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
+        except KeyMaterialError:
+            return False
+        return True
+
+    async def _outdated(self, digest: str) -> AsyncIterator[Sequence[str]]:
+        """Yield ids of open requests to be looked at, some at a time."""
+        planned = requests.c.planned_for
+        for other in (planned < digest, planned > digest):
+            find = select(planned, requests.c.id).where(requests.c.ended_at.is_(None), other)
+            async for ids in self._pages(find, (planned, requests.c.id)):
+                yield ids
+        # What can't be done may have been, by another address in the configuration: at every start.
+        mine = requests.c.id == tasks.c.request_id
+        find = select(tasks.c.request_id, tasks.c.id).join(requests, mine)
+        async for ids in self._pages(find.where(MAY_RESOLVE, requests.c.ended_at.is_(None)), (tasks.c.request_id,)):
+            yield ids
+
+    async def _pages(self, find: Select[Any], key: tuple[Column[Any], ...]) -> AsyncIterator[Sequence[str]]:
+        """Yield the ids of requests that a query finds, a page after the other, by a key that ends with them."""
+        page = find.order_by(*key).limit(_AT_ONCE)
+        while rows := await self._database.read(partial(_rows, query=page)):
+            yield sorted({row[len(key) - 1] for row in rows})
+            page = find.where(tuple_(*key) > tuple(rows[-1][: len(key)])).order_by(*key).limit(_AT_ONCE)
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
+    return connection.execute(query).all()
 
 
 class _Reconciler:
-    """One request's transaction."""
+    """One transaction on some requests; returns the identities of how many did not open."""
 
-    def __init__(self, seal: Seal, request_id: str, targets: Sequence[Plannable], now: datetime) -> None:
+    def __init__(self, seal: Seal, ids: Collection[str], targets: Sequence[Plannable], now: datetime) -> None:
         self._seal = seal
-        self._request_id = request_id
+        self._ids = ids
         self._targets = targets
         self._now = now
+        self._changed: set[str] = set()
+        self._plans: list[PlanOf] = []
 
-    def __call__(self, connection: Connection) -> None:
-        row = connection.execute(select(requests).where(requests.c.id == self._request_id)).one()
-        if row.ended_at is not None or row.sealed is None:
-            return
-        identities = self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
+    def __call__(self, connection: Connection) -> int:
+        found = [one for one in standings(connection, self._ids) if one.request.ended_at is None]
+        known = _noted_types(connection, [one.request.id for one in found])
+        opened = [one.request.id for one in found if self._bring_up(connection, one, known[one.request.id])]
+        insert_tasks(connection, self._plans)
+        for some in parts(opened):
+            values = {"planned_for": plan_digest(self._targets)}
+            connection.execute(update(requests).where(requests.c.id.in_(some)).values(values))
+        derive(connection, [one for one in found if one.request.id not in self._changed])
+        derive(connection, standings(connection, self._changed))
+        mark(connection, self._changed, self._now)
+        return sum(one.request.sealed is not None for one in found) - len(opened)
+
+    def _bring_up(self, connection: Connection, one: Standing, types: Collection[str]) -> bool:
+        row = one.request
+        if row.planned_for == tables.NOTHING:  # brought back, or from before there were turns
+            self._changed.add(row.id)
+        if row.sealed is None:
+            return False
+        try:
+            identities = self._seal.open(row.id, Sealed(row.wrapped_key, row.sealed))
+        except KeyMaterialError:
+            return False
         wanted = [task for target in self._targets for task in _planned(target, identities)]
-        self._add_missing(connection, wanted)
-        self._move(connection, wanted)
-        self._redo_own(connection)
-        note_unused_types(connection, self._request_id, unused_types(self._targets, identities))
+        outcomes = self._moved(connection, one, wanted)
+        self._redo_own(connection, one, outcomes)
+        self._note_unused_types(connection, row.id, types, unused_types(self._targets, identities))
+        return True
 
-    def _add_missing(self, connection: Connection, wanted: Sequence[PlannedTask]) -> None:
-        found = connection.execute(
-            select(tasks.c.target, tasks.c.identities).where(tasks.c.request_id == self._request_id)
-        )
-        held = {(row.target, row.identities) for row in found}
+    def _moved(self, connection: Connection, one: Standing, wanted: Sequence[PlannedTask]) -> dict[int, Outcome]:
+        """Plan what is missing, and move what can be done now, or no more; return how tasks stand then."""
+        held = {(task.target, task.identities) for task in one.tasks}
         missing = [task for task in wanted if (task.target, join_indices(task.identities)) not in held]
-        insert_tasks(connection, self._request_id, missing, self._now)
-
-    def _move(self, connection: Connection, wanted: Sequence[PlannedTask]) -> None:
+        if missing:
+            self._plans.append(PlanOf(one.request.id, missing, self._now))
+            self._changed.add(one.request.id)
         feasible = {(task.target, join_indices(task.identities)) for task in wanted if task.identities}
         targets_met = {target for target, _ in feasible}
-        rows = connection.execute(select(tasks).where(tasks.c.request_id == self._request_id)).all()
-        for row in rows:
-            outcome = Outcome(row.outcome)
-            possible = (row.target, row.identities) in feasible
+        outcomes = {task.id: Outcome(task.outcome) for task in one.tasks}
+        for task in one.tasks:
+            outcome, possible = outcomes[task.id], (task.target, task.identities) in feasible
             if outcome is Outcome.CAPABILITY_UNRESOLVED and possible:
-                self._set(connection, row.id, Outcome.PENDING)
+                outcomes[task.id] = self._set(connection, task, Outcome.PENDING)
             elif outcome in RUNNABLE | WAITING and not possible:
-                self._set(connection, row.id, Outcome.CAPABILITY_UNRESOLVED)
-            elif outcome is Outcome.CAPABILITY_UNRESOLVED and not row.identities and row.target in targets_met:
-                _drop_stand_in(connection, row.id)
+                outcomes[task.id] = self._set(connection, task, Outcome.CAPABILITY_UNRESOLVED)
+            elif outcome is Outcome.CAPABILITY_UNRESOLVED and not task.identities and task.target in targets_met:
+                _drop_stand_in(connection, task.id)
+                self._changed.add(one.request.id)
+        return outcomes
 
-    def _redo_own(self, connection: Connection) -> None:
+    def _redo_own(self, connection: Connection, one: Standing, outcomes: dict[int, Outcome]) -> None:
         """Let the sidecar forget once more where other systems have work again: until they end, traffic writes anew.
 
         Backups that wait to expire are none of them: no traffic reads a backup, and a deletion at every restart would
         pass for that of somebody who had turned up again.
         """
         own = {target.name for target in self._targets if target.side is Side.OWN}
-        rows = connection.execute(select(tasks).where(tasks.c.request_id == self._request_id)).all()
-        live = [row for row in rows if row.target not in own and live_name(row.target) == row.target]
-        if any(Outcome(row.outcome) in RUNNABLE | WAITING for row in live):
-            for row in rows:
-                if row.target in own and Outcome(row.outcome) in ENDED:
-                    self._set(connection, row.id, Outcome.PENDING)
+        at_work = {task.target for task in one.tasks if outcomes[task.id] in RUNNABLE | WAITING}
+        new = self._plans[-1].plan if self._plans and self._plans[-1].request_id == one.request.id else ()
+        added = {task.target for task in new if task.outcome in RUNNABLE}
+        if all(target in own or is_backup(target) for target in at_work | added):
+            return
+        for task in one.tasks:
+            if task.target in own and outcomes[task.id] in ENDED:
+                self._set(connection, task, Outcome.PENDING)
 
-    def _set(self, connection: Connection, task_id: int, outcome: Outcome) -> None:
+    def _set(self, connection: Connection, task: Row[Any], outcome: Outcome) -> Outcome:
+        self._changed.add(task.request_id)
         connection.execute(
             update(tasks)
-            .where(tasks.c.id == task_id)
+            .where(tasks.c.id == task.id)
             .values(
                 outcome=outcome.value,
                 due_at=self._now,
@@ -119,6 +195,26 @@ class _Reconciler:
                 submitted_at=None,
             )
         )
+        return outcome
+
+    def _note_unused_types(
+        self, connection: Connection, request_id: str, noted: Collection[str], types: Sequence[str]
+    ) -> None:
+        """Note which types of identities no upstream system is asked about, in place of what was noted before."""
+        if set(noted) == {str(one) for one in types}:
+            return
+        table = tables.unused_types
+        connection.execute(delete(table).where(table.c.request_id == request_id))
+        if types:
+            connection.execute(insert(table), [{"request_id": request_id, "type": str(one)} for one in types])
+
+
+def _noted_types(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
+    noted: dict[str, set[str]] = {one: set() for one in ids}
+    table = tables.unused_types
+    for row in connection.execute(select(table).where(table.c.request_id.in_(ids))):
+        noted[row.request_id].add(row.type)
+    return noted
 
 
 def _planned(target: Plannable, identities: Sequence[SubjectIdentity]) -> Sequence[PlannedTask]:

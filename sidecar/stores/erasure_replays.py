@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
+from sidecar.stores.erasure_turns import mark, parts
 
-T = TypeVar("T")
-
-_AT_ONCE: Final = 500
 _UNDER_WAY: Final = sorted((RUNNABLE | WAITING) - {Outcome.PENDING})
 
 
@@ -42,14 +39,14 @@ def replay_target(connection: Connection, target: str, since: datetime | None, n
     known = requests.c.sealed.is_not(None) & requests.c.verified_at.is_not(None)
     rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
     request_ids = sorted({row.request_id for row in rows})
-    for some in _parts([row.id for row in rows]):
+    for some in parts([row.id for row in rows]):
         _begin_again(connection, tasks.c.id.in_(some) & ended, now)
         # What such a one claimed to have deleted in this round, it did delete.
         interrupted = {name: value for name, value in fresh(now).items() if name not in ("claimed", "deleted")}
         connection.execute(
             update(tasks).where(tasks.c.id.in_(some), tasks.c.outcome.in_(_UNDER_WAY)).values(interrupted)
         )
-    for some in _parts(request_ids):
+    for some in parts(request_ids):
         hangs_on_it = (tasks.c.target == OWN_NAME) | tasks.c.target.startswith(f"{target}/", autoescape=True)
         _begin_again(connection, tasks.c.request_id.in_(some) & hangs_on_it, now)
         for request_id in some:
@@ -64,9 +61,13 @@ def _last_seen() -> ColumnElement[datetime]:
 
 
 def reopen(connection: Connection, request_id: str, now: datetime) -> None:
-    """Begin another round of a request that has ended, with a new deadline. One that is open stays as it is."""
+    """Begin another round of a request that has ended, with a new deadline. One that is open stays as it is.
+
+    Locked, so that an end that is being written is seen: it does not cover what was ordered just now.
+    """
     mine = requests.c.id == request_id
-    row = connection.execute(select(requests).where(mine)).one()
+    row = connection.execute(select(requests).where(mine).with_for_update(key_share=True)).one()
+    mark(connection, [request_id], now)
     if row.ended_at is not None:
         overdue_at = now + (row.legal_at - row.received_at)
         connection.execute(
@@ -117,9 +118,3 @@ def fresh(now: datetime) -> dict[str, Any]:
         "until_at": None,
         "ground": None,
     }
-
-
-def _parts(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield parts that fit into one statement of any database."""
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -21,6 +21,7 @@ from sidecar.errors import SidecarError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import attestations
 from sidecar.stores.erasure_tables import requests, steps, tasks
+from sidecar.stores.erasure_turns import mark
 
 STEP: Final = "resolve"
 
@@ -101,6 +102,7 @@ def _resolve(
             fence=tasks.c.fence + 1,
         )
     )
+    mark(connection, [request_id], now)
     evidence = {"status": said.ground.value, "detail": said.evidence_sha256}
     connection.execute(insert(steps).values(task_id=task_id, step=STEP, round=held, at=now, **evidence))
     return _find(connection, request_id, task_id)

@@ -19,6 +19,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    literal_column,
 )
 
 from sidecar.stores.schema import (
@@ -30,12 +32,15 @@ from sidecar.stores.schema import (
     ERASURE_REQUESTS,
     ERASURE_STEPS,
     ERASURE_TASKS,
+    ERASURE_TURNS,
     ERASURE_UNUSED_TYPES,
     metadata,
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD: Final = 64
+NOTHING: Final = "nothing"
+"""Of a request that no targets were planned for since it was brought back, or turns were introduced."""
 
 
 def milliseconds(moment: datetime) -> int:
@@ -87,9 +92,23 @@ requests = Table(
     Column("alerted_percent", Integer, nullable=False, server_default="0"),
     Column("second_look_at", Moment),  # when everything is, or was, looked at once more (E27)
     Column("begun_round", Integer, nullable=False, server_default="0"),  # of which it was told that work has begun
+    # Derived, so that nobody has to look through all open requests (see ``erasure_turns``):
+    Column("planned_for", String(_WORD), nullable=False, server_default=NOTHING),  # which targets the plan was made for
+    Column("late_at", Moment),  # when it is overdue; null: nothing is at work, or no clock runs
+    Column("alert_at", Moment),  # when the next share of its time is used up; null as above, or all were told
     Index(None, "ended_at"),
     Index(None, "subject"),
 )
+DERIVED: Final = frozenset({"planned_for", "late_at", "alert_at"})
+_open = requests.c.ended_at.is_(None)
+_to_forget = requests.c.sealed.is_not(None) & requests.c.ended_at.is_not(None)
+Index("ix_erasure_requests_open", requests.c.received_at, postgresql_where=_open, sqlite_where=_open)
+_planned = (requests.c.planned_for, requests.c.id)
+Index("ix_erasure_requests_planned", *_planned, postgresql_where=_open, sqlite_where=_open)
+Index("ix_erasure_requests_forget", requests.c.forget_at, postgresql_where=_to_forget, sqlite_where=_to_forget)
+for _column in (requests.c.late_at, requests.c.alert_at):
+    _known = _column.is_not(None)
+    Index(f"ix_erasure_requests_{_column.name}", _column, postgresql_where=_known, sqlite_where=_known)
 
 unused_types = Table(
     ERASURE_UNUSED_TYPES,
@@ -120,10 +139,38 @@ tasks = Table(
     Column("until_at", Moment),  # retained, awaiting_expiry, key_pending: until when
     Column("ground", String(_WORD)),  # retained: why that is lawful
     Column("reference", LargeBinary),  # a job's name at the target, sealed
+    Column("ready", Boolean, nullable=False, server_default=false()),  # may be run once it is due; derived at turns
     UniqueConstraint("request_id", "target", "identities"),
-    Index(None, "target", "outcome", "due_at"),
-    Index(None, "outcome"),
 )
+# Written out, because an index of some rows is used only where the query says the same to the letter.
+IS_RETAINED: Final = tasks.c.outcome == literal_column("'retained'")
+IS_MANUAL: Final = tasks.c.outcome == literal_column("'manual_required'")
+MAY_RESOLVE: Final = (tasks.c.outcome == literal_column("'capability_unresolved'")) & (
+    tasks.c.identities != literal_column("''")
+)
+"""Can't be done as things are, though it has identities: what another configuration of the target may change."""
+_leased = tasks.c.leased_by.is_not(None)
+for _name, _columns, _where in (
+    ("ready", (tasks.c.target, tasks.c.due_at, tasks.c.id), tasks.c.ready),
+    ("leased", (tasks.c.leased_by,), _leased),
+    ("retained", (tasks.c.until_at,), IS_RETAINED),
+    ("manual", (tasks.c.target,), IS_MANUAL),
+    ("may_resolve", (tasks.c.request_id,), MAY_RESOLVE),
+):
+    Index(f"ix_erasure_tasks_{_name}", *_columns, postgresql_where=_where, sqlite_where=_where)
+
+turns = Table(
+    ERASURE_TURNS,
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", String(36), nullable=False),  # no foreign key: many write here at once, nobody waits
+    Column("due_at", Moment, nullable=False),  # while taken: when whoever took it has lost it
+    Column("taken_by", String(_WORD)),
+    Index(None, "due_at", "id"),
+)
+"""Requests that something happened to, or whose hour comes: each is looked at once, in its turn."""
+_taken = turns.c.taken_by.is_not(None)
+Index("ix_erasure_turns_taken", turns.c.taken_by, postgresql_where=_taken, sqlite_where=_taken)
 
 steps = Table(
     ERASURE_STEPS,
@@ -188,8 +235,9 @@ notices = Table(
     Column("fence", Integer, nullable=False),
     Column("delivered_at", Moment),
     Column("abandoned_at", Moment),
-    Index(None, "due_at"),
 )
+TO_BE_SENT: Final = notices.c.delivered_at.is_(None) & notices.c.abandoned_at.is_(None)
+Index("ix_erasure_notices_to_be_sent", notices.c.due_at, postgresql_where=TO_BE_SENT, sqlite_where=TO_BE_SENT)
 """What is still to be told to somebody, in the transaction in which it became true."""
 
 callbacks = Table(

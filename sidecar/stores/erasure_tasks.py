@@ -6,58 +6,31 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, exists, insert, select, update
+from sqlalchemy import Connection, Row, and_, exists, select, update
 
-from sidecar.erasure.outcomes import VERIFIED, Outcome
-from sidecar.erasure.plan import LiveErasure, Side
-from sidecar.erasure.request import SubjectIdentity
-from sidecar.erasure.steps import Advance, Step, TaskState
-from sidecar.errors import KeyMaterialError, SidecarError
+from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.plan import Side
+from sidecar.erasure.steps import Advance, TaskState
+from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_allowances import grant, spend
 from sidecar.stores.erasure_due import due_rows, due_tasks, live_erasure
+from sidecar.stores.erasure_evidence import Attempted, Evidence, Leased, LeaseLost, write_attempts
 from sidecar.stores.erasure_journal import Keeper, NoJournal
-from sidecar.stores.erasure_looks import note_seen
+from sidecar.stores.erasure_looks import Seen, write_seen
 from sidecar.stores.erasure_notices import Teller
-from sidecar.stores.erasure_replays import fresh, replay_all
-from sidecar.stores.erasure_tables import requests, split_indices, steps, tasks
+from sidecar.stores.erasure_replays import replay_all
+from sidecar.stores.erasure_tables import IS_RETAINED, requests, split_indices, tasks
 from sidecar.stores.seal import Seal, Sealed
-from sidecar.targets.target import Order, TargetLimits
+from sidecar.stores.together import Together
+from sidecar.targets.target import TargetLimits
 
-
-class LeaseLost(SidecarError):
-    """Another worker has the task by now; what was to be written is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A task that is ours until the lease ends, with the identities it is about."""
-
-    task_id: int
-    fence: int
-    worker: str
-    request_id: str
-    round: int
-    subject: str
-    target: str
-    state: TaskState
-    identities: tuple[SubjectIdentity, ...] = field(repr=False)
-    live: LiveErasure | None = None
-    """Of a backup set: how its live system stands."""
-
-    @property
-    def order(self) -> Order:
-        """The task for a system that works on orders: by a UUID that stays the same for a round, and says nothing."""
-        digest = sha256(f"{self.request_id}:{self.round}:{self.task_id}".encode()).digest()
-        return Order(str(UUID(bytes=digest[:16], version=4)), self.identities, self.state.reference)
+_FORGOTTEN_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +39,6 @@ class Leases:
 
     tasks: tuple[Leased, ...]
     unopened: int
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What one attempt came to, in closed words and counts."""
-
-    step: Step
-    status: str
-    fault: str | None
-    http_status: int | None
-    count: int | None
-    at: datetime
-    detail: str | None = None
-    parts: Mapping[str, int] | None = None
 
 
 class ErasureTasks:
@@ -93,6 +52,8 @@ class ErasureTasks:
         self._teller = teller or Teller(seal)
         self._keeper: Keeper = keeper or NoJournal()
         self._to_forget: set[str] = set()
+        self._recorded: Together[Attempted, int] = Together(self._record)
+        self._seen: Together[Seen, None] = Together(self._note_seen)
         self._scrubbing_owed = True  # a process before us may have been killed between the two
 
     async def release(self, worker: str, now: datetime) -> None:
@@ -138,18 +99,11 @@ class ErasureTasks:
 
     async def record(self, leased: Leased, advance: Advance, evidence: Evidence) -> None:
         """Write what an attempt came to and give the lease back. Raises ``LeaseLost``."""
-        await self._database.run(lambda connection: self._record(connection, leased, advance, evidence))
-
-    def _record(self, connection: Connection, leased: Leased, advance: Advance, evidence: Evidence) -> None:
-        _record(connection, self._seal, leased, advance, evidence)
-        if leased.state.outcome is Outcome.PENDING:
-            self._teller.tell_begun(connection, leased.request_id, leased.round, evidence.at)
+        await self._recorded((leased, advance, evidence))
 
     async def note_seen(self, leased: Leased, count: int, now: datetime) -> None:
         """Note how much there was before anything was deleted, once in a round. After a lost lease, nothing."""
-        await self._database.run(
-            lambda connection: note_seen(connection, leased.task_id, leased.fence, leased.round, count, now)
-        )
+        await self._seen((leased, count, now))
 
     async def postpone(self, leased: Leased, due: datetime) -> None:
         """Give a lease back with nothing done. A lease that was lost is left alone."""
@@ -162,7 +116,9 @@ class ErasureTasks:
 
         While something is lawfully kept its identities are, too: without them it could never be erased (E31).
         """
-        forgotten = await self._database.run(lambda connection: _forget(connection, now))
+        forgotten = await self._database.read(lambda connection: _past_horizon(connection, now, 1))
+        if forgotten:
+            forgotten = await self._database.run(lambda connection: _forget(connection, now))
         self._scrubbing_owed |= bool(forgotten)
         if self._scrubbing_owed:
             self._scrubbing_owed = not await self._database.scrub()
@@ -176,15 +132,21 @@ class ErasureTasks:
         """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
         return await self._database.run(lambda connection: replay_all(connection, now))
 
+    async def _record(self, some: Sequence[Attempted]) -> Sequence[int | LeaseLost]:
+        return await self._database.run(lambda connection: write_attempts(connection, self._seal, self._teller, some))
+
+    async def _note_seen(self, some: Sequence[Seen]) -> Sequence[None]:
+        await self._database.run(lambda connection: write_seen(connection, some))
+        return [None] * len(some)
+
     def _lease(
         self, connection: Connection, rows: Sequence[Row[Any]], worker: str, until: datetime, side: Side
     ) -> Leases:
-        for row in rows:
-            connection.execute(
-                update(tasks)
-                .where(tasks.c.id == row.id)
-                .values(due_at=until, leased_by=worker, fence=row.fence + 1, attempts=row.attempts + 1)
-            )
+        if rows:
+            values = {"due_at": until, "leased_by": worker}
+            raised = {"fence": tasks.c.fence + 1, "attempts": tasks.c.attempts + 1}
+            mine = tasks.c.id.in_([row.id for row in rows])
+            connection.execute(update(tasks).where(mine).values(values | raised))
         opened = [leased for row in rows if (leased := self._leased(row, worker)) is not None]
         if side is Side.BACKUP:
             opened = [
@@ -211,15 +173,19 @@ class ErasureTasks:
         )
 
 
-def _forget(connection: Connection, now: datetime) -> list[str]:
-    kept = exists().where(tasks.c.request_id == requests.c.id, tasks.c.outcome == Outcome.RETAINED.value)
+def _past_horizon(connection: Connection, now: datetime, limit: int) -> list[str]:
+    kept = exists().where(tasks.c.request_id == requests.c.id, IS_RETAINED)
     past = and_(requests.c.ended_at.is_not(None), requests.c.forget_at <= now, requests.c.sealed.is_not(None), ~kept)
-    found = list(connection.scalars(select(requests.c.id).where(past)))
-    for request_id in found:
-        mine = tasks.c.request_id == request_id
+    return list(connection.scalars(select(requests.c.id).where(past).order_by(requests.c.forget_at).limit(limit)))
+
+
+def _forget(connection: Connection, now: datetime) -> list[str]:
+    found = _past_horizon(connection, now, _FORGOTTEN_AT_ONCE)
+    if found:
+        mine = tasks.c.request_id.in_(found)
         connection.execute(update(tasks).where(mine, tasks.c.reference.is_not(None)).values(reference=None))
         destroyed = {"wrapped_key": None, "sealed": None}
-        connection.execute(update(requests).where(requests.c.id == request_id).values(destroyed))
+        connection.execute(update(requests).where(requests.c.id.in_(found)).values(destroyed))
     return found
 
 
@@ -227,57 +193,3 @@ def _still_ours(leased: Leased) -> Any:
     return update(tasks).where(
         tasks.c.id == leased.task_id, tasks.c.fence == leased.fence, tasks.c.leased_by == leased.worker
     )
-
-
-def _record(connection: Connection, seal: Seal, leased: Leased, advance: Advance, evidence: Evidence) -> None:
-    state = advance.state
-    reference = None
-    if state.reference is not None:
-        key = connection.scalar(select(requests.c.wrapped_key).where(requests.c.id == leased.request_id))
-        reference = (
-            seal.close_texts(leased.request_id, Sealed(key, b""), [state.reference])[0] if key is not None else None
-        )
-    written = connection.execute(
-        _still_ours(leased).values(
-            outcome=state.outcome.value,
-            claimed=state.claimed,
-            deleted=state.deleted,
-            remaining=advance.remaining,
-            failures=state.failures,
-            due_at=advance.due,
-            leased_by=None,
-            submitted_at=state.submitted_at,
-            reference=reference,
-            verified_at=advance.verified_at,
-            until_at=advance.until,
-            ground=advance.ground,
-        )
-    )
-    if written.rowcount != 1:
-        raise LeaseLost("the lease ran out and another worker took the task")
-    connection.execute(
-        insert(steps).values(
-            task_id=leased.task_id,
-            step=evidence.step.value,
-            status=evidence.status,
-            fault=evidence.fault,
-            http_status=evidence.http_status,
-            count=evidence.count,
-            detail=evidence.detail,
-            parts=json.dumps(dict(evidence.parts), sort_keys=True) if evidence.parts else None,
-            round=leased.round,
-            at=evidence.at,
-        )
-    )
-    if evidence.step is Step.DELETE:
-        _wait_for_backups_again(connection, leased, evidence.at)
-
-
-def _wait_for_backups_again(connection: Connection, leased: Leased, now: datetime) -> None:
-    """Doubt backup sets that were found clean: something had to be deleted in their system, so copies may hold it."""
-    theirs = (
-        tasks.c.request_id == leased.request_id,
-        tasks.c.target.startswith(f"{leased.target}/", autoescape=True),
-        tasks.c.outcome.in_(sorted(VERIFIED)),
-    )
-    connection.execute(update(tasks).where(*theirs).values(**fresh(now)))

@@ -6,13 +6,15 @@ never not at all (E46). It is the signer's to do: the intent stands in its log. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Boolean, Column, Connection, ForeignKey, Integer, String, Table, delete, insert, select
+from sqlalchemy import Boolean, Column, Connection, ForeignKey, Integer, String, Table, delete, insert, select, tuple_
 
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_tables import interim_receipts, receipts, requests
 from sidecar.stores.schema import ERASURE_UNRECORDED, metadata
+from sidecar.stores.together import Together
 
 unrecorded = Table(
     ERASURE_UNRECORDED,
@@ -40,24 +42,36 @@ class UnrecordedReceipts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._settled: Together[Unrecorded, None] = Together(self._settle)
 
     async def of(self, signer: str) -> list[Unrecorded]:
         return await self._database.read(lambda connection: _of(connection, signer))
 
-    async def settle(self, request_id: str, round_number: int, final: bool) -> None:
+    async def settle(self, one: Unrecorded) -> None:
         """Note that the audit log tells of it."""
-        mine = (
-            unrecorded.c.request_id == request_id,
-            unrecorded.c.round == round_number,
-            unrecorded.c.final == final,
-        )
-        await self._database.run(lambda connection: connection.execute(delete(unrecorded).where(*mine)))
+        await self._settled(one)
+
+    async def _settle(self, some: Sequence[Unrecorded]) -> Sequence[None]:
+        key = tuple_(unrecorded.c.request_id, unrecorded.c.round, unrecorded.c.final)
+        settled = key.in_([(one.request_id, one.round, one.final) for one in some])
+        await self._database.run(lambda connection: connection.execute(delete(unrecorded).where(settled)))
+        return [None] * len(some)
 
 
-def owe_record(connection: Connection, request_id: str, round_number: int, signer: str, *, final: bool) -> None:
-    """Note that a receipt was signed that the audit log does not tell of yet."""
-    values = {"request_id": request_id, "round": round_number, "final": final, "signer": signer}
-    connection.execute(insert(unrecorded).values(values))
+@dataclass(frozen=True, slots=True)
+class OwedRecord:
+    """A record that ``signer`` owes the audit log."""
+
+    request_id: str
+    round: int
+    final: bool
+    signer: str
+
+
+def owe_records(connection: Connection, owed: Sequence[OwedRecord]) -> None:
+    """Note that receipts were signed that the audit log does not tell of yet."""
+    if owed:
+        connection.execute(insert(unrecorded), [asdict(one) for one in owed])
 
 
 def _of(connection: Connection, signer: str) -> list[Unrecorded]:

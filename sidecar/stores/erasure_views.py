@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -112,15 +112,23 @@ class RequestView:
 
 def find_request(connection: Connection, request_id: str) -> RequestView | None:
     """Return a request with its tasks, in the order of the plan."""
-    row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
-    if row is None:
-        return None
-    found = connection.execute(select(tasks).where(tasks.c.request_id == request_id).order_by(tasks.c.id))
-    unused = connection.scalars(
-        select(unused_types.c.type).where(unused_types.c.request_id == request_id).order_by(unused_types.c.type)
-    )
-    evidence = _evidence(connection, request_id, row.round)
-    return _request_view(row, tuple(_task_view(task, evidence.get(task.id)) for task in found), tuple(unused))
+    return next(iter(find_requests(connection, [request_id])), None)
+
+
+def find_requests(connection: Connection, request_ids: Iterable[str]) -> list[RequestView]:
+    """Return those requests that there are, by id, each as ``find_request`` does: a few hundred at most."""
+    ids = sorted(set(request_ids))
+    rows = connection.execute(select(requests).where(requests.c.id.in_(ids)).order_by(requests.c.id)).all()
+    found: dict[str, list[TaskView]] = {row.id: [] for row in rows}
+    evidence = _evidence(connection, ids)
+    for task in connection.execute(select(tasks).where(tasks.c.request_id.in_(ids)).order_by(tasks.c.id)):
+        found[task.request_id].append(_task_view(task, evidence.get(task.id)))
+    unused: dict[str, list[str]] = {row.id: [] for row in rows}
+    for one in connection.execute(
+        select(unused_types).where(unused_types.c.request_id.in_(ids)).order_by(unused_types.c.type)
+    ):
+        unused[one.request_id].append(one.type)
+    return [_request_view(row, tuple(found[row.id]), tuple(unused[row.id])) for row in rows]
 
 
 def latest_receipt(connection: Connection, request_id: str) -> bytes | None:
@@ -165,15 +173,15 @@ def _request_view(row: Row[Any], views: tuple[TaskView, ...], unused: tuple[str,
     )
 
 
-def _evidence(connection: Connection, request_id: str, current: int) -> dict[int, _Evidence]:
-    """Return of each task what its last attempt came to, and what was done in a round."""
-    mine = select(tasks.c.id).where(tasks.c.request_id == request_id)
-    last = select(func.max(steps.c.id)).where(steps.c.task_id.in_(mine), steps.c.round == current)
-    last = last.group_by(steps.c.task_id)
+def _evidence(connection: Connection, ids: Sequence[str]) -> dict[int, _Evidence]:
+    """Return of each task what its last attempt came to, and what was done in this round."""
+    mine = steps.join(tasks, tasks.c.id == steps.c.task_id).join(requests, requests.c.id == tasks.c.request_id)
+    current = (tasks.c.request_id.in_(ids), steps.c.round == requests.c.round)
+    last = select(func.max(steps.c.id)).select_from(mine).where(*current).group_by(steps.c.task_id)
     query = select(steps.c.task_id, steps.c.fault, steps.c.detail).where(steps.c.id.in_(last))
     found = {row.task_id: _Evidence(row.fault, row.detail if row.fault else None) for row in connection.execute(query)}
     telling = or_(steps.c.parts.is_not(None), steps.c.step.in_((LOOK, ATTEST, RESOLVE)))
-    told = select(steps).where(steps.c.task_id.in_(mine), steps.c.round == current, telling).order_by(steps.c.id)
+    told = select(steps).select_from(mine).where(*current, telling).order_by(steps.c.id)
     for row in connection.execute(told):
         found[row.task_id].add(row)
     return found

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, func, insert, select
 
 from sidecar.erasure.deadlines import ClockPolicy, DeadlinePolicy, ExtensionGround
-from sidecar.erasure.outcomes import ENDED, WAITING, Outcome
-from sidecar.erasure.plan import PlannedTask
+from sidecar.erasure.plan import OWN_NAME, PlannedTask
+from sidecar.erasure.readiness import AT_WORK, is_backup, watched
 from sidecar.erasure.request import ErasureRequest
 from sidecar.errors import SidecarError
 from sidecar.stores.database import Conflict, Database
@@ -18,8 +19,10 @@ from sidecar.stores.erasure_changes import cancel, confirm, extend
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import Teller
 from sidecar.stores.erasure_tables import callbacks, join_indices, requests, tasks, unused_types
-from sidecar.stores.erasure_views import RequestView, find_request, latest_receipt
-from sidecar.stores.seal import Seal
+from sidecar.stores.erasure_turns import mark
+from sidecar.stores.erasure_views import RequestView, find_request, find_requests, latest_receipt
+from sidecar.stores.seal import Seal, Sealed
+from sidecar.stores.together import Together
 
 _TRIES = 5
 
@@ -44,6 +47,7 @@ class NewRequest:
     accepted_state: str
     plan: tuple[PlannedTask, ...]
     unused_types: tuple[str, ...]
+    planned_for: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,28 @@ class ErasureRequests:
         self._seal = seal
         self._teller = teller or Teller(seal)
         self._keeper: Keeper = keeper or NoJournal()
+        self._accepting: Together[NewRequest, tuple[RequestView, bool]] = Together(self._accept_some)
 
     async def accept(self, new: NewRequest) -> tuple[RequestView, bool]:
         """Keep request, sealed identities and plan in one transaction; say whether it is new.
 
         A request with this id and this body is returned as it stands. Raises ``IdTaken`` for another body.
         """
-        view, is_new = await self._accepted(new)
-        await self._keeper.keep(view.id)  # also if it is not new: the journal may have failed the first time
-        return view, is_new
+        return await self._accepting(new)
 
-    async def _accepted(self, new: NewRequest) -> tuple[RequestView, bool]:
+    async def _accept_some(self, some: Sequence[NewRequest]) -> Sequence[tuple[RequestView, bool] | IdTaken]:
+        answers = await self._kept(some)
+        # Also what is not new: the journal may have failed the first time.
+        await self._keeper.keep(*(answer[0].id for answer in answers if not isinstance(answer, IdTaken)))
+        return answers
+
+    async def _kept(self, some: Sequence[NewRequest]) -> Sequence[tuple[RequestView, bool] | IdTaken]:
         for _ in range(_TRIES - 1):
             try:
-                return await self._database.run(lambda connection: self._accept(connection, new))
+                return await self._database.run(lambda connection: self._accept(connection, some))
             except Conflict:  # a replica kept the same id in between: it is there now
                 continue
-        return await self._database.run(lambda connection: self._accept(connection, new))
+        return await self._database.run(lambda connection: self._accept(connection, some))
 
     async def confirm(
         self, request_id: str, verified_by: str, now: datetime, policy: DeadlinePolicy | None = None
@@ -118,86 +127,130 @@ class ErasureRequests:
     async def counts(self, now: datetime) -> Counts:
         return await self._database.read(lambda connection: _counts(connection, now))
 
-    def _accept(self, connection: Connection, new: NewRequest) -> tuple[RequestView, bool]:
-        request_id = new.request.id
-        known = connection.scalar(select(requests.c.body_digest).where(requests.c.id == request_id))
-        if known is None:
-            self._insert(connection, new)
-        elif known != new.body_digest:
-            raise IdTaken("the id belongs to a request with another body")
-        view = find_request(connection, request_id)
-        assert view is not None  # noqa: S101 - inserted or found above, in this transaction
-        return view, known is None
-
-    def _insert(self, connection: Connection, new: NewRequest) -> None:
-        request = new.request
-        sealed = self._seal.close(request.id, request.identities)
-        row = {
-            "id": request.id,
-            "body_digest": new.body_digest,
-            "regulation": request.regulation.value,
-            "subject": new.subject,
-            "commitment": new.commitment,
-            "received_at": new.received_at,
-            "internal_at": new.internal_at,
-            "legal_at": new.legal_at,
-            "overdue_at": new.legal_at,
-            "verified_by": request.verified_by,
-            "verified_at": new.received_at if request.verified_by else None,
-            "accepted_state": new.accepted_state,
-            "wrapped_key": sealed.wrapped_key,
-            "sealed": sealed.identities,
-            "round": 1,
-            "origin": request.origin.value,
-            "controller": request.controller,
-            "from_receipt_at": new.from_receipt_at,
-            "clock": new.clock.value,
-        }
-        connection.execute(insert(requests).values(row))
-        insert_tasks(connection, request.id, new.plan, new.received_at)
-        note_unused_types(connection, request.id, new.unused_types)
-        urls = [
-            {"request_id": request.id, "number": number, "sealed_url": sealed_text}
-            for number, sealed_text in enumerate(self._seal.close_texts(request.id, sealed, request.callbacks))
+    def _accept(
+        self, connection: Connection, some: Sequence[NewRequest]
+    ) -> Sequence[tuple[RequestView, bool] | IdTaken]:
+        ids = sorted({new.request.id for new in some})
+        query = select(requests.c.id, requests.c.body_digest).where(requests.c.id.in_(ids))
+        digests = {row.id: row.body_digest for row in connection.execute(query)}
+        first: dict[str, NewRequest] = {}
+        for new in some:
+            if new.request.id not in digests:
+                digests[new.request.id] = new.body_digest
+                first[new.request.id] = new
+        self._insert(connection, [first[one] for one in sorted(first)])  # in one order: no deadlock with replicas
+        views = {view.id: view for view in find_requests(connection, ids)}
+        return [
+            (views[new.request.id], first.get(new.request.id) is new)
+            if digests[new.request.id] == new.body_digest
+            else IdTaken("the id belongs to a request with another body")
+            for new in some
         ]
-        if urls:
-            connection.execute(insert(callbacks), urls)
+
+    def _insert(self, connection: Connection, some: Sequence[NewRequest]) -> None:
+        if not some:
+            return
+        sealed = [self._seal.close(new.request.id, new.request.identities) for new in some]
+        connection.execute(insert(requests), [_request_row(new, one) for new, one in zip(some, sealed, strict=True)])
+        plans = [PlanOf(new.request.id, new.plan, new.received_at, new.request.verified_by is not None) for new in some]
+        insert_tasks(connection, plans)
+        for one in plans:
+            if one.verified and not any(map(is_ready_at_once, one.plan)):  # what is last in other plans is first here
+                mark(connection, [one.request_id], one.due)
+        types = [{"request_id": new.request.id, "type": str(one)} for new in some for one in new.unused_types]
+        urls = [
+            {"request_id": new.request.id, "number": number, "sealed_url": sealed_text}
+            for new, one in zip(some, sealed, strict=True)
+            for number, sealed_text in enumerate(self._seal.close_texts(new.request.id, one, new.request.callbacks))
+        ]
+        for table, rows in ((unused_types, types), (callbacks, urls)):
+            if rows:
+                connection.execute(insert(table), rows)
 
 
-def insert_tasks(connection: Connection, request_id: str, plan: Sequence[PlannedTask], due: datetime) -> None:
-    """Add planned tasks to a request."""
+def _request_row(new: NewRequest, sealed: Sealed) -> dict[str, Any]:
+    request = new.request
+    verified_at = new.received_at if request.verified_by else None
+    row = {
+        "id": request.id,
+        "body_digest": new.body_digest,
+        "regulation": request.regulation.value,
+        "subject": new.subject,
+        "commitment": new.commitment,
+        "received_at": new.received_at,
+        "internal_at": new.internal_at,
+        "legal_at": new.legal_at,
+        "overdue_at": new.legal_at,
+        "verified_by": request.verified_by,
+        "verified_at": verified_at,
+        "accepted_state": new.accepted_state,
+        "wrapped_key": sealed.wrapped_key,
+        "sealed": sealed.identities,
+        "round": 1,
+        "origin": request.origin.value,
+        "controller": request.controller,
+        "from_receipt_at": new.from_receipt_at,
+        "clock": new.clock.value,
+        "planned_for": new.planned_for,
+    }
+    unkept = _Unkept(new.received_at, new.legal_at, verified_at, new.clock.value, sealed.identities)
+    due = watched(unkept, [task.outcome for task in new.plan])
+    return row | {"late_at": due.late_at, "alert_at": due.alert_at}
+
+
+@dataclass(frozen=True, slots=True)
+class _Unkept:
+    """A request that is about to be kept, as what is derived from it reads it."""
+
+    received_at: datetime
+    overdue_at: datetime
+    verified_at: datetime | None
+    clock: str
+    sealed: bytes
+    ended_at: datetime | None = None
+    second_look_at: datetime | None = None
+    alerted_percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOf:
+    """Tasks to be added to a request. ``verified``: those of live systems may be run at once."""
+
+    request_id: str
+    plan: Sequence[PlannedTask]
+    due: datetime
+    verified: bool = False
+
+
+def is_ready_at_once(task: PlannedTask) -> bool:
+    """Tell tasks of live systems that can be done from those that wait for others."""
+    return task.outcome in AT_WORK and task.target != OWN_NAME and not is_backup(task.target)
+
+
+def insert_tasks(connection: Connection, plans: Sequence[PlanOf]) -> None:
+    """Add planned tasks to requests. What waits for other tasks is made ready at a turn."""
     rows = [
         {
-            "request_id": request_id,
+            "request_id": one.request_id,
             "target": task.target,
             "identities": join_indices(task.identities),
             "outcome": task.outcome.value,
             "claimed": False,
             "failures": 0,
             "attempts": 0,
-            "due_at": due,
+            "due_at": one.due,
             "fence": 0,
+            "ready": one.verified and is_ready_at_once(task),
         }
-        for task in plan
+        for one in plans
+        for task in one.plan
     ]
     if rows:
         connection.execute(insert(tasks), rows)
 
 
-def note_unused_types(connection: Connection, request_id: str, types: Sequence[str]) -> None:
-    """Note which types of identities no upstream system is asked about, in place of what was noted before."""
-    connection.execute(delete(unused_types).where(unused_types.c.request_id == request_id))
-    if types:
-        connection.execute(insert(unused_types), [{"request_id": request_id, "type": str(one)} for one in types])
-
-
 def _counts(connection: Connection, now: datetime) -> Counts:
+    """Both by indexes of nothing but what is counted."""
     unended = select(func.count()).select_from(requests).where(requests.c.ended_at.is_(None))
-    confirming = (tasks.c.outcome == Outcome.VERIFYING.value) & requests.c.second_look_at.is_not(None)
-    at_work = tasks.c.outcome.not_in(sorted(ENDED | WAITING)) & ~confirming
-    running = or_(requests.c.clock == ClockPolicy.RUN.value, requests.c.verified_at.is_not(None))
-    live = running & exists().where(tasks.c.request_id == requests.c.id, at_work)
-    return Counts(
-        open=connection.scalar(unended) or 0,
-        overdue=connection.scalar(unended.where(requests.c.overdue_at < now, live)) or 0,
-    )
+    late = select(func.count()).select_from(requests).where(requests.c.late_at < now)
+    return Counts(open=connection.scalar(unended) or 0, overdue=connection.scalar(late) or 0)

@@ -59,9 +59,9 @@ class JournalFile:
         self._lines, self._size = len(entries), len(whole)
         return entries
 
-    def append(self, entry: bytes) -> None:
-        """Make an entry durable. Raises ``StoreUnavailable``, with the file as it was before."""
-        line = self._sealed(self._lines, entry)
+    def append(self, *entries: bytes) -> None:
+        """Make entries durable, all or none. Raises ``StoreUnavailable``, with the file as it was before."""
+        line = b"".join(self._sealed(self._lines + number, entry) for number, entry in enumerate(entries))
         try:
             if self._descriptor is None:
                 raise StoreUnavailable("the journal of erasures is not open")
@@ -70,7 +70,7 @@ class JournalFile:
         except OSError:
             self._take_back()
             raise StoreUnavailable("the journal of erasures can't be written") from None
-        self._lines += 1
+        self._lines += len(entries)
         self._size += len(line)
 
     def rewrite(self, entries: Iterable[bytes]) -> None:

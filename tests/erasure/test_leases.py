@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 
 from sidecar.erasure.steps import Pace, Step, after_delete
 from sidecar.erasure.worker import WorkerSettings
+from sidecar.stores.erasure_evidence import Evidence, Leased, LeaseLost
 from sidecar.stores.erasure_tables import requests
-from sidecar.stores.erasure_tasks import Evidence, Leased, LeaseLost
 from sidecar.stores.erasures import IdTaken
 from sidecar.targets.target import DeleteResult, DeleteStatus
 from tests.erasure.world import CANARY, ID, Clock, World, body, http_target, world

@@ -26,7 +26,7 @@ from sidecar.erasure.receipt_keys import (
     require_in_use,
 )
 from sidecar.erasure.worker import ErasureWorker, WorkerSettings
-from sidecar.stores.erasure_endings import SignedReceipt
+from sidecar.stores.erasure_signing import Claim, Signed
 from tests.erasure.test_api import listening
 from tests.erasure.test_receipt import FACTS, KEY, LATER_KEY, WHEN
 from tests.erasure.world import ID, OTHER_ID, SIGNING_KEY, START, Clock, World, body, http_target, one_target, world
@@ -179,8 +179,9 @@ async def test_E44_a_replica_with_the_former_key_signs_nothing_more_and_says_so_
         assert await w.state() == "in_progress"
         assert "receipt" not in w.ledger.routes()
         assert caplog.text.count("no receipt is signed here") == 1
-        late = SignedReceipt(b"late", ReceiptKey(SIGNING_KEY.public_key()).id, "late")
-        assert await w.stores.endings.end(await w.view(), w.clock(), late, HOUR) is False
+        claim = Claim(0, "late", await w.view(), None)
+        late = Signed(claim, True, w.clock(), b"late", ReceiptKey(SIGNING_KEY.public_key()).id, HOUR)
+        assert await w.stores.endings.sign(late) is False
         await settle(later)
         assert holds(await w.stores.receipt_keys.listed(), await receipt_of(w, ID))
 

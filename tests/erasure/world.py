@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, select
 
 from sidecar.audit.record import AuditWriter, Event, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, nowhere
@@ -20,6 +21,8 @@ from sidecar.erasure.durable import ErasureStores, stores_on
 from sidecar.erasure.epochs import Epochs
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.intake import Accepted, Intake
+from sidecar.erasure.outcomes import ENDED
+from sidecar.erasure.readiness import Watched, ready_tasks, watched
 from sidecar.erasure.receipt import key_id, verify_receipt
 from sidecar.erasure.request import parse_request
 from sidecar.erasure.restores import RestoreWatch, WatchSettings
@@ -30,6 +33,8 @@ from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_epochs import ErasureEpochs
 from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.erasure_tables import NOTHING, requests, turns
+from sidecar.stores.erasure_turns import standings
 from sidecar.stores.erasure_views import RequestView
 from sidecar.stores.journal_file import JournalFile
 from sidecar.stores.seal import Seal
@@ -174,6 +179,8 @@ async def world(
     )
     try:
         yield made
+        if database._engine is not None:  # not taken away by the test
+            await database.run(nothing_is_overlooked)
     finally:
         await made.worker.stop()
         if kept is not None:
@@ -181,6 +188,22 @@ async def world(
         for target in targets:
             await target.stop()
         await database.stop()
+
+
+def nothing_is_overlooked(connection: Connection) -> None:
+    """Whatever a test did: what is derived is as it would be derived now, or the request has a turn to come.
+
+    A change that gave no turn would leave a task that nobody runs, or a request that nobody ends.
+    """
+    marked = set(connection.scalars(select(turns.c.request_id)))
+    ids = set(connection.scalars(select(requests.c.id).where(requests.c.planned_for != NOTHING))) - marked
+    for one in standings(connection, ids):
+        ready = {task.id for task in one.tasks if task.ready}
+        assert ready == set(ready_tasks(one.request, one.tasks)), "a task is overlooked"
+        due = watched(one.request, [task.outcome for task in one.tasks])
+        assert due == Watched(one.request.late_at, one.request.alert_at), "a deadline is overlooked"
+        ended = one.request.ended_at is not None or not one.tasks
+        assert ended or any(task.outcome not in ENDED for task in one.tasks), "an end is overlooked"
 
 
 async def opened_journal(database: Database, path: Path) -> ErasureJournal:
