@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from sidecar.erasure.hold import Hold, HoldGround
-from sidecar.erasure.outcomes import RUNNABLE, Outcome
+from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
@@ -26,8 +26,10 @@ from sidecar.stores.erasure_turns import look_at_held, mark
 from sidecar.stores.seal import Seal, Sealed
 from sidecar.stores.together import Together
 
-_CAN_BE_KEPT: Final = RUNNABLE | {Outcome.MANUAL_REQUIRED}
-"""Where something may be left of what a hold keeps. Whoever was asked to delete it by hand must be stopped, too."""
+_CAN_BE_KEPT: Final = frozenset({Outcome.PENDING, Outcome.RETRYABLE_FAILURE, Outcome.MANUAL_REQUIRED})
+"""Where something is left of what a hold keeps. Whoever was asked to delete it by hand must be stopped, too.
+
+What was deleted or ordered already, and is to be looked at, is too late: it is held if it turns out to be there."""
 
 
 class UnknownItem(SidecarError):

@@ -125,6 +125,21 @@ async def test_a_hold_says_what_it_came_too_late_for_and_refuses_what_is_not_the
         assert await w.stores.holds.place("nobody", Hold(CLAIMS), w.clock()) is None
 
 
+async def test_E31_what_was_deleted_and_not_looked_at_yet_is_too_late_and_never_called_kept(tmp_path: Path) -> None:
+    async with one_target(tmp_path) as (w, upstream):
+        await w.submit()
+        await w.worker.pass_once()  # deleted; the look comes with the next pass
+        assert (await w.outcomes(), upstream.customers) == ({"crm": "verifying"}, {})
+        placed = await w.stores.holds.place(ID, Hold(CLAIMS), w.clock())
+        assert placed is not None
+        assert (placed.held, placed.too_late) == ((), ("crm",))
+        upstream.customers[ANNA] = 1  # it was not gone after all, or comes back: what there is now is kept
+        for _ in range(3):
+            await w.settle()
+            w.clock.advance(hours=1)
+        assert (await w.outcomes(), upstream.customers) == ({"crm": "retained"}, {ANNA: 1})
+
+
 async def test_a_replay_leaves_what_is_held(tmp_path: Path) -> None:
     async with one_target(tmp_path) as (w, upstream):
         upstream.customers |= {ANNA: 1, HELD: 1}
