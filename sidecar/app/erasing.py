@@ -114,7 +114,7 @@ def erasing_of(
     witness = peoples_keys.witness
     backups = [a_set for one in settings.restorables for a_set in one.backup_targets(metrics, witness, clock)]
     targets: tuple[Target, ...] = (*settings.targets, *peoples_keys.targets, *backups, own)
-    seal = Seal(settings.master.derive(Purpose.ERASURE_SEAL))
+    seal = _seal(settings)
     journal = _journal(settings, database)
     stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
@@ -161,7 +161,13 @@ def _own_of(
         ENTITY_TYPES,
         forget_memories=memories.forget,
         links=AuditLinks(audit, tuple(one.pseudonymizer(Purpose.AUDIT_PSEUDONYM) for one in masters)),
+        former_keys=[one.pseudonymizer(Purpose.PLACEHOLDER) for one in settings.earlier_masters],
     )
+
+
+def _seal(settings: Settings) -> Seal:
+    former = tuple(one.derive(Purpose.ERASURE_SEAL) for one in settings.earlier_masters)
+    return Seal(settings.master.derive(Purpose.ERASURE_SEAL), former)
 
 
 def _worker_settings(settings: Settings) -> WorkerSettings:
@@ -177,9 +183,10 @@ def _stores(settings: Settings, database: Database, seal: Seal, journal: Erasure
 
 def _journal(settings: Settings, database: Database) -> ErasureJournal:
     key = settings.master.derive(Purpose.ERASURE_JOURNAL)
+    former = tuple(one.derive(Purpose.ERASURE_JOURNAL) for one in settings.earlier_masters)
     config = settings.config
     path = config.erasure.journal or config.audit.folder.parent / "erasure.journal"
-    return ErasureJournal(database, JournalFile(path, key))
+    return ErasureJournal(database, JournalFile(path, key, former))
 
 
 def _opendsr(settings: Settings, parts: ErasureParts) -> tuple[AdminRoute, ...]:

@@ -46,7 +46,8 @@ def marks_of(settings: Settings, database: Database, metrics: Metrics, clock: Cl
     """Return the marks of all systems that have one."""
     canaries = {one.target: one.canary for one in settings.restorables if one.canary is not None}
     store = ErasureEpochs(database)
-    return Marks(canaries, store, Epochs(store, canaries, epoch_key(settings.master), metrics, clock))
+    former = tuple(epoch_key(one).public_key() for one in settings.earlier_masters)
+    return Marks(canaries, store, Epochs(store, canaries, epoch_key(settings.master), metrics, clock, former))
 
 
 def watch_of(

@@ -7,6 +7,8 @@ was made while it still held the person has an older counter, or none: when that
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -63,14 +65,17 @@ def sign_mark(mark: EpochMark, key: Ed25519PrivateKey) -> bytes:
     return canonical_json({"mark": body, "signature": key.sign(canonical_json(body)).hex()})
 
 
-def read_mark(data: bytes, target: str, key: Ed25519PublicKey) -> EpochMark:
-    """Return the mark, or raise ``MarkInvalid``. The name is bound in: a mark is of one system only."""
+def read_mark(data: bytes, target: str, keys: Sequence[Ed25519PublicKey]) -> EpochMark:
+    """Return the mark, or raise ``MarkInvalid`` unless one of ``keys`` signed it.
+
+    The name is bound in: a mark is of one system only.
+    """
     try:
         if len(data) > MAX_MARK_BYTES:
             raise ValueError
         envelope = json.loads(data)
         body, signature = envelope["mark"], bytes.fromhex(envelope["signature"])
-        key.verify(signature, canonical_json(body))
+        _require_signed(keys, signature, canonical_json(body))
         mark = EpochMark(str(body["target"]), body["epoch"], datetime.fromisoformat(body["written_time"]))
         if type(mark.epoch) is not int or _body(mark) != body:
             raise ValueError
@@ -91,6 +96,13 @@ def judge(found: EpochMark | None, known: KnownEpoch | None) -> Reading:
     if found.epoch in {known.epoch, known.writing}:
         return Reading.CURRENT
     return Reading.OLDER if found.epoch < known.epoch else Reading.NEWER
+
+
+def _require_signed(keys: Sequence[Ed25519PublicKey], signature: bytes, data: bytes) -> None:
+    for key in keys:
+        with suppress(InvalidSignature):
+            return key.verify(signature, data)
+    raise InvalidSignature
 
 
 def _body(mark: EpochMark) -> dict[str, object]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.erasure.epoch import WENT_BACK, EpochMark, KnownEpoch, MarkInvalid, Reading, judge, read_mark, sign_mark
 from sidecar.metrics import Metrics
@@ -45,10 +45,13 @@ class Epochs:
         key: Ed25519PrivateKey,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        former: Sequence[Ed25519PublicKey] = (),
     ) -> None:
+        """``former``: keys of former master keys, which signed the marks that stand in systems."""
         self._store = store
         self._canaries = canaries
         self._key = key
+        self._readable = (key.public_key(), *former)
         self._failures = metrics.canary_failures
         self._restores = metrics.restores
         self._clock = clock
@@ -120,7 +123,7 @@ class Epochs:
             self._failures.labels(target).inc()
             return error.fault
         try:
-            mark = None if data is None else read_mark(data, target, self._key.public_key())
+            mark = None if data is None else read_mark(data, target, self._readable)
         except MarkInvalid:
             return Look(Reading.INVALID, None, known)
         return Look(judge(mark, known), mark, known)

@@ -29,10 +29,14 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOL
 
 @dataclass(slots=True)
 class JournalFile:
-    """One file, one writer. ``open`` before use. Blocking: call it off the event loop."""
+    """One file, one writer. ``open`` before use. Blocking: call it off the event loop.
+
+    ``former_keys`` open lines from before a rotation of the master key; none is written under them.
+    """
 
     path: Path
     key: bytes = field(repr=False)
+    former_keys: tuple[bytes, ...] = field(default=(), repr=False)
     _descriptor: int | None = None
     _lines: int = 0
     _size: int = 0
@@ -123,12 +127,19 @@ class JournalFile:
         for number, line in enumerate(lines):
             try:
                 data = base64.b64decode(line, validate=True)
-                yield AESGCM(self.key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(number))
+                yield self._decrypted(data, number)
             except (InvalidTag, ValueError, binascii.Error):
                 raise KeyMaterialError(
                     f"line {number + 1} of the journal of erasures does not open: the master key is not the one it was"
                     " written with, or the file was changed. Put back the key, or a copy of the file"
                 ) from None
+
+    def _decrypted(self, data: bytes, number: int) -> bytes:
+        nonce, sealed, bound = data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(number)
+        for key in self.former_keys:
+            with contextlib.suppress(InvalidTag):
+                return AESGCM(key).decrypt(nonce, sealed, bound)
+        return AESGCM(self.key).decrypt(nonce, sealed, bound)
 
 
 def _bound(number: int) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,9 +34,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Seals and opens with one wrapping key (``Purpose.ERASURE_SEAL``)."""
+    """Seals with one wrapping key (``Purpose.ERASURE_SEAL``); opens what ``former`` ones sealed, too."""
 
     wrapping_key: bytes = field(repr=False)
+    former: tuple[bytes, ...] = field(default=(), repr=False)
 
     def close(self, request_id: str, identities: Sequence[SubjectIdentity]) -> Sealed:
         key = AESGCM.generate_key(bit_length=_KEY_BITS)
@@ -46,7 +48,7 @@ class Seal:
 
     def open(self, request_id: str, sealed: Sealed) -> tuple[SubjectIdentity, ...]:
         """Return the identities. Raises ``KeyMaterialError`` under another master key, or if a byte was changed."""
-        key = _decrypt(self.wrapping_key, sealed.wrapped_key, f"erasure-key/1 {request_id}")
+        key = self._unwrapped(request_id, sealed.wrapped_key)
         rows = json.loads(_decrypt(key, sealed.identities, f"erasure-identities/1 {request_id}"))
         return identities_from_rows(rows)
 
@@ -54,13 +56,19 @@ class Seal:
         """Seal more of a request under its own key: what goes with the identities when that key is destroyed."""
         if not texts:
             return []
-        key = _decrypt(self.wrapping_key, sealed.wrapped_key, f"erasure-key/1 {request_id}")
+        key = self._unwrapped(request_id, sealed.wrapped_key)
         return [_encrypt(key, text.encode(), f"erasure-text/1 {request_id}") for text in texts]
 
     def open_text(self, request_id: str, wrapped_key: bytes, data: bytes) -> str:
         """Return a text that ``close_texts`` sealed. Raises ``KeyMaterialError`` as ``open`` does."""
-        key = _decrypt(self.wrapping_key, wrapped_key, f"erasure-key/1 {request_id}")
+        key = self._unwrapped(request_id, wrapped_key)
         return _decrypt(key, data, f"erasure-text/1 {request_id}").decode()
+
+    def _unwrapped(self, request_id: str, wrapped_key: bytes) -> bytes:
+        for wrapping_key in self.former:
+            with suppress(KeyMaterialError):
+                return _decrypt(wrapping_key, wrapped_key, f"erasure-key/1 {request_id}")
+        return _decrypt(self.wrapping_key, wrapped_key, f"erasure-key/1 {request_id}")
 
 
 def _encrypt(key: bytes, data: bytes, bound: str) -> bytes:

@@ -55,13 +55,14 @@ class PlaceholderTarget(Described[Plain]):
         name: str = OWN_NAME,
         forget_memories: Callable[[], None] = lambda: None,
         links: OwnLinks | None = None,
+        former_keys: Sequence[Pseudonymizer] = (),
     ) -> None:
         """``forget_memories`` empties what is kept in memory of texts that were read: it can't be taken apart."""
         super().__init__(Plain(name, timedelta(minutes=1), NO_LIMITS), Side.OWN)
         self._links = links or NoLinks()
         self._forget_memories = forget_memories
         self._store = store
-        self._keys = placeholder_keys
+        self._keys = (placeholder_keys, *former_keys)
         self._labels = tuple(labels)
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
@@ -85,6 +86,5 @@ class PlaceholderTarget(Described[Plain]):
         return VerifyResult(VerifyStatus.PRESENT if left else VerifyStatus.GONE, left)
 
     def _keys_of(self, identities: Sequence[SubjectIdentity]) -> list[bytes]:
-        return sorted(
-            {ask_for(label, identity.value, self._keys).key for identity in identities for label in self._labels}
-        )
+        values = [(label, identity.value) for identity in identities for label in self._labels]
+        return sorted({ask_for(label, value, keys).key for label, value in values for keys in self._keys})

@@ -330,3 +330,23 @@ print(JournalFile(path, b"k" * 32).open())
 def test_E49_what_is_acknowledged_after_a_rewriting_that_failed_half_way_is_in_the_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", HALF_WAY, tmp_path / "j"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["refused", "[b'two', b'three']"]
+
+
+def test_E44_after_a_rotation_of_the_master_key_the_journal_opens_and_goes_on_under_the_new_one(tmp_path: Path) -> None:
+    path, new = tmp_path / "journal", b"n" * 32
+    before = JournalFile(path, KEY)
+    before.open()
+    before.append(b"before")
+    before.close()
+    rotated = JournalFile(path, new, (KEY,))
+    assert rotated.open() == [b"before"]
+    rotated.append(b"after")
+    rotated.close()
+    assert rotated.open() == [b"before", b"after"]
+    rotated.rewrite([b"after"])
+    rotated.close()
+    alone = JournalFile(path, new)
+    assert alone.open() == [b"after"]  # the former key may go once everything from before is forgotten
+    alone.close()
+    with pytest.raises(KeyMaterialError):
+        JournalFile(path, KEY, (b"o" * 32,)).open()

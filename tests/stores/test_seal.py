@@ -51,3 +51,16 @@ def test_any_changed_byte_is_noticed(place: int, change: int) -> None:
 def test_what_is_too_short_is_noticed(data: bytes) -> None:
     with pytest.raises(KeyMaterialError):
         SEAL.open("id-1", Sealed(data, SEALED.identities))
+
+
+def test_E44_after_a_rotation_what_was_sealed_before_opens_and_nothing_is_sealed_under_the_former_key() -> None:
+    rotated = Seal(b"n" * 32, (b"o" * 32, b"w" * 32))
+    assert rotated.open("id-1", SEALED) == ANNA
+    (text,) = rotated.close_texts("id-1", SEALED, ["a text"])
+    assert SEAL.open_text("id-1", SEALED.wrapped_key, text) == "a text"
+    later = rotated.close("id-1", ANNA)
+    assert Seal(b"n" * 32).open("id-1", later) == ANNA
+    with pytest.raises(KeyMaterialError):
+        SEAL.open("id-1", later)
+    with pytest.raises(KeyMaterialError):
+        Seal(b"n" * 32, (b"o" * 32,)).open("id-1", SEALED)

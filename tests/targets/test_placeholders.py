@@ -122,3 +122,15 @@ async def test_E48_a_reader_that_keeps_old_pages_in_the_log_keeps_it_from_being_
 
 def test_no_entity_type_is_left_out() -> None:
     assert set(ALL_TYPES) == set(ENTITY_TYPES)
+
+
+async def test_E48_hashes_from_before_a_rotation_of_the_master_key_are_forgotten_too(database: Database) -> None:
+    store = StoredPlaceholders(database)
+    await put(store, "chat", "EMAIL", "a@b.example")
+    later = MasterKey(b"l" * 32).pseudonymizer(Purpose.PLACEHOLDER)
+    anna = person(("email", "a@b.example"))
+    assert (await PlaceholderTarget(store, later).verify(anna)).status is VerifyStatus.GONE  # it can't know
+    target = PlaceholderTarget(store, later, former_keys=[KEYS])
+    assert (await target.verify(anna)).status is VerifyStatus.PRESENT
+    assert (await target.delete(anna)).count == 1
+    assert (await target.verify(anna)).status is VerifyStatus.GONE
