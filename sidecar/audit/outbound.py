@@ -82,6 +82,24 @@ class Caller:
             raise Unreachable("unreachable") from None
 
 
+class Outlet:
+    """The part of an anchor or a sink behind HTTP that is the same for all: a name, and a client with its life."""
+
+    def __init__(self, name: str, endpoint: Endpoint) -> None:
+        self._name = name
+        self._caller = Caller(endpoint)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self) -> None:
+        await self._caller.start()
+
+    async def stop(self) -> None:
+        await self._caller.stop()
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     data = bytearray()
     async for piece in answer.content.iter_chunked(65536):

@@ -8,27 +8,13 @@ from __future__ import annotations
 
 from sidecar.audit.anchors.anchor import AnchorConflict, AnchorUnavailable, Held, Offer, name_of, place_of
 from sidecar.audit.note import Note, NoteInvalid, parse_note
-from sidecar.audit.outbound import Caller, Endpoint, Reply, Unreachable
+from sidecar.audit.outbound import Outlet, Reply, Unreachable
 
 NOTE_TYPE = "text/plain; charset=utf-8"
 
 
-class HttpAnchor:
+class HttpAnchor(Outlet):
     """Implements ``Anchor``."""
-
-    def __init__(self, name: str, endpoint: Endpoint) -> None:
-        self._name = name
-        self._caller = Caller(endpoint)
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def start(self) -> None:
-        await self._caller.start()
-
-    async def stop(self) -> None:
-        await self._caller.stop()
 
     async def publish(self, offer: Offer) -> None:
         checkpoint = offer.checkpoint

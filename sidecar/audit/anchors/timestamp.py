@@ -18,30 +18,22 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from sidecar.audit.anchors.anchor import AnchorUnavailable, Held, Offer, name_of, place_of
 from sidecar.audit.anchors.file import FileAnchor
-from sidecar.audit.outbound import Caller, Endpoint, Unreachable
+from sidecar.audit.outbound import Endpoint, Outlet, Unreachable
 from sidecar.errors import ConfigError, Problem
 
 
-class TimestampAnchor:
+class TimestampAnchor(Outlet):
     """Implements ``Anchor``. ``roots`` are the authorities (PEM) that a stamp must lead to."""
 
     def __init__(self, name: str, endpoint: Endpoint, roots: Path, evidence: Path) -> None:
-        self._name = name
-        self._caller = Caller(endpoint)
+        super().__init__(name, endpoint)
         self._folder = evidence
         self._notes = FileAnchor(name, evidence)
         self._verified = stamp_verifier(name, roots)
 
-    @property
-    def name(self) -> str:
-        return self._name
-
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        await self._caller.start()
-
-    async def stop(self) -> None:
-        await self._caller.stop()
+        await super().start()
 
     async def publish(self, offer: Offer) -> None:
         from rfc3161_client import TimestampRequestBuilder

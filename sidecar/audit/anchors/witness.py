@@ -13,33 +13,25 @@ from pathlib import Path
 from sidecar.audit.anchors.anchor import AnchorConflict, AnchorUnavailable, Held, Offer
 from sidecar.audit.anchors.file import FileAnchor
 from sidecar.audit.note import Note, NoteInvalid, Signature, Verifier, parse_signatures
-from sidecar.audit.outbound import Caller, Endpoint, Reply, Unreachable
+from sidecar.audit.outbound import Endpoint, Outlet, Reply, Unreachable
 
 PROOF_LIMIT = 63
 _SIZE_DIGITS = 20
 
 
-class WitnessAnchor:
+class WitnessAnchor(Outlet):
     """Implements ``Anchor``. ``key`` verifies the cosignatures; ``evidence`` is where cosigned notes are kept."""
 
     def __init__(self, name: str, endpoint: Endpoint, key: Verifier, evidence: Path) -> None:
-        self._name = name
-        self._caller = Caller(endpoint)
+        super().__init__(name, endpoint)
         self._key = key
         self._folder = evidence
         self._evidence = FileAnchor(name, evidence)
         self._seen_size = 0  # what the witness saw last, as far as is known; it says so itself if that is wrong
 
-    @property
-    def name(self) -> str:
-        return self._name
-
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        await self._caller.start()
-
-    async def stop(self) -> None:
-        await self._caller.stop()
+        await super().start()
 
     async def publish(self, offer: Offer) -> None:
         """Ask for a cosignature; once more if the witness names another size than we thought it had seen (A30)."""

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidecar.audit.outbound import Caller, Endpoint, Reply, Unreachable
+from sidecar.audit.outbound import Caller, Outlet, Reply, Unreachable
 from sidecar.audit.sinks.sink import Forwarded, SinkOverfull, SinkUnavailable
 
 
-class HttpSink:
+class HttpSink(Outlet):
     """Implements ``Sink``."""
-
-    def __init__(self, name: str, endpoint: Endpoint) -> None:
-        self._name = name
-        self._caller = Caller(endpoint)
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def start(self) -> None:
-        await self._caller.start()
-
-    async def stop(self) -> None:
-        await self._caller.stop()
 
     async def send(self, batch: Sequence[Forwarded]) -> None:
         lines = b"".join(one.json + b"\n" for one in batch)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sidecar import __version__
-from sidecar.audit.outbound import Caller, Endpoint
+from sidecar.audit.outbound import Outlet
 from sidecar.audit.sinks.http import posted
 from sidecar.audit.sinks.sink import Forwarded, SinkUnavailable
 
@@ -20,22 +20,8 @@ _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _WARNED_OF = frozenset({"denied", "refused", "failed", "aborted"})
 
 
-class OtlpSink:
+class OtlpSink(Outlet):
     """Implements ``Sink``. The endpoint's URL is the whole one, ``/v1/logs`` included."""
-
-    def __init__(self, name: str, endpoint: Endpoint) -> None:
-        self._name = name
-        self._caller = Caller(endpoint)
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def start(self) -> None:
-        await self._caller.start()
-
-    async def stop(self) -> None:
-        await self._caller.stop()
 
     async def send(self, batch: Sequence[Forwarded]) -> None:
         body = json.dumps(export_request(batch), separators=(",", ":")).encode()
