@@ -26,32 +26,29 @@ def missing(service: str, why: str) -> None:
 @contextmanager
 def fresh_postgresql() -> Iterator[str]:
     """Give the URL of a new, empty PostgreSQL database; drop it afterwards."""
-    admin = create_engine(POSTGRESQL_URL, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
-    name = f"sidecar_test_{secrets.token_hex(6)}"
-    try:
-        _execute(admin, f'CREATE DATABASE "{name}"')
-    except OperationalError as error:
-        missing("PostgreSQL", f"{POSTGRESQL_URL}: {type(error.orig).__name__}")
-    try:
-        yield make_url(POSTGRESQL_URL).set(database=name).render_as_string(hide_password=False)
-    finally:
-        _execute(admin, f'DROP DATABASE "{name}" WITH (FORCE)')
-        admin.dispose()
+    with _fresh("PostgreSQL", POSTGRESQL_URL, 'CREATE DATABASE "{}"', 'DROP DATABASE "{}" WITH (FORCE)') as url:
+        yield url
 
 
 @contextmanager
 def fresh_mariadb() -> Iterator[str]:
     """Give the URL of a new, empty MariaDB (or MySQL) database; drop it afterwards."""
-    admin = create_engine(MARIADB_URL, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    with _fresh("MariaDB", MARIADB_URL, "CREATE DATABASE `{}` CHARACTER SET utf8mb4", "DROP DATABASE `{}`") as url:
+        yield url
+
+
+@contextmanager
+def _fresh(service: str, admin_url: str, create: str, drop: str) -> Iterator[str]:
+    admin = create_engine(admin_url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     name = f"sidecar_test_{secrets.token_hex(6)}"
     try:
-        _execute(admin, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+        _execute(admin, create.format(name))
     except OperationalError as error:
-        missing("MariaDB", f"{MARIADB_URL}: {type(error.orig).__name__}")
+        missing(service, f"{admin_url}: {type(error.orig).__name__}")
     try:
-        yield make_url(MARIADB_URL).set(database=name).render_as_string(hide_password=False)
+        yield make_url(admin_url).set(database=name).render_as_string(hide_password=False)
     finally:
-        _execute(admin, f"DROP DATABASE `{name}`")
+        _execute(admin, drop.format(name))
         admin.dispose()
 
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sidecar.cli import main
+from tests.audit.conftest import Sidecar
 from tests.audit.samples import entries, write_log
-
-Sidecar = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def sidecar(capsys: pytest.CaptureFixture[str]) -> Sidecar:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(one) for one in arguments])
-        except SystemExit as ended:
-            code = int(str(ended.code))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(

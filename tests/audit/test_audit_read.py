@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,27 +13,13 @@ from benchmarks.audit_log import MASTER, LogFolder
 from sidecar.audit.index import INDEX_NAME
 from sidecar.audit.reads import left
 from sidecar.audit.record import Action, Entry
-from sidecar.cli import main
 from sidecar.erasure.request import IdentityType, SubjectIdentity, subject_pseudonym
 from sidecar.keys import MasterKey, Purpose
+from tests.audit.conftest import Sidecar
 from tests.audit.samples import entries, intent, outcome
 from tests.audit.written import pseudonym, verified, visits, written
 
 KEYS = {1: MASTER, 2: MasterKey(bytes(range(1, 33)), 2)}
-Sidecar = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def sidecar(capsys: pytest.CaptureFixture[str]) -> Sidecar:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(one) for one in arguments])
-        except SystemExit as ended:
-            code = int(str(ended.code))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

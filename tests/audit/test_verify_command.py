@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,24 +15,14 @@ from sidecar.audit.completeness import Hush
 from sidecar.audit.leaf import instant
 from sidecar.audit.record import Action, Event
 from sidecar.audit.store import segment_path
-from sidecar.cli import main
 from sidecar.keys import MasterKey
+from tests.audit.conftest import Sidecar
 from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, read, write_log
-
-Sidecar = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def sidecar(capsys: pytest.CaptureFixture[str]) -> Sidecar:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main(["audit", "verify", *map(str, arguments)])
-        except SystemExit as ended:
-            code = int(str(ended.code))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def sidecar(sidecar: Sidecar) -> Sidecar:
+    return partial(sidecar, "audit", "verify")
 
 
 @pytest.fixture
