@@ -393,7 +393,7 @@ async def test_upstream_that_answers_before_it_has_read_the_request(contexts: Co
         await client.close()
 
 
-async def test_audit_that_is_full_refuses_and_nothing_is_forwarded(contexts: Contexts) -> None:
+async def test_P58_audit_that_is_full_refuses_and_nothing_is_forwarded(contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
         rig.audit.full = True
         answered = [await rig.get(), await rig.get("/files/1"), await rig.get("/nowhere")]
@@ -404,7 +404,7 @@ async def test_audit_that_is_full_refuses_and_nothing_is_forwarded(contexts: Con
         await rig.settled(1)
 
 
-async def test_nothing_is_forwarded_before_the_intent_is_durable(contexts: Contexts) -> None:
+async def test_P58_nothing_is_forwarded_before_the_intent_is_durable(contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
         rig.audit.gate.clear()
         getting = asyncio.create_task(rig.get())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from pkgutil import iter_modules
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,30 +13,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
+from sidecar import stores
 from sidecar.errors import ConfigError
-from sidecar.stores import (
-    erasure_attestations,
-    erasure_epochs,
-    erasure_suppressions,
-    erasure_tables,
-    erasure_unrecorded,
-    migrations,
-    placeholder_rows,
-    subject_keys,
-)
+from sidecar.stores import migrations
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.migrations import known_revisions
 from sidecar.stores.schema import metadata
 
-DECLARING: Final = (
-    erasure_attestations,
-    erasure_epochs,
-    erasure_suppressions,
-    erasure_tables,
-    erasure_unrecorded,
-    placeholder_rows,
-    subject_keys,
-)  # importing them adds their tables to ``metadata``
+for one in iter_modules(stores.__path__):
+    import_module(f"sidecar.stores.{one.name}")  # those that declare tables add them to ``metadata``
 VERSIONS = Path(migrations.__file__).parent / "versions"
 
 
