@@ -12,8 +12,8 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -87,7 +87,15 @@ class Forwarding:
             await sink.start()
             cursor = Cursor(self._folder / f"{sink.name}.cursor")
             run = _Run(sink, self._source, cursor, self._metrics, self._pace)
-            self._tasks.append(asyncio.create_task(run.forever(), name=f"sink-{sink.name}"))
+            task = asyncio.create_task(run.forever(), name=f"sink-{sink.name}")
+            task.add_done_callback(partial(self._ended, sink.name))
+            self._tasks.append(task)
+
+    def _ended(self, sink: str, task: asyncio.Task[None]) -> None:
+        """Tell of a bug: a sink that is told of nothing any more must not look like one with nothing to be told."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._metrics.audit_forward_failures.labels(sink).inc()
+            _log.critical("audit: sink %s: forwarding ended on a bug (%s); restart", sink, type(error).__name__)
 
     async def stop(self) -> None:
         """End; what a sink has not taken by now is taken after the next start."""
@@ -95,8 +103,7 @@ class Forwarding:
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})  # how it ended was told
         for sink in self._sinks:
             await sink.stop()
 

@@ -1,7 +1,8 @@
 """A copy of a text that is easier to match on, and the way back to the original (D10). Pure.
 
 Folded: compatibility forms (full-width and mathematical letters, digits of every script; Unicode UAX #15 NFKD),
-diacritics, look-alike letters, typographic punctuation, HTML character references, JSON and JavaScript escapes.
+diacritics, look-alike letters, tag characters, typographic punctuation, HTML character references, JSON and JavaScript
+escapes.
 Removed: zero-width and other invisible characters, and pictographs that stand between digits. Lone surrogates become
 U+FFFD in the copy and are never touched in the original.
 
@@ -28,6 +29,8 @@ _UNPLAIN: Final = re.compile(r"[^\t\n\r\x20-\x25\x27-\x5b\x5d-\x7e]")
 """Anything but printable ASCII without "&" and "\\": only then is there something to fold."""
 _REPLACEMENT: Final = "�"
 _FIRST_PICTOGRAPH: Final = 0x2190
+_TAGS: Final = range(0xE0020, 0xE007F)
+"""Printable ASCII once more, invisible: whole sentences are smuggled in it."""
 _HANGUL: Final = range(0xAC00, 0xD7A4)
 _BETWEEN_DIGITS: Final = re.compile(r"(?<=[0-9])\ue000{1,8}(?=[0-9])")
 _PICTOGRAPH: Final = "\ue000"
@@ -118,6 +121,8 @@ def _fold_character(character: str) -> str:
     known = CONFUSABLES.get(character) or PUNCTUATION.get(character)
     if known is not None:
         return known
+    if ord(character) in _TAGS:
+        return chr(ord(character) - _TAGS.start + 0x20)
     category = unicodedata.category(character)
     if category in ("Cf", "Mn", "Me") or character == "\u115f":
         return ""

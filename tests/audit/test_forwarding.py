@@ -142,5 +142,19 @@ async def test_records_that_retention_took_first_are_told(tmp_path: Path, caplog
     assert "records 0 to 7 were dropped" in caplog.text
 
 
+async def test_a_bug_that_ends_the_forwarding_is_told_and_the_stop_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Growing):
+        def read(self, first: int, after: Position | None = None) -> Iterator[Forwarded]:
+            raise ZeroDivisionError("jane.roe@canary.example")
+
+    metrics = Metrics()
+    async with served(HttpReceiver().handle) as url, to(url, Broken(1), tmp_path, metrics):
+        await until(lambda: value(metrics, "sidecar_audit_forward_failures_total") == 1)
+    assert "sink siem: forwarding ended on a bug (ZeroDivisionError)" in caplog.text
+    assert "canary" not in caplog.text
+
+
 def test_a_forwarded_record_has_no_links(tmp_path: Path) -> None:
     assert not any("k1:" in str(one.members) for one in records(3))

@@ -32,6 +32,7 @@ READ_AS = [
     ("4️⃣1️⃣1️⃣1️⃣", "4111"),
     ("4\x001\x7f1", "411"),
     ("a&nosuchentity;b", "a&nosuchentity;b"),
+    ("x\U000e004a\U000e006f\U000e0040\U000e007f", "xJo@"),
     ("20 – 30", "20 - 30"),
     ("25°", "25°"),
 ]
@@ -43,6 +44,7 @@ HIDDEN = [
     "jоn@ехаmple.com",
     "jon&#64;example.com",
     "jon\\u0040example.com",
+    "".join(chr(0xE0000 + ord(sign)) for sign in "jon@example.com"),
     "4\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601\u20601",
 ]
 
