@@ -119,6 +119,7 @@ def find_requests(connection: Connection, request_ids: Iterable[str]) -> list[Re
     """Return those requests that there are, by id, each as ``find_request`` does: a few hundred at most."""
     ids = sorted(set(request_ids))
     rows = connection.execute(select(requests).where(requests.c.id.in_(ids)).order_by(requests.c.id)).all()
+    ids = [row.id for row in rows]  # what is accepted between two of these statements is not there yet
     found: dict[str, list[TaskView]] = {row.id: [] for row in rows}
     evidence = _evidence(connection, ids)
     for task in connection.execute(select(tasks).where(tasks.c.request_id.in_(ids)).order_by(tasks.c.id)):
