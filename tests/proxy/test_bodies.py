@@ -273,6 +273,15 @@ async def test_P43_final_answers_instead_of_continue(
         assert rig.upstream.requests == []
 
 
+async def test_P13_P43_a_client_of_HTTP_1_0_knows_no_interim_answers(contexts: Contexts) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        head = request("POST", "/api/1", JSON, "Expect: 100-continue", "Content-Length: 2")
+        client.writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}")
+        assert (await client.reader.readline()).split(b" ")[1] == b"200"
+        await client.close()
+
+
 async def test_P43_who_may_not_send_a_body_is_not_asked_for_it(contexts: Contexts) -> None:
     expecting = (JSON, "Expect: 100-continue", "Content-Length: 2")
     nobody = request("POST", "/api/1", *expecting).replace(AUTH, b"")

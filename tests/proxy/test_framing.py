@@ -191,6 +191,29 @@ async def test_P9_says_which_methods_a_route_admits(contexts: Contexts) -> None:
         assert answered.values("Allow") == ["DELETE, GET, HEAD, OPTIONS, POST, PUT"]
 
 
+REJECTED = {
+    "nobody": (request("GET", "/api/1").replace(AUTH, b""), 401),
+    "no route": (request("GET", "/nowhere"), 404),
+    "method": (request("PATCH", "/api/1"), 405),
+    "type": (request("POST", "/api/1", "Content-Type: image/png", "Content-Length: 2") + b"{}", 415),
+    "upgrade": (request("GET", "/api/1", "Upgrade: h2c", "Connection: Upgrade"), 501),
+}
+
+
+@pytest.mark.parametrize(("data", "status"), REJECTED.values(), ids=REJECTED.keys())
+async def test_P10_what_is_pipelined_behind_a_rejected_request_is_never_executed(
+    data: bytes, status: int, contexts: Contexts
+) -> None:
+    async with running(answering(), contexts) as rig:
+        client = await rig.connect()
+        client.writer.write(data + request("GET", "/api/second"))
+        assert (await client.answer()).status == status
+        assert await client.is_closed()
+        await client.close()
+        await rig.settled(1)
+        assert rig.upstream.requests == []
+
+
 async def test_P10_pipelined_requests_are_answered_in_order(contexts: Contexts) -> None:
     async with running(answering(), contexts) as rig:
         client = await rig.connect()
