@@ -137,7 +137,7 @@ tasks = Table(
     Column("submitted_at", Moment),
     Column("verified_at", Moment),
     Column("until_at", Moment),  # retained, awaiting_expiry, key_pending: until when
-    Column("ground", String(_WORD)),  # retained: why that is lawful
+    Column("ground", String(_WORD)),  # why it is kept, by which way it went, or why a person resolved it
     Column("reference", LargeBinary),  # a job's name at the target, sealed
     Column("ready", Boolean, nullable=False, server_default=false()),  # may be run once it is due; derived at turns
     UniqueConstraint("request_id", "target", "identities"),
