@@ -20,7 +20,7 @@ from sidecar.targets.byte_search import count_in_stream, count_in_texts, search_
 from sidecar.targets.call_threads import CallThreads
 from sidecar.targets.described import Described
 from sidecar.targets.files_settings import DataSet, FilesSettings, Format
-from sidecar.targets.folder import expression_of, matching, names_found, remove, walk
+from sidecar.targets.folder import expression_of, matching, names_found, remove, remove_empty, walk
 from sidecar.targets.glob import path_expression
 from sidecar.targets.record_sets import (
     ColumnMissing,
@@ -133,7 +133,18 @@ class FilesTarget(Described[FilesSettings]):
             for path in matching(self._settings.folder, expression):
                 remove(path, self._settings.folder, self._used(values).values())
                 removed += 1
+        if expressions:
+            self._remove_empty(self._used(values))
         return removed
+
+    def _remove_empty(self, used: Values) -> None:
+        names, theirs = set(used.values()), search_pattern(used)
+
+        def bears(name: str) -> bool:
+            written = name.encode("utf-8", "surrogateescape")
+            return name in names or (theirs is not None and theirs.search(written) is not None)
+
+        remove_empty(self._settings.folder, bears)
 
     def _take_out(self, path: Path, dataset: DataSet, wanted: Sequence[Wanted]) -> int:
         clear_leftovers(path.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sidecar.targets.glob import Glob, path_expression
@@ -50,6 +50,21 @@ def remove(path: Path, folder: Path, identities: Collection[str]) -> None:
         except OSError:  # not empty, or not ours to remove: looking again tells
             return
         sync_folder(place.parent)
+
+
+def remove_empty(folder: Path, bears: Callable[[str], bool]) -> None:
+    """Remove folders without files that bear an identity in their name, or lie in one that does.
+
+    Whoever was killed between file and folder left them, and no file leads to them any more.
+    """
+    for place, _, _ in os.walk(folder, topdown=False):
+        path = Path(place)
+        if any(bears(part) for part in path.relative_to(folder).parts):
+            try:
+                path.rmdir()
+            except OSError:  # not empty, or not ours to remove: looking again tells
+                continue
+            sync_folder(path.parent)
 
 
 def names_found(folder: Path, theirs: re.Pattern[bytes]) -> int:

@@ -148,6 +148,19 @@ rewrite(Path(sys.argv[1]), copy)
 """
 
 
+async def test_E13_an_empty_folder_that_a_killed_run_left_is_removed_and_nobody_elses(tmp_path: Path) -> None:
+    for name in (f"{ANNA.customer_id}/2025", f"{ANNA.customer_id}-2", f"{BERT.customer_id}/2025"):
+        (tmp_path / "by-customer" / name).mkdir(parents=True)
+    target = files_target(tmp_path)
+    await target.start()
+    assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
+    assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
+    assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert left == ["by-customer", f"by-customer/{BERT.customer_id}", f"by-customer/{BERT.customer_id}/2025"]
+    await target.stop()
+
+
 async def test_E13_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(line(ANNA.email) + line(BERT.email))
