@@ -131,7 +131,7 @@ class ErasureWorker:
         every = self._settings.poll
         passes = [("ends", self._endings.make, every), ("house", self._keep_house, every)]
         passes += [(target.name, self._target_pass(target), every) for target in self._targets]
-        passes.append(("count", self._count, self._settings.count_every))
+        passes.append(("count", self._count, self._settings.count_every))  # last: nobody wakes it
         self._wakers = tuple(asyncio.Event() for _ in passes)
         self._loops = tuple(
             asyncio.create_task(self._repeat(one, waker, pause), name=f"erasure-{name}")
@@ -143,7 +143,8 @@ class ErasureWorker:
     async def stop(self) -> None:
         """Let calls under way end, within limits; then cut them off. What they were doing is done again at start."""
         self._stopping.set()
-        self.wake()
+        for waker in self._wakers:
+            waker.set()
         loops, self._loops = self._loops, ()
         if loops:
             _, late = await asyncio.wait(loops, timeout=self._settings.stop_within.total_seconds())
@@ -153,15 +154,15 @@ class ErasureWorker:
                 await asyncio.wait(late)
 
     def wake(self) -> None:
-        """Look for due work now instead of at the next poll."""
-        for waker in self._wakers:
+        """Look for due work now instead of at the next poll. Nothing is counted for it."""
+        for waker in self._wakers[:-1]:
             waker.set()
 
     async def recover(self) -> None:
         """What start does before the loops begin.
 
-        Raises ``StoreUnavailable``; and ``KeyMaterialError`` if not one open request can be opened, for then the master
-        key is another.
+        Raises ``StoreUnavailable``; and ``KeyMaterialError`` if neither the oldest nor the newest open requests can be
+        opened, for then the master key is another.
         """
         now = self._clock()
         if self._stores.journal is not None:
@@ -210,7 +211,7 @@ class ErasureWorker:
         return False
 
     def _wake_targets(self) -> None:
-        for waker in self._wakers[2:]:
+        for waker in self._wakers[2:-1]:
             waker.set()
 
     def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:
