@@ -41,6 +41,9 @@ class RequestRow(Protocol):
     def received_at(self) -> datetime: ...
 
     @property
+    def legal_at(self) -> datetime: ...
+
+    @property
     def overdue_at(self) -> datetime: ...
 
     @property
@@ -116,6 +119,15 @@ def used_share(request: RequestRow, now: datetime) -> int:
     return max((percent for percent in SHARES if _when_used(request, percent) <= now), default=0)
 
 
+def period(request: RequestRow) -> timedelta:
+    """Return how long a round of a request may take: what the law gave for the first, without what the clock stood.
+
+    The deadline of a later round is as long after its beginning; so its beginning shows in its deadline.
+    """
+    began = request.verified_at if request.clock == ClockPolicy.PAUSE else None
+    return request.legal_at - (began or request.received_at)
+
+
 def _when_used(request: RequestRow, percent: int) -> datetime:
-    given = (request.overdue_at - request.received_at) // timedelta(milliseconds=1)
-    return request.received_at + timedelta(milliseconds=-(-given * percent // 100))
+    given = period(request) // timedelta(milliseconds=1)
+    return request.overdue_at - timedelta(milliseconds=given * (100 - percent) // 100)

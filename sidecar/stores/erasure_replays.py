@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, or_, select, updat
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
+from sidecar.erasure.readiness import period
 from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
 from sidecar.stores.erasure_turns import mark, parts
 
@@ -60,21 +61,22 @@ def _last_seen() -> ColumnElement[datetime]:
     return func.coalesce(looked, tasks.c.verified_at, tasks.c.due_at, type_=Moment)
 
 
-def reopen(connection: Connection, request_id: str, now: datetime) -> None:
+def reopen(connection: Connection, request_id: str, now: datetime) -> bool:
     """Begin another round of a request that has ended, with a new deadline. One that is open stays as it is.
+
+    False: its identities were destroyed meanwhile, so that there is nothing to be done any more.
 
     Locked, so that an end that is being written is seen: it does not cover what was ordered just now.
     """
     mine = requests.c.id == request_id
     row = connection.execute(select(requests).where(mine).with_for_update(key_share=True)).one()
+    if row.sealed is None:
+        return False
     mark(connection, [request_id], now)
     if row.ended_at is not None:
-        overdue_at = now + (row.legal_at - row.received_at)
-        connection.execute(
-            update(requests)
-            .where(mine)
-            .values(round=row.round + 1, ended_at=None, overdue_at=overdue_at, second_look_at=None)
-        )
+        following = {"round": row.round + 1, "overdue_at": now + period(row), "alerted_percent": 0}
+        connection.execute(update(requests).where(mine).values(ended_at=None, second_look_at=None, **following))
+    return True
 
 
 def replay_all(connection: Connection, now: datetime) -> int:
@@ -85,9 +87,8 @@ def replay_all(connection: Connection, now: datetime) -> int:
         requests.c.sealed.is_not(None),
         or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    ids = connection.scalars(query).all()
+    ids = [one for one in connection.scalars(query).all() if reopen(connection, one, now)]
     for request_id in ids:
-        reopen(connection, request_id, now)
         kept = tasks.c.outcome == Outcome.RETAINED.value
         connection.execute(update(tasks).where(tasks.c.request_id == request_id, ~kept).values(**fresh(now)))
     return len(ids)

@@ -181,12 +181,15 @@ def _past_horizon(connection: Connection, now: datetime, limit: int) -> list[str
 
 def _forget(connection: Connection, now: datetime) -> list[str]:
     found = _past_horizon(connection, now, _FORGOTTEN_AT_ONCE)
-    if found:
-        mine = tasks.c.request_id.in_(found)
-        connection.execute(update(tasks).where(mine, tasks.c.reference.is_not(None)).values(reference=None))
-        destroyed = {"wrapped_key": None, "sealed": None}
-        connection.execute(update(requests).where(requests.c.id.in_(found)).values(destroyed))
-    return found
+    if not found:
+        return []
+    # Not what was reopened meanwhile: without its key it could never be erased.
+    ended = requests.c.id.in_(found) & requests.c.ended_at.is_not(None)
+    destroyed = update(requests).where(ended).values(wrapped_key=None, sealed=None).returning(requests.c.id)
+    gone = list(connection.scalars(destroyed))
+    mine = tasks.c.request_id.in_(gone)
+    connection.execute(update(tasks).where(mine, tasks.c.reference.is_not(None)).values(reference=None))
+    return gone
 
 
 def _still_ours(leased: Leased) -> Any:

@@ -193,7 +193,7 @@ def _request_row(new: NewRequest, sealed: Sealed) -> dict[str, Any]:
         "clock": new.clock.value,
         "planned_for": new.planned_for,
     }
-    unkept = _Unkept(new.received_at, new.legal_at, verified_at, new.clock.value, sealed.identities)
+    unkept = _Unkept(new.received_at, new.legal_at, new.legal_at, verified_at, new.clock.value, sealed.identities)
     due = watched(unkept, [task.outcome for task in new.plan])
     return row | {"late_at": due.late_at, "alert_at": due.alert_at}
 
@@ -203,6 +203,7 @@ class _Unkept:
     """A request that is about to be kept, as what is derived from it reads it."""
 
     received_at: datetime
+    legal_at: datetime
     overdue_at: datetime
     verified_at: datetime | None
     clock: str

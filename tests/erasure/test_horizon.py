@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, create_engine, select, text, update
 
 from sidecar.errors import StoreUnavailable
 from sidecar.stores.erasure_tables import requests
@@ -25,6 +26,7 @@ from tests.erasure.world import (
     receipt_body,
     world,
 )
+from tests.services import fresh_postgresql
 from tests.targets.upstream import running_upstream, target_mapping
 
 
@@ -134,3 +136,40 @@ def fill(path: Path) -> None:
             with suppress(OSError):
                 while True:
                     stream.write(b"x" * size)
+
+
+async def test_E41_what_is_reopened_in_the_moment_of_its_horizon_keeps_its_key() -> None:
+    """Else it could never be erased: a replica that forgets waits for one that reopens, and looks again."""
+    clock = Clock()
+    with fresh_postgresql() as url:
+        other = create_engine(url)
+        async with world(url, [http_target("crm", target_mapping("https://crm.example"), clock)], clock) as w:
+            await w.submit()
+            with other.begin() as connection:
+                over = {"ended_at": clock(), "forget_at": clock()}
+                connection.execute(update(requests).where(requests.c.id == ID).values(over))
+            clock.advance(days=1)
+            reopening = other.connect()
+            try:
+                reopening.execute(update(requests).where(requests.c.id == ID).values(ended_at=None))
+                forgetting = asyncio.create_task(w.stores.tasks.forget(clock()))
+                await waits_for_a_lock(other)
+                reopening.commit()
+            finally:
+                reopening.close()
+            assert await forgetting == 0
+            assert (await w.view()).sealed
+        other.dispose()
+
+
+async def waits_for_a_lock(engine: Engine) -> None:
+    """Return once somebody waits for a row that another transaction has changed."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(500):
+        with engine.connect() as connection:
+            if connection.scalar(query):
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waited")

@@ -336,6 +336,23 @@ async def test_E15_alerts_at_50_75_90_and_100_percent_once_each(tmp_path: Path) 
             assert one.w.metrics.registry.get_sample_value(name, {"percent": percent}) == 1
 
 
+async def test_E15_a_replay_of_what_ended_long_ago_is_no_alert(tmp_path: Path) -> None:
+    async with told(tmp_path) as one:
+        await one.w.submit()
+        await one.w.settle()
+        one.w.clock.advance(days=34)
+        one.upstream.mode = Mode.FAIL
+        assert await one.w.stores.tasks.replay(one.w.clock()) == 1
+        await one.w.worker.pass_once()
+        await one.send()
+        assert [said for said in one.receiver.bodies() if said["type"] == "erasure.deadline"] == []
+        one.w.clock.advance(days=16)  # half of the month that the new round has
+        await one.w.worker.tend()
+        await one.send()
+        alerts = [said["data"]["percent"] for said in one.receiver.bodies() if said["type"] == "erasure.deadline"]
+        assert alerts == [50]
+
+
 async def test_E34_an_extension_leaves_a_notice(tmp_path: Path) -> None:
     async with told(tmp_path) as one:
         await one.w.submit()

@@ -10,7 +10,7 @@ import pytest
 from sidecar.erasure.deadlines import ClockPolicy
 from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.plan import OWN_NAME
-from sidecar.erasure.readiness import Watched, next_alert, ready_tasks, used_share, watched
+from sidecar.erasure.readiness import Watched, next_alert, period, ready_tasks, used_share, watched
 
 DAY = timedelta(days=1)
 RECEIVED = datetime(2025, 3, 1, tzinfo=UTC)
@@ -20,6 +20,7 @@ Plan = dict[str, Outcome]
 @dataclass(frozen=True)
 class Request:
     received_at: datetime = RECEIVED
+    legal_at: datetime = RECEIVED + 30 * DAY
     overdue_at: datetime = RECEIVED + 30 * DAY
     verified_at: datetime | None = RECEIVED
     ended_at: datetime | None = None
@@ -98,6 +99,24 @@ def test_E27_a_second_look_alone_is_not_late_but_what_it_finds_is() -> None:
     looking = replace(OPEN, second_look_at=RECEIVED + DAY)
     assert watched(looking, [Outcome.VERIFYING, Outcome.VERIFIED_ERASED]) == Watched()
     assert watched(looking, [Outcome.RETRYABLE_FAILURE]).late_at == OPEN.overdue_at
+
+
+def test_E15_shares_of_a_later_round_are_counted_from_its_beginning() -> None:
+    """Else whoever has everybody erased once more is told that ten years of requests have used up their time."""
+    again = replace(OPEN, overdue_at=RECEIVED + 395 * DAY)  # reopened a year later
+    assert used_share(again, RECEIVED + 365 * DAY) == 0
+    assert next_alert(again, 0) == RECEIVED + 380 * DAY
+
+
+def test_E7_time_for_which_the_clock_stood_still_is_used_up_by_nobody() -> None:
+    identified = RECEIVED + 100 * DAY
+    deadline = identified + 30 * DAY
+    paused = replace(
+        OPEN, clock=ClockPolicy.PAUSE.value, verified_at=identified, legal_at=deadline, overdue_at=deadline
+    )
+    assert used_share(paused, identified) == 0
+    assert next_alert(paused, 0) == identified + 15 * DAY
+    assert period(paused) == 30 * DAY
 
 
 def test_E15_shares_come_one_after_the_other() -> None:
