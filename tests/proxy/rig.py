@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -387,6 +389,11 @@ async def running(
         await listener.stop()
         await upstream.stop()
         await raw_upstream.stop()
+
+
+def resident_bytes() -> int:
+    """Now, and not the most there ever was: that says nothing in a process that was larger before."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 QUICK = Limits(request_body_seconds=0.3, rewrite_seconds=0.3, exchange_seconds=1.0, client_stall_seconds=0.5)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -26,6 +24,7 @@ from tests.proxy.rig import (
     raw,
     read_body,
     request,
+    resident_bytes,
     route,
     running,
 )
@@ -222,11 +221,6 @@ async def test_P58_client_that_leaves_while_the_intent_is_written(contexts: Cont
         assert (outcome.decision, rig.upstream.requests) == ("aborted", [])
 
 
-def _resident_bytes() -> int:
-    """Now, and not the most there ever was: that says nothing in a process that was larger before."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
 async def test_P45_slow_reader_slows_the_upstream_and_memory_stays_flat(contexts: Contexts) -> None:
     sent = 0
 
@@ -241,12 +235,12 @@ async def test_P45_slow_reader_slows_the_upstream_and_memory_stays_flat(contexts
 
     async with running(torrent, contexts) as rig:
         client = await rig.connect()
-        before = _resident_bytes()
+        before = resident_bytes()
         client.writer.write(request("GET", "/files/1"))
         for _ in range(10):
             await client.reader.read(1)
             await asyncio.sleep(0.05)
-            assert _resident_bytes() - before < 64 * 1024 * 1024
+            assert resident_bytes() - before < 64 * 1024 * 1024
             assert rig.unsent_bytes() < 1024 * 1024
         assert sent < 32 * 1024 * 1024, "the upstream waits for the client"
         await client.close()
