@@ -30,6 +30,9 @@ from sidecar.stores.seal import Seal, Sealed
 _AT_ONCE: Final = 200
 _SAMPLED: Final = 50
 
+_LEFT_TO_DO: Final = RUNNABLE | WAITING | {Outcome.MANUAL_REQUIRED}
+"""What can't be done any more where its system is configured no longer, by people neither: nobody would ask them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
@@ -158,7 +161,7 @@ class _Reconciler:
             outcome, possible = outcomes[task.id], (task.target, task.identities) in feasible
             if outcome is Outcome.CAPABILITY_UNRESOLVED and possible:
                 outcomes[task.id] = self._set(connection, task, Outcome.PENDING)
-            elif outcome in RUNNABLE | WAITING and not possible:
+            elif outcome in _LEFT_TO_DO and not possible:
                 outcomes[task.id] = self._set(connection, task, Outcome.CAPABILITY_UNRESOLVED)
             elif outcome is Outcome.CAPABILITY_UNRESOLVED and not task.identities and task.target in targets_met:
                 _drop_stand_in(connection, task.id)

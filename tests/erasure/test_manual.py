@@ -199,3 +199,19 @@ async def test_a_request_of_a_person_not_identified_waits_for_nobody(tmp_path: P
         await w.submit(body(verified_by=None))
         await w.settle()
         assert await Attestations(w.database, {"paper": 4}).waiting() == []
+
+
+async def test_E12_a_task_for_people_at_a_system_that_was_taken_away_is_unresolved(tmp_path: Path) -> None:
+    """Else it waits for people whom no endpoint asks, for ever."""
+    clock, other = Clock(), ManualTarget(settings(name="vault"))
+    async with world(tmp_path / "state.db", [ManualTarget(settings()), other], clock) as w:
+        await w.submit()
+        await w.settle()
+        assert await w.outcomes() == {"paper": "manual_required", "vault": "manual_required"}
+    async with world(tmp_path / "state.db", [other], clock) as w:
+        await w.worker.recover()
+        assert await w.outcomes() == {"paper": "capability_unresolved", "vault": "manual_required"}
+    async with world(tmp_path / "state.db", [ManualTarget(settings()), other], clock) as w:
+        await w.worker.recover()
+        await w.settle()
+        assert await w.outcomes() == {"paper": "manual_required", "vault": "manual_required"}
