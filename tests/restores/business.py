@@ -29,7 +29,7 @@ from tests.services import missing
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
 PATIENCE_S = 60.0
-DUMPS = "chat-%Y%m%dT%H%M.dump"
+BACKUPS = "chat-%Y%m%dT%H%M.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _erasure(cluster: Cluster, chatbot: str, folder: Path, prefix: str) -> dict[
                 "backups": [
                     {
                         "name": "nightly", "type": "files", "folder": str(cluster.folder.parent),
-                        "pattern": "*.dump", "time_format": DUMPS, "kept_days": 7,
+                        "pattern": "*.tar", "time_format": BACKUPS, "kept_days": 7,
                     }
                 ],
             },
@@ -195,7 +195,7 @@ def running_business(folder: Path) -> Iterator[Business]:
         os.environ["CACHE_URL"] = REDIS_URL
         world = World(folder / "sidecar", setup, port, chatbot)
         stack.callback(lambda: _kill(world.sidecar))
-        yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime(DUMPS)
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime(BACKUPS)
         yield Business(world, cluster, cache, prefix, folder, cluster.folder.parent / yesterday)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
@@ -47,13 +47,31 @@ class Cluster:
         """Run one of PostgreSQL's own programs, as its user."""
         run(self.programs, self.user, [program, *arguments])
 
-    def dump(self, file: Path) -> None:
-        """Make a backup of the whole database, as it is made every night."""
-        self.run("pg_dump", "--format=custom", f"--file={file}", self.url)
+    def back_up(self, file: Path) -> None:
+        """Make a base backup of the whole cluster, write-ahead log included, as it is made every night."""
+        with file.open("wb") as tar:
+            run(self.programs, self.user, [
+                "pg_basebackup", "--host=127.0.0.1", f"--port={self.port}", "--username=postgres", "--format=tar",
+                "--wal-method=fetch", "--checkpoint=fast", "--pgdata=-",
+            ], stdout=tar)  # fmt: skip
 
     def restore(self, file: Path) -> None:
-        """Put a backup back over the live database."""
-        self.run("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={self.url}", str(file))
+        """Put a base backup in the place of the live cluster, files and all."""
+        self.stop()
+        shutil.rmtree(self.folder)
+        with file.open("rb") as tar:
+            unpack = ["tar", "--extract", "--one-top-level=data"]
+            subprocess.run(unpack, check=True, user=self.user, cwd=self.folder.parent, stdin=tar)
+        self.folder.chmod(0o700)
+        self.start()
+
+    def start(self) -> None:
+        options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        log = f"--log={self.folder.parent}/server.log"
+        self.run("pg_ctl", "start", f"--pgdata={self.folder}", "--wait", log, f"--options={options}")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "stop", f"--pgdata={self.folder}", "--wait", "--mode=immediate")
 
     def rewrite(self) -> None:
         """Leave nothing in the files of tables but what is in the tables. (Dead rows stay there until then.)"""
@@ -65,10 +83,10 @@ class Cluster:
         return b"".join(path.read_bytes() for path in files)
 
 
-def run(programs: Path, user: str | None, command: Sequence[str]) -> None:
+def run(programs: Path, user: str | None, command: Sequence[str], stdout: int | IO[bytes] = subprocess.DEVNULL) -> None:
     subprocess.run(
         [str(programs / command[0]), *command[1:]],
-        check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, env={"PATH": os.defpath, "LC_ALL": "C"},
+        check=True, user=user, cwd="/", stdout=stdout, env={"PATH": os.defpath, "LC_ALL": "C"},
     )  # fmt: skip
 
 
@@ -98,10 +116,9 @@ def running_cluster() -> Iterator[Cluster]:
 def _running(cluster: Cluster) -> Iterator[Cluster]:
     data = f"--pgdata={cluster.folder}"
     cluster.run("initdb", data, "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
-    options = f"-c port={cluster.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-    cluster.run("pg_ctl", "start", data, "--wait", f"--log={cluster.folder}/server.log", f"--options={options}")
+    cluster.start()
     try:
         cluster.run("createdb", "--host=127.0.0.1", f"--port={cluster.port}", "--username=postgres", DATABASE)
         yield cluster
     finally:
-        cluster.run("pg_ctl", "stop", data, "--wait", "--mode=immediate")
+        cluster.stop()

@@ -1,4 +1,4 @@
-"""A customer is erased from everything there is; yesterday's backup is put back over the live database.
+"""A customer is erased from everything there is; yesterday's base backup is put back over the live database.
 
 PostgreSQL keeps dead rows in its files until they are vacuumed, so what is searched has been through VACUUM FULL and a
 checkpoint; its write-ahead log keeps them until segments are recycled, and is not searched (docs/targets.md says so).
@@ -42,7 +42,7 @@ def test_E39_erased_restored_noticed_closed_off_erased_again_and_opened(business
         assert customer.email.encode() not in shown.body
     assert business.holding(ANNA) == business.holding(BERT) == EVERYWHERE
     backup = business.backup
-    business.cluster.dump(backup)
+    business.cluster.back_up(backup)
 
     request_id = business.erase(ANNA)
     wait_until(lambda: business.status(request_id)["state"] == "live_erased", lambda: business.status(request_id))
