@@ -84,7 +84,8 @@ def test_E41_no_trace_in_anything_that_the_sidecar_leaves(business: Business) ->
     assert any("audit" in str(path) for path in written)
     assert not [path for path, data in written.items() if any(trace in data for trace in traces)]
     assert world.sidecar is not None
-    assert resource.prlimit(world.sidecar.pid, resource.RLIMIT_CORE) == (0, 0)
+    for pid in (world.sidecar.pid, world.writing_process(), *world.detection_workers()):
+        assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
     process = world.sidecar
     process.send_signal(signal.SIGABRT)  # would leave a core dump of everything in memory
     process.wait(60)
