@@ -28,7 +28,7 @@ SECRET = "canary-5519"
 async def running(
     build: Callable[..., object] = stand_ins.build, *arguments: object, **limits: float
 ) -> AsyncIterator[DetectionExecutor]:
-    settings = ExecutorLimits(**{"budget_s": 20.0, **limits})  # type: ignore[arg-type]
+    settings = ExecutorLimits(**{"budget_s": 20.0, "max_wait_s": 120.0, **limits})  # type: ignore[arg-type]
     executor = DetectionExecutor(DetectorRecipe(build, arguments), Metrics(), settings)  # type: ignore[arg-type]
     await executor.start()
     try:
@@ -330,7 +330,8 @@ from sidecar.metrics import Metrics
 from tests.detection import stand_in_detectors as stand_ins
 
 async def main():
-    executor = DetectionExecutor(DetectorRecipe(stand_ins.build), Metrics(), ExecutorLimits(budget_s=1.0))
+    limits = ExecutorLimits(budget_s=1.0, max_wait_s=120.0)
+    executor = DetectionExecutor(DetectorRecipe(stand_ins.build), Metrics(), limits)
     await executor.start()
     await executor.detect([Message("pid:" + sys.argv[1])])
     print("started", flush=True)

@@ -131,7 +131,7 @@ def build(folder: str, name: str) -> Detector:
 async def test_a_hanging_one_is_ended_with_its_worker_and_fails_the_whole_detection(tmp_path: Path) -> None:
     """D14; and the next detection is served."""
     executor = DetectionExecutor(
-        DetectorRecipe(build, (str(tmp_path), "hangs")), Metrics(), ExecutorLimits(budget_s=1.0)
+        DetectorRecipe(build, (str(tmp_path), "hangs")), Metrics(), ExecutorLimits(budget_s=1.0, max_wait_s=120.0)
     )
     await executor.start()
     try:
