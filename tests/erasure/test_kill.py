@@ -1,8 +1,9 @@
 """kill -9 between every two steps, as real processes; the next start brings it to the end (E1, E13).
 
 Nobody keeps a table of places by hand: a life is lived once to see every effect that outlives the process, and once
-more for each of them, killed before it. The last test holds what was killed against the source: every commit, file
-operation and call in the product's own modules must have been among them.
+more for each of them, killed before it; of one that comes again and again in a life its first and its last time, and
+each time with ``EVERY_KILL=1``. The last test holds what was killed against the source: every commit, file operation
+and call in the product's own modules must have been among them.
 """
 
 from __future__ import annotations
