@@ -55,6 +55,7 @@ class RemoteWriter(asyncio.Protocol):
         self._on_broken = on_broken
         self._on_closed: Callable[[], object] | None = None
         self._process: SpawnProcess | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._unpacking = Unpacking()
         self._state, self._counted = State.ENDED, 0
@@ -67,7 +68,7 @@ class RemoteWriter(asyncio.Protocol):
         self._reaping: asyncio.Future[None] | None = None
 
     async def open(self, known: Sequence[Answer]) -> Sequence[Event]:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         arguments = (theirs, self._settings, self._keys_of, known)
         self._process = multiprocessing.get_context("spawn").Process(
@@ -90,6 +91,8 @@ class RemoteWriter(asyncio.Protocol):
 
     def submit(self, records: Sequence[Pending], haste: Haste) -> int:
         self._require_open()
+        if records[0].loop is not self._loop:
+            raise AuditUnavailable("this audit log is written to from one event loop alone")
         room = self._settings.rhythm.pending_limit - len(self._waiting) - len(self._unsettled)
         taken = records if len(records) <= room else records[: max(0, room)]
         self._waiting += taken

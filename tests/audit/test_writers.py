@@ -274,6 +274,17 @@ async def test_a_writing_process_does_not_stop_before_the_sidecar_does(path: Pat
     assert not [one for one in multiprocessing.active_children() if one.name == CHILD]
 
 
+async def test_another_event_loop_is_refused_by_a_writing_process_and_not_half_served(path: Path) -> None:
+    async def elsewhere() -> None:
+        await log.intend(intent("x2"))
+
+    async with started(path, True) as log:
+        with pytest.raises(AuditUnavailable, match="one event loop alone"):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+        await log.intend(intent("x1"))
+    assert [one["exchange_id"] for one in read(path)] == ["x1"]
+
+
 async def test_a_second_process_on_the_same_log_is_refused(path: Path) -> None:
     async with started(path, True):
         with pytest.raises(ConfigError, match="another process writes to this log"):
