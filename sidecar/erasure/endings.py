@@ -21,7 +21,7 @@ from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, Clock
 from sidecar.erasure.outcomes import RequestState, ended_state
 from sidecar.erasure.receipt import Evidence, ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
-from sidecar.errors import AuditUnavailable
+from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_endings import ErasureEndings
 from sidecar.stores.erasure_receipt_keys import ReceiptKeys
@@ -103,6 +103,7 @@ class Endings:
         signed = await gather(*(self._sign(claim, kind) for claim, kind in claims), return_exceptions=True)
         for result in signed:
             if isinstance(result, BaseException):  # after all have ended; a claim that is left comes again
+                self._owes_records = True  # it may have been kept, and only the answer have been lost
                 raise result
         return any(signed) or ready.turns > len(claims)
 
@@ -149,8 +150,12 @@ class Endings:
     async def _record_owed(self) -> None:
         """Have the audit log tell of every receipt of ours that it does not tell of yet."""
         self._owes_records = False
-        for one in await self._unrecorded.of(self._signer.name):
-            await self._record(one)
+        try:
+            for one in await self._unrecorded.of(self._signer.name):
+                await self._record(one)
+        except StoreUnavailable:
+            self._owes_records = True
+            raise
 
     async def _record(self, one: Unrecorded) -> None:
         if await self._conclude(signed_outcome(one.receipt, one.subject)):

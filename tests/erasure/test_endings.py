@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from sqlalchemy import func, select
+
+from sidecar.errors import StoreUnavailable
+from sidecar.stores.erasure_unrecorded import Unrecorded, UnrecordedReceipts, unrecorded
 from tests.erasure.world import CANARY, ID, Clock, World, http_target, receipt_body, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
@@ -67,3 +72,41 @@ async def test_E46_no_interim_receipt_of_a_task_begun_again(tmp_path: Path) -> N
         assert (await w.view()).second_look_at is None
         await w.settle()
         assert await w.state() == "confirming"
+
+
+async def test_E46_a_receipt_that_was_kept_though_the_answer_was_lost_is_recorded_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+
+    def lose_answer(place: str) -> None:
+        if place == "ended" and not lost:
+            lost.append(place)
+            raise StoreUnavailable
+
+    clock = Clock()
+    async with running_upstream() as upstream:
+        target = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(tmp_path / "state.db", [target], clock, checkpoint=lose_answer, second_look=timedelta()) as w:
+            upstream.customers[CANARY] = 1
+            await w.submit()
+            while not lost:
+                with suppress(StoreUnavailable):
+                    await w.worker.pass_once()
+            assert await w.stores.requests.receipt(ID) is not None
+            with monkeypatch.context() as patch, suppress(StoreUnavailable):
+                patch.setattr(UnrecordedReceipts, "of", gone)
+                await w.worker.pass_once()
+            assert await owing(w) == 1
+            await w.worker.pass_once()
+            assert await owing(w) == 0
+
+
+async def gone(_store: UnrecordedReceipts, _signer: str) -> list[Unrecorded]:
+    raise StoreUnavailable
+
+
+async def owing(w: World) -> int:
+    """How many receipts the audit log does not tell of yet."""
+    count = select(func.count()).select_from(unrecorded)
+    return await w.database.read(lambda connection: connection.execute(count).scalar_one())
