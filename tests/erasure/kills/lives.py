@@ -7,6 +7,7 @@ the time in a file, because time does not go back when a process dies.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import shutil
@@ -263,6 +264,7 @@ def process(given: Given, kill_before: int | None, trace: Path | None) -> None:
     """What a process does. It is killed before an effect, or ends by itself; ``trace``: where to say what it did."""
     log = os.open(given.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, sys.stderr.fileno())
+    faulthandler.enable()
     injector = Injector(kill_before)
     injector.install()
     asyncio.run(live(given, injector.checkpoint))

@@ -22,6 +22,7 @@ from sidecar.stores.database import DatabaseSettings, open_engine
 from tests.erasure.kills.lives import Given, process
 
 AT_ONCE: Final = 4
+HANGS_AFTER: Final = 600.0
 
 
 async def _anything() -> None:
@@ -69,14 +70,29 @@ def _processes() -> ForkServerContext:
 
 
 async def run(given: Given, kill_before: int | None = None, trace: Path | None = None) -> int | None:
-    """Run one process to its end, and return how it ended."""
+    """Run one process to its end, and return how it ended.
+
+    Only this thread may ask for that: ``start`` of any process asks for all of them, and of two who ask at once one is
+    told 255.
+    """
     made = _processes().Process(target=process, args=(given, kill_before, trace))
     made.start()
-    await asyncio.to_thread(made.join, 600)
-    if made.exitcode is None:
+    try:
+        await asyncio.wait_for(_readable(made.sentinel), HANGS_AFTER)
+    except TimeoutError:
         made.kill()
-        raise AssertionError(f"it hangs, killed before {kill_before}")
+        raise AssertionError(f"it hangs, killed before {kill_before}") from None
+    made.join()
     return made.exitcode
+
+
+async def _readable(descriptor: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def effects_of(make: MakeSystems, folder: Path) -> list[str]:
@@ -84,7 +100,8 @@ async def effects_of(make: MakeSystems, folder: Path) -> list[str]:
     folder.mkdir()
     async with make(folder) as systems:
         trace = folder / "trace"
-        assert await run(systems.given, None, trace) == 0, said(systems.given)
+        ended = await run(systems.given, None, trace)
+        assert ended == 0, f"it ended by {ended}: {said(systems.given)}"
         effects: list[str] = json.loads(trace.read_text())
         trace.unlink()
         await systems.check(Trial(systems, effects, None))
@@ -173,7 +190,8 @@ def at_place(place: str) -> Callable[[list[str]], list[int]]:
 async def killed_before(make: MakeSystems, number: int, folder: Path) -> AsyncIterator[Systems]:
     """What somebody finds who comes after one who was killed."""
     async with make(folder) as systems:
-        assert await run(systems.given, number) == -signal.SIGKILL
+        ended = await run(systems.given, number)
+        assert ended == -signal.SIGKILL, f"it ended by {ended}: {said(systems.given)}"
         yield systems
 
 
@@ -181,7 +199,8 @@ async def _killed(trial: Trial) -> None:
     ended = await run(trial.given, trial.number)
     assert ended == -signal.SIGKILL, f"it ended by {ended}: {said(trial.given)}"
     await trial.systems.at_once()
-    assert await run(trial.given) == 0, said(trial.given)
+    ended = await run(trial.given)
+    assert ended == 0, f"begun again it ended by {ended}: {said(trial.given)}"
     await trial.systems.check(trial)
 
 
