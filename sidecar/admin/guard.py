@@ -19,6 +19,7 @@ from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_r
 from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
 from sidecar.admin.route import RESULTS, SUBJECT, AdminRoute, Handler, purpose_of
 from sidecar.audit.denials import DenialLimits, Denials
+from sidecar.audit.intending import intend
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.errors import AccessDenied, AuditUnavailable, PayloadRefused, SidecarError, StoreUnavailable
 from sidecar.keys import Pseudonymizer
@@ -107,7 +108,7 @@ class Guard:
             return await self._turn_away(refusal)
         intent = self._intent(request, route, peer, identity)
         try:
-            await self._audit.intend(intent)
+            await intend(self._audit, intent)
         except AuditUnavailable:
             return failure(503)
         began = time.monotonic_ns()

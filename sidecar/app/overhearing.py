@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import uuid4
 
+from sidecar.audit.intending import intend
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.config.traffic import ErasureTriggerConfig
 from sidecar.erasure.intake import Intake
@@ -58,7 +59,7 @@ class ChatFiling:
         """Put the two records around it that the endpoint has around a submission."""
         subject, began = self._intake.subject(wanted), time.monotonic_ns()
         intent = Intent(uuid4().hex, Action.ERASURE_SUBMIT, _ACTOR, "none", route=route, subject=subject)
-        await self._audit.intend(intent)
+        await intend(self._audit, intent)
         filed, decision, reason = Filed.FAILED, Decision.ABORTED, None
         try:
             filed, decision, reason = await self._accepted(wanted)

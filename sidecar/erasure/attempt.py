@@ -17,6 +17,7 @@ from time import monotonic_ns
 from typing import Final, Protocol
 from uuid import uuid4
 
+from sidecar.audit.intending import BROKE_OFF, intend
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent
 from sidecar.audit.record import Outcome as AuditOutcome
 from sidecar.erasure.hold import HoldsUnknown
@@ -122,14 +123,14 @@ class Attempts:
             subject=leased.subject,
         )
         try:
-            await self._audit.intend(intent)
+            await intend(self._audit, intent)
         except AuditUnavailable:
             # What can't be recorded must not happen. It is not the target's failure, so no failure is counted.
             await self._tasks.postpone(leased, self._clock() + self._settings.pace.backoff.first)
             return
         self._checkpoint("intended")
         began = monotonic_ns()
-        decision, reason, status = Decision.ABORTED, "broke_off", None
+        decision, reason, status = Decision.ABORTED, BROKE_OFF, None
         try:
             advance, evidence = await self._held(leased, step) or await self._call(target, leased, step)
             self._checkpoint("called")

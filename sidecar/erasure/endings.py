@@ -1,24 +1,28 @@
 """Signs receipts and ends requests: interim once live systems are done, final once nothing is left to wait for.
 
 The order is the design: audit intent durable → receipt, state, notices and the debt of a record in one transaction →
-audit outcome → debt settled. Killed anywhere, the next start records what is owed.
+audit outcome → debt settled. Killed anywhere, the next start records what is owed. Where the store failed, it is
+asked as soon as it answers whether the receipt was kept: if not, the intent is concluded as failed, and the ending
+comes again with its turn, under another intent.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from asyncio import gather
+from asyncio import gather, timeout
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from sidecar.audit.intending import intend
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, Clock
+from sidecar.erasure.loops import to_the_end
 from sidecar.erasure.outcomes import RequestState, ended_state
 from sidecar.erasure.receipt import Evidence, ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable, StoreUnavailable
@@ -30,6 +34,7 @@ from sidecar.stores.erasure_unrecorded import Unrecorded, UnrecordedReceipts
 from sidecar.stores.erasure_views import RequestView, TaskView
 
 _AT_ONCE: Final = 200
+_LAST_LOOK_SECONDS: Final = 5.0
 _log = logging.getLogger("sidecar.erasure")
 
 
@@ -52,6 +57,16 @@ class Signer:
         return key_id(self.key.public_key())
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """An intent of which it is not known whether its receipt was kept."""
+
+    intent: Intent
+    request_id: str
+    round: int
+    final: bool
+
+
 class Endings:
     """One pass ends what has come to its end."""
 
@@ -72,6 +87,8 @@ class Endings:
         self._keys = keys
         self._unrecorded = unrecorded
         self._begun = self._refused = False
+        self._doubts: dict[str, _Doubt] = {}
+        self._told: set[tuple[str, int, bool]] = set()  # receipts that are recorded, while the debt still stands
         self._owes_records = True  # a process before us may have been killed between receipt and record
         self._audit = audit
         self._signer = signer
@@ -85,6 +102,7 @@ class Endings:
         if not self._begun:
             await self._keys.begin(self._signer.key.public_key(), self._signer.former, self._clock())
             self._begun = True
+        await self._settle_doubts()
         if self._owes_records:
             await self._record_owed()
         now = self._clock()
@@ -100,12 +118,21 @@ class Endings:
             for claim, _ in claims:
                 await self._store.give_back(claim, now)
             return ready.opened
-        signed = await gather(*(self._sign(claim, kind) for claim, kind in claims), return_exceptions=True)
+        signing = gather(*(self._sign(claim, kind) for claim, kind in claims), return_exceptions=True)
+        signed = await to_the_end(signing)  # a stop finds no intent whose receipt may or may not be kept
         for result in signed:
             if isinstance(result, BaseException):  # after all have ended; a claim that is left comes again
                 self._owes_records = True  # it may have been kept, and only the answer have been lost
                 raise result
         return any(signed) or ready.turns > len(claims)
+
+    async def close(self) -> None:
+        """Conclude what can still be concluded, before a stop. Intents stay alone where the store does not answer."""
+        try:
+            async with timeout(_LAST_LOOK_SECONDS):
+                await self._settle_doubts()
+        except (StoreUnavailable, TimeoutError):
+            _log.warning("the audit log does not tell what became of %d receipts", len(self._doubts))
 
     async def _may_sign(self) -> bool:
         """Another replica may have begun to sign with a later master key: what is ready waits for it."""
@@ -129,16 +156,18 @@ class Endings:
             subject=view.subject,
         )
         try:
-            await self._audit.intend(intent)
+            await intend(self._audit, intent)
         except AuditUnavailable:
             await self._store.give_back(claim, self._clock())
             return False
         self._checkpoint("ending" if final else "pausing")
+        self._doubts[intent.exchange_id] = _Doubt(intent, view.id, view.round, final)
         now = self._clock()
         facts = _facts(view, kind, now, claim.previous, intent.exchange_id)
         receipt = sign_receipt(facts, self._signer.key)
         written = await self._store.sign(Signed(claim, final, now, receipt, self._signer.key_id, self._signer.horizon))
         self._checkpoint("ended" if final else "paused")
+        del self._doubts[intent.exchange_id]
         if written:
             await self._record(Unrecorded(view.id, view.round, final, view.subject, receipt))
         else:
@@ -147,21 +176,36 @@ class Endings:
             )
         return written
 
+    async def _settle_doubts(self) -> None:
+        """Conclude intents as failed whose receipts were not kept; those that were are owed a record."""
+        for exchange, doubt in list(self._doubts.items()):
+            kept = await self._unrecorded.kept(doubt.request_id, doubt.round, final=doubt.final)
+            del self._doubts[exchange]
+            if kept is None or _said(kept)["audit_exchange"] != exchange:
+                intent = doubt.intent
+                await self._conclude(
+                    Outcome(exchange, intent.action, Decision.FAILED, "not_kept", subject=intent.subject)
+                )
+
     async def _record_owed(self) -> None:
         """Have the audit log tell of every receipt of ours that it does not tell of yet."""
         self._owes_records = False
         try:
             for one in await self._unrecorded.of(self._signer.name):
-                await self._record(one)
+                await to_the_end(self._record(one))
         except StoreUnavailable:
             self._owes_records = True
             raise
 
     async def _record(self, one: Unrecorded) -> None:
-        if await self._conclude(signed_outcome(one.receipt, one.subject)):
-            await self._unrecorded.settle(one)
-        else:
+        """Tell of a receipt once, also where it can't be noted that this was done."""
+        receipt = (one.request_id, one.round, one.final)
+        if receipt not in self._told and not await self._conclude(signed_outcome(one.receipt, one.subject)):
             self._owes_records = True
+            return
+        self._told.add(receipt)
+        await self._unrecorded.settle(one)
+        self._told.discard(receipt)
 
     async def _conclude(self, outcome: Outcome) -> bool:
         try:
@@ -174,7 +218,7 @@ class Endings:
 
 def signed_outcome(receipt: bytes, subject: str) -> Outcome:
     """Return the record that a receipt was signed, by what the receipt itself says."""
-    said = json.loads(receipt)["receipt"]
+    said = _said(receipt)
     return Outcome(
         said["audit_exchange"],
         Action.ERASURE_STEP,
@@ -183,6 +227,11 @@ def signed_outcome(receipt: bytes, subject: str) -> Outcome:
         subject=subject,
         receipt_sha256=receipt_digest(receipt),
     )
+
+
+def _said(receipt: bytes) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(receipt)["receipt"]
+    return said
 
 
 def _facts(view: RequestView, kind: ReceiptKind, now: datetime, previous: bytes | None, exchange: str) -> ReceiptFacts:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _log = logging.getLogger("sidecar.erasure")
 
@@ -38,3 +40,16 @@ def report_end(task: asyncio.Task[None]) -> None:
     """Say that a loop ended by a bug, by its kind alone: the text may hold what must not be logged."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("the loop %s ended by a bug: %s", task.get_name(), type(error).__name__)
+
+
+async def to_the_end(work: Awaitable[T]) -> T:
+    """Await what must not be torn: a caller that is cancelled meanwhile is so once it has ended, whatever came of it.
+
+    For work that has a limit of its own, such as a transaction, which goes on in its thread anyway.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(asyncio.shield(task), return_exceptions=True)
+        raise

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import uuid4
 
+from sidecar.audit.intending import BROKE_OFF, intend
 from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Clock
 from sidecar.erasure.epoch import WENT_BACK, KnownEpoch, Reading
@@ -130,7 +131,18 @@ class RestoreWatch:
         known = look.known or KnownEpoch(0)
         self._metrics.restores.labels(target, look.reading.value).inc()
         intent = self._intent(target, self._settings.actor)
-        await self._audit.intend(intent)
+        await intend(self._audit, intent)
+        decision, reason = Decision.ABORTED, BROKE_OFF
+        try:
+            await self._close_off(target, known, look)
+            decision, reason = Decision.REFUSED, look.reading.value
+        except StoreUnavailable:  # its routes refuse from memory, and the next pass does it once more
+            decision, reason = Decision.FAILED, "store_unavailable"
+            raise
+        finally:
+            await self._conclude(intent, decision, reason)
+
+    async def _close_off(self, target: str, known: KnownEpoch, look: Look) -> None:
         since = look.mark.written_at if look.mark is not None else None
         ordered = await self._store.quarantine(WentBack(target, known, look.reading, since), self._clock())
         if ordered is not None:
@@ -140,7 +152,6 @@ class RestoreWatch:
                 target, look.reading.value, ordered,
             )  # fmt: skip
             self._settings.wake()
-        await self._conclude(intent, Decision.REFUSED, look.reading.value)
 
     async def _take_over(self) -> None:
         """Do what the durable state says, by whichever replica it was written."""
@@ -161,11 +172,19 @@ class RestoreWatch:
     async def _release(self, target: str, actor: str, reason: str, release: Callable[[str], Awaitable[bool]]) -> bool:
         intent = self._intent(target, actor)
         try:
-            await self._audit.intend(intent)
+            await intend(self._audit, intent)
         except AuditUnavailable:  # what can't be recorded must not happen: it stays closed
             return False
-        released = await release(target)
-        await self._conclude(intent, Decision.COMPLETED if released else Decision.ABORTED, reason)
+        released = False
+        decision, said = Decision.ABORTED, BROKE_OFF
+        try:
+            released = await release(target)
+            decision, said = (Decision.COMPLETED if released else Decision.ABORTED), reason
+        except StoreUnavailable:
+            decision, said = Decision.FAILED, "store_unavailable"
+            raise
+        finally:
+            await self._conclude(intent, decision, said)
         if released:
             _log.warning("%s is open again (%s)", target, reason)
         await self._close_as_stored()

@@ -152,6 +152,7 @@ class ErasureWorker:
                 loop.cancel()
             if late:
                 await asyncio.wait(late)
+        await self._endings.close()
 
     def wake(self) -> None:
         """Look for due work now instead of at the next poll. Nothing is counted for it."""

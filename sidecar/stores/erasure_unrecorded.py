@@ -47,6 +47,13 @@ class UnrecordedReceipts:
     async def of(self, signer: str) -> list[Unrecorded]:
         return await self._database.read(lambda connection: _of(connection, signer))
 
+    async def kept(self, request_id: str, round_: int, *, final: bool) -> bytes | None:
+        """Return the receipt of a round, once no transaction is under way any more that may keep one.
+
+        A transaction whose answer was lost may be committed later than it failed for us; it has the request locked.
+        """
+        return await self._database.run(lambda connection: _kept(connection, request_id, round_, final=final))
+
     async def settle(self, one: Unrecorded) -> None:
         """Note that the audit log tells of it."""
         await self._settled(one)
@@ -72,6 +79,15 @@ def owe_records(connection: Connection, owed: Sequence[OwedRecord]) -> None:
     """Note that receipts were signed that the audit log does not tell of yet."""
     if owed:
         connection.execute(insert(unrecorded), [asdict(one) for one in owed])
+
+
+def _kept(connection: Connection, request_id: str, round_: int, *, final: bool) -> bytes | None:
+    connection.execute(select(requests.c.id).where(requests.c.id == request_id).with_for_update(key_share=True)).all()
+    table = receipts if final else interim_receipts
+    found: bytes | None = connection.scalar(
+        select(table.c.data).where(table.c.request_id == request_id, table.c.round == round_)
+    )
+    return found
 
 
 def _of(connection: Connection, signer: str) -> list[Unrecorded]:
