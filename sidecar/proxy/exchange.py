@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
@@ -228,7 +229,8 @@ class Exchange:
         if isinstance(response, web.Response):
             account.sent = await send_whole(request, response, stall_seconds)
             return response
-        stream = ResponseStream(request, response, taken.body)
+        check_open = partial(self._parts.admission.check_open, account.admitted_route)
+        stream = ResponseStream(request, response, taken.body, check_open)
         try:
             await stream.run(stall_seconds)
         finally:

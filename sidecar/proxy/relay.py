@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -128,12 +128,18 @@ def _nothing_buffered(request: web.BaseRequest) -> bool:
 
 
 class ResponseStream:
-    """An answer relayed as it comes, no faster than the client reads (P45). ``sent`` counts body bytes."""
+    """An answer relayed as it comes, no faster than the client reads (P45). ``sent`` counts body bytes.
 
-    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, body: BodySource) -> None:
+    ``check`` raises ``RequestRefused`` once the upstream was closed off: what came until then is not shown (E39).
+    """
+
+    def __init__(
+        self, request: web.BaseRequest, response: web.StreamResponse, body: BodySource, check: Callable[[], None]
+    ) -> None:
         self._request = request
         self._response = response
         self._body = body
+        self._check = check
         self.sent = 0
 
     async def run(self, stall_seconds: float) -> None:
@@ -141,6 +147,7 @@ class ResponseStream:
         try:
             await self._response.prepare(self._request)
             while some := await self._body.read_some():
+                self._check()
                 async with asyncio.timeout(stall_seconds):
                     await self._response.write(some)
                 self.sent += len(some)

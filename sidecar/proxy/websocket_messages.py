@@ -98,12 +98,12 @@ class ScannedMessages:
     async def _rewritten(self, text: str, direction: Direction) -> Sequence[str]:
         stream = self._streams.get(direction)
         if self._passes(direction) or stream is None:
-            return self._sent(direction, [await self._scanned(text, self._format.of(), direction)])
-        return self._sent(direction, await self._within_time(stream.push(self._format.frame(text))))
+            return self._shown(direction, [await self._scanned(text, self._format.of(), direction)])
+        return self._shown(direction, await self._within_time(stream.push(self._format.frame(text))))
 
     async def last(self, direction: Direction) -> Sequence[str]:
         stream = self._streams.get(direction)
-        return [] if stream is None else self._sent(direction, await self._within_time(stream.finish()))
+        return [] if stream is None else self._shown(direction, await self._within_time(stream.finish()))
 
     async def binary(self, data: bytes, direction: Direction) -> bytes:
         self._check_open(self._route)
@@ -116,16 +116,21 @@ class ScannedMessages:
     async def reason(self, text: str, direction: Direction) -> str:
         """Words that can't be scanned are left out: the code says enough."""
         try:
-            return await self._scanned(text, _TEXT, direction) if text else ""
+            words = await self._scanned(text, _TEXT, direction) if text else ""
+            self._check_open(self._route)
         except SidecarError:
             return ""
+        return words
 
     def _count(self, direction: Direction, size: int) -> None:
         self._account.messages = (self._account.messages or 0) + 1
         if direction is Direction.REQUEST:
             self._account.received += size
 
-    def _sent(self, direction: Direction, texts: Sequence[str]) -> Sequence[str]:
+    def _shown(self, direction: Direction, texts: Sequence[str]) -> Sequence[str]:
+        """Let out what was read, unless its upstream was closed off while it was read or held back (E39)."""
+        if texts:
+            self._check_open(self._route)
         if direction is Direction.RESPONSE:
             self._account.sent += sum(len(text.encode()) for text in texts)
         return texts

@@ -17,7 +17,7 @@ from sidecar.payloads.presets import load_preset
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, WebsocketRules
 from tests.proxy import rewriting
-from tests.proxy.frames import CLOSE, Peer, accepting, closing, connected, echo
+from tests.proxy.frames import CLOSE, PING, Peer, accepting, closing, connected, echo
 from tests.proxy.rig import MemoryAudit, answering, route, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
@@ -153,3 +153,32 @@ async def test_X4_polling_can_not_be_held_back_so_pieces_are_emptied(contexts: C
     assert len(got) == len(FRAMES[4:])
     assert not tokens(got)
     assert got[-2] == FRAMES[-2].replace(EMAIL, "[EMAIL_1]")
+
+
+async def test_E39_what_was_held_back_is_not_shown_once_its_upstream_is_closed_off(contexts: Contexts) -> None:
+    closed: set[str] = set()
+    start, *rest = (frame for frame in FRAMES if "stream_start" in frame or "stream_token" in frame)
+
+    async def talk(peer: Peer) -> None:
+        await peer.say(start)
+        await peer.say(rest[0])
+        await peer.send(PING)
+        await peer.next()  # by then both were read
+        closed.add("chatbot")
+        await peer.send(CLOSE, closing(1000))
+        await peer.next()
+
+    audits: list[MemoryAudit] = []
+    routes = [LIVE]
+    async with (
+        running(accepting(talk), contexts, routes, real=real(audits), closed_upstreams=closed) as rig,
+        connected(rig, target=TARGET) as peer,
+    ):
+        got = [await peer.next()]
+        while got[-1].opcode != CLOSE:
+            got.append(await peer.next())
+    assert not any("stream_token" in one.payload.decode() for one in got[:-1])
+    assert got[-1].code == 1013
+    while not audits[0].outcomes:
+        await audits[0].changed.wait()
+    assert audits[0].outcomes[0].reason == "quarantined"
