@@ -55,6 +55,11 @@ def refused(status: int) -> Ending:
     return Ending(failure(status), Decision.REFUSED, reason.value if reason else None)
 
 
+def malformed() -> Ending:
+    """The request is none of HTTP."""
+    return Ending(failure(400), Decision.REFUSED, RequestFault.FRAMING.value)
+
+
 def refused_payload(refusal: PayloadRefused) -> Ending:
     """The body can't be understood."""
     status = 413 if refusal.fault is PayloadFault.TOO_LARGE else 400

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
+
+Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,15 @@ _log.addFilter(WithoutText())
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection within ``Bounds``.
+    """aiohttp's connection within ``Bounds``. ``malformed`` answers what could not be parsed: aiohttp would quote it.
 
-    Reads one attribute that is not public; the tests of the listener fail if a new aiohttp changes it.
+    Overrides one method and reads one attribute that are not public; the tests of the listener fail if a new aiohttp
+    changes them.
     """
 
-    __slots__ = ("_bounds", "_end_of_life", "_peers")
+    __slots__ = ("_bounds", "_end_of_life", "_malformed", "_peers")
 
-    def __init__(self, server: web.Server, bounds: Bounds) -> None:
+    def __init__(self, server: web.Server, bounds: Bounds, malformed: Answering) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -55,6 +60,7 @@ class Connection(web.RequestHandler):
         )
         self._peers = server
         self._bounds = bounds
+        self._malformed = malformed
         self._end_of_life: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -68,6 +74,9 @@ class Connection(web.RequestHandler):
         if self._end_of_life is not None:
             self._end_of_life.cancel()
         super().connection_lost(exc)
+
+    def _make_error_handler(self, _err_info: Any) -> Answering:
+        return self._malformed
 
     def _retire(self) -> None:
         """End at once where no request is under way, else after its answer."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 from aiohttp import HttpVersion11, web
 
 from sidecar.access import ANONYMOUS, Identity, KnownCaller, identify, require_role
-from sidecar.admin.answers import Ending, answered, denied, failed, failure, raised, refused, refused_payload
+from sidecar.admin.answers import Ending, answered, denied, failed, failure, malformed, raised, refused, refused_payload
 from sidecar.admin.route import RESULTS, SUBJECT, AdminRoute, Handler, purpose_of
 from sidecar.audit.denials import DenialLimits, Denials
 from sidecar.audit.intending import intend
@@ -71,10 +71,19 @@ class Guard:
 
     async def refuse_unknown(self, request: web.Request, status: int) -> web.StreamResponse:
         """Answer what no endpoint takes: 404 or 405 to known callers, 401 or 403 to all others."""
-        nothing = AdminRoute(request.method, _NO_PATH, frozenset(), Action.ADMIN_READ, _nothing)
         peer = peer_of(request.transport, request.headers.getall("Authorization", ()))
         identity, refusal = self._identify(peer)
-        response = await self._serve(request, nothing, peer, identity, refusal or refused(status))
+        response = await self._serve(request, _nowhere(request), peer, identity, refusal or refused(status))
+        return self._count(request, _NO_PATH, response)
+
+    async def refuse_malformed(self, request: web.Request) -> web.StreamResponse:
+        """Record and answer with 400 what could not be parsed, whoever sent it; ``request`` stands for it (A1).
+
+        It has no fields that could be trusted to be any, so a certificate alone says whose it is.
+        """
+        peer = peer_of(request.transport, ())
+        identity, _ = self._identify(peer)
+        response = await self._serve(request, _nowhere(request), peer, identity, malformed())
         return self._count(request, _NO_PATH, response)
 
     def _admit(self, peer: Peer, route: AdminRoute) -> tuple[Identity, Ending | None]:
@@ -212,6 +221,10 @@ async def _invite_body(request: web.Request) -> None:
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp does: these bytes are no part of the response
+
+
+def _nowhere(request: web.Request) -> AdminRoute:
+    return AdminRoute(request.method, _NO_PATH, frozenset(), Action.ADMIN_READ, _nothing)
 
 
 async def _nothing(_request: web.Request, _identity: Identity) -> web.StreamResponse:

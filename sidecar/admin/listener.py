@@ -8,10 +8,10 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.typedefs import Handler
 
-from sidecar.admin.connection import Bounds, Connection
+from sidecar.admin.connection import Answering, Bounds, Connection
 from sidecar.admin.guard import Guard
 from sidecar.admin.route import AdminRoute
 from sidecar.errors import ConfigError, Problem
@@ -19,7 +19,9 @@ from sidecar.tls.reload import ReloadedListener
 
 MAX_BODY_BYTES = 1024 * 1024
 _SHUTDOWN_SECONDS = 5.0
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _HEADERS = {
+    "Server": "privacy-sidecar",  # versions are for /metrics
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -51,6 +53,7 @@ class AdminListener:
         self._settings = settings
         self._routes = tuple(routes)
         self._guard = guard
+        self._application = self._serving()
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
 
@@ -65,7 +68,7 @@ class AdminListener:
         """Bind and serve, or raise ``ConfigError`` for unusable certificate files or an address that can't be bound."""
         tls = self._settings.tls
         context = await asyncio.to_thread(tls.open) if tls else None
-        runner = web.AppRunner(self._application(), handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
+        runner = web.AppRunner(self._application, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             self._server = await self._listen(runner, context)
@@ -95,18 +98,17 @@ class AdminListener:
         settings, server = self._settings, runner.server
         if server is None:
             raise RuntimeError("the admin application was not set up")
+        server.request_handler = self._routed(server.request_handler)
         return await asyncio.get_running_loop().create_server(
-            lambda: Connection(server, settings.bounds),
+            lambda: Connection(server, settings.bounds, self._turn_away),
             settings.host,
             settings.port,
             ssl=context,
             ssl_handshake_timeout=settings.bounds.handshake_seconds if context else None,
         )
 
-    def _application(self) -> web.Application:
-        application = web.Application(
-            client_max_size=self._settings.max_body_bytes, middlewares=[_unknown_to(self._guard)]
-        )
+    def _serving(self) -> web.Application:
+        application = web.Application(client_max_size=self._settings.max_body_bytes)
         for route in self._routes:
             application.router.add_route(
                 route.method, route.path, self._guarded(route), expect_handler=_no_early_continue
@@ -114,20 +116,48 @@ class AdminListener:
         application.on_response_prepare.append(self._add_headers)
         return application
 
+    def _routed(self, serve: Answering) -> Answering:
+        """Keep from aiohttp what no endpoint takes: before anybody is identified it would say 100 Continue (P43), or
+        quote an Expect that it does not know, and so tell which paths there are.
+        """
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if request.version not in _VERSIONS:
+                return await self._turn_away(request)
+            unknown = (await self._application.router.resolve(_whole(request))).http_exception
+            if unknown is None:
+                return await serve(request)
+            response = await self._guard.refuse_unknown(_whole(request), unknown.status)
+            await self._add_headers(request, response)
+            return response
+
+        return handle
+
+    async def _turn_away(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer what is no request of HTTP/1.0 or 1.1, and end its connection: what follows can't be told apart."""
+        response = await self._guard.refuse_malformed(_whole(request))
+        response.force_close()
+        await self._add_headers(request, response)
+        return response
+
     def _guarded(self, route: AdminRoute) -> Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
-            return await self._guard.serve(request, route)
+            response = await self._guard.serve(request, route)
+            if not response.prepared:  # in the same order as on answers that no endpoint gives
+                await self._add_headers(request, response)
+            return response
 
         return serve
 
-    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _add_headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.update(_HEADERS)
-        response.headers.pop("Server", None)  # versions are for /metrics
         if self._settings.tls is not None:
             response.headers["Strict-Transport-Security"] = _HSTS
             self._end_stale_connection(self._settings.tls, request, response)
 
-    def _end_stale_connection(self, tls: ReloadedListener, request: web.Request, response: web.StreamResponse) -> None:
+    def _end_stale_connection(
+        self, tls: ReloadedListener, request: web.BaseRequest, response: web.StreamResponse
+    ) -> None:
         """Let no connection live on that was admitted under certificates since replaced (P54)."""
         connection = request.transport.get_extra_info("ssl_object") if request.transport else None
         if connection is not None and not tls.is_current(connection):
@@ -135,15 +165,11 @@ class AdminListener:
             response.headers["Connection"] = "close"
 
 
-def _unknown_to(guard: Guard) -> Middleware:
-    @web.middleware
-    async def refuse_unknown(request: web.Request, handler: Handler) -> web.StreamResponse:
-        unknown = request.match_info.http_exception
-        if unknown is not None:
-            return await guard.refuse_unknown(request, unknown.status)
-        return await handler(request)
-
-    return refuse_unknown
+def _whole(request: web.BaseRequest) -> web.Request:
+    """Return the request as what it is: an application makes no others."""
+    if not isinstance(request, web.Request):
+        raise TypeError("a request that no application made")
+    return request
 
 
 async def _no_early_continue(_request: web.Request) -> None:

@@ -299,3 +299,45 @@ async def test_requests_are_counted_by_pattern_only(open_admin: Open) -> None:
     counted = {"path": "/v1/audit/{id}", "method": "GET", "code_class": "2xx"}
     assert value("sidecar_admin_requests_total", counted) == 1
     assert value("sidecar_admin_requests_total", {"path": "none", "method": "other", "code_class": "4xx"}) == 1
+
+
+UNREADABLE = {
+    "no request": b"jane.roe@canary.example\r\n\r\n",
+    "another method": b"JANE /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a bad field": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX jane.roe@canary.example\r\n\r\n",
+    "no Host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "two framings": b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a bad port": b"GET http://a:999999/jane.roe@canary.example HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a long line": b"GET /" + b"jane.roe@canary.example" * 400 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/2.0": b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n",
+    "HTTP/0.9": b"GET /healthz\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("how", UNREADABLE)
+async def test_a1_p60_what_can_not_be_read_is_recorded_and_never_quoted(how: str, open_admin: Open) -> None:
+    """aiohttp's own answer to it quotes what was sent, tells its version, and leaves no record."""
+    admin = await open_admin(())
+    raw = await admin.say(UNREADABLE[how], Role.TRAINER)  # and the connection ends
+    answer = parse(raw)
+    assert (answer.status, answer.body) == (400, b'{"error": "bad_request"}')
+    assert b"jane" not in raw.lower()
+    assert b"aiohttp" not in raw
+    assert answer.headers["strict-transport-security"]
+    intent, outcome = admin.audit.pair()
+    assert (intent.actor, intent.route, outcome.decision, outcome.reason) == (
+        "trainer-1", "none", Decision.REFUSED, "framing",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("expect", ["100-continue", "jane.roe@canary.example"])
+async def test_p43_an_expectation_tells_nobody_which_paths_there_are(expect: str, open_admin: Open) -> None:
+    admin = await open_admin(())
+    fields = f"Expect: {expect}\r\nContent-Length: 2"
+    raw = [
+        await admin.say(f"{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n\r\n{{}}".encode())
+        for line in ("GET /metrics", "GET /nothing", "POST /metrics", "OPTIONS *")
+    ]
+    assert [one.splitlines()[0] for one in raw] == [b"HTTP/1.1 401 Unauthorized"] * 4
+    assert len(admin.audit.entries) == 8

@@ -78,7 +78,7 @@ async def test_every_answer_is_for_this_caller_alone(open_admin: Open, path: str
     answer = await (await open_admin(())).call(path)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "server" not in answer.headers
+    assert answer.headers["server"] == "privacy-sidecar"  # and no version
 
 
 @pytest.mark.parametrize("path", ["/..;/metrics", "/%2e%2e/metrics", "/healthz/../metrics", "//metrics", "/METRICS"])
