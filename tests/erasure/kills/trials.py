@@ -65,7 +65,7 @@ MakeSystems = Callable[[Path], AbstractAsyncContextManager[Systems]]
 def _processes() -> ForkServerContext:
     """Processes that are forked from one that has everything imported already: real ones, and quickly there."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "tests.erasure.kills.lives"])
+    context.set_forkserver_preload(["pytest", "tests.erasure.kills.preload"])
     return context
 
 
