@@ -37,6 +37,7 @@ from sidecar.erasure.plan import Side
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
+from sidecar.stores.erasure_evidence import Leased
 from sidecar.targets.target import Target
 
 _log = logging.getLogger("sidecar.erasure")
@@ -118,6 +119,7 @@ class ErasureWorker:
         self._loops: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()
+        self._stranded: dict[str, list[Leased]] = {}
 
     @property
     def healthy(self) -> bool:
@@ -232,6 +234,7 @@ class ErasureWorker:
                 await _wait(waker, every)
 
     async def _drive(self, target: Target) -> bool:
+        await self._give_back(target)
         now = self._clock()
         until, most = now + self._settings.lease, target.limits.concurrency
         limits = None if target.side is Side.OWN else target.limits  # our own state needs no mercy
@@ -246,14 +249,26 @@ class ErasureWorker:
         )
         if leases.tasks and self._wakers:  # what has ended has its turn
             self._wakers[0].set()
-        for result in results:
+        for leased, result in zip(leases.tasks, results, strict=True):
             if isinstance(result, asyncio.CancelledError):
                 raise result
+            if isinstance(result, StoreUnavailable):
+                self._stranded.setdefault(target.name, []).append(leased)
             if isinstance(result, BaseException):
-                # A bug in a target, or no store. The lease runs out and the step is done again. Its text may hold
-                # what must not be logged.
+                # A bug in a target, or no store. The step is done again once the lease runs out, or was given back.
+                # Its text may hold what must not be logged.
                 _log.error("an erasure step of target %s broke off: %s", target.name, type(result).__name__)
         return bool(leases.tasks)
+
+    async def _give_back(self, target: Target) -> None:
+        """Give back what broke off because there was no store, now that there may be one: nobody waits for the lease.
+
+        What came of the step is not known any more. It is done again, as after a crash.
+        """
+        stranded = self._stranded.get(target.name, [])
+        while stranded:
+            await self._stores.tasks.postpone(stranded[-1], self._clock() + self._settings.pace.backoff.first)
+            stranded.pop()
 
 
 async def _wait(waker: asyncio.Event, at_most: timedelta) -> None:
