@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from sidecar.access import Identity, KnownCaller, Proof, identify, require_role
-from sidecar.errors import RequestFault, RequestRefused
+from sidecar.errors import AccessDenied, DenialReason, RequestFault, RequestRefused
 from sidecar.proxy.account import Account
 from sidecar.proxy.routes import METHODS, Route, RouteTable, split_target
 from sidecar.proxy.websocket_handshake import check_handshake
-from sidecar.tls.connection import Peer
+from sidecar.tls.connection import Peer, peer_of
 
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -63,6 +63,16 @@ class Admission:
         """Raise ``RequestRefused`` where the upstream of a route must not be asked now, nor its answers shown (E39)."""
         if route.upstream in self._closed_upstreams():
             raise RequestRefused(RequestFault.QUARANTINED)
+
+    def check_still(self, request: web.BaseRequest, account: Account) -> None:
+        """Raise for an exchange that lasts and would not be admitted any more: its upstream was closed off (E39), or
+        the certificate that stood for the caller no longer counts (P52, P54).
+        """
+        self.check_open(account.admitted_route)
+        if account.caller.proof is not Proof.CERTIFICATE or request.transport is None:
+            return
+        if not peer_of(request.transport, ()).credentials.certificate_names:
+            raise AccessDenied(DenialReason.NO_IDENTITY)
 
     def _target(self, request: web.BaseRequest) -> tuple[str, str]:
         # The parser reads HTTP/2.0 and the bare lines of HTTP/0.9 as if they were 1.x, and undoes no other coding.

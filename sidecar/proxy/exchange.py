@@ -75,7 +75,7 @@ class Exchange:
         self._scanner = parts.scanner
         self._text_source = TextSourceParts(parts.admission, parts.upstreams, parts.scanner)
         self._meter = parts.meter
-        self._websockets = Websockets(parts.upstreams, parts.scanner, parts.admission.check_open)
+        self._websockets = Websockets(parts.upstreams, parts.scanner, parts.admission.check_still)
         self._inflight = 0
         self._draining = False
         self._conclusions = Conclusions(parts.audit, parts.detector_version)
@@ -229,8 +229,8 @@ class Exchange:
         if isinstance(response, web.Response):
             account.sent = await send_whole(request, response, stall_seconds)
             return response
-        check_open = partial(self._parts.admission.check_open, account.admitted_route)
-        stream = ResponseStream(request, response, taken.body, check_open)
+        check = partial(self._parts.admission.check_still, request, account)
+        stream = ResponseStream(request, response, taken.body, check)
         try:
             await stream.run(stall_seconds)
         finally:

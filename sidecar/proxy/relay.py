@@ -130,7 +130,7 @@ def _nothing_buffered(request: web.BaseRequest) -> bool:
 class ResponseStream:
     """An answer relayed as it comes, no faster than the client reads (P45). ``sent`` counts body bytes.
 
-    ``check`` raises ``RequestRefused`` once the upstream was closed off: what came until then is not shown (E39).
+    ``check`` raises a ``SidecarError`` once it is for nobody to see any more: what came until then is not shown (E39).
     """
 
     def __init__(

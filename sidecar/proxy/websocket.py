@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -17,7 +18,7 @@ from sidecar.errors import RequestFault, RequestRefused, UpstreamFailed, Upstrea
 from sidecar.proxy.account import Account
 from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
 from sidecar.proxy.refusals import refusal_for
-from sidecar.proxy.routes import Route, TargetPolicy, WebsocketRules
+from sidecar.proxy.routes import TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, HEARTBEAT_SECONDS, UpstreamSocket
@@ -33,11 +34,15 @@ class Websockets:
     """Serves upgraded requests, any number at a time, until it is told to end them."""
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], scanner: Scanner, check_open: Callable[[Route], None]
+        self,
+        upstreams: Mapping[str, Upstream],
+        scanner: Scanner,
+        check_still: Callable[[web.BaseRequest, Account], None],
     ) -> None:
+        """``check_still`` raises where a connection would not be admitted any more; called for every message."""
         self._upstreams = upstreams
         self._scanner = scanner
-        self._check_open = check_open
+        self._check_still = check_still
         self._stopping = asyncio.Event()
         self._open: set[asyncio.Future[None]] = set()
 
@@ -59,7 +64,12 @@ class Websockets:
         self._open.add(ended)
         try:
             client = await self._accept(request, upstream, account, scope)
-            await self._relay(Ends(client, upstream), account, scope)
+            check = partial(self._check_still, request, account)
+            await self._relay(
+                Ends(client, upstream),
+                ScannedMessages(self._scanner, rules_of(account), account, scope, check),
+                account,
+            )
             return client
         finally:
             upstream.cut()
@@ -101,8 +111,7 @@ class Websockets:
         await client.prepare(request)
         return client
 
-    async def _relay(self, ends: Ends, account: Account, scope: str) -> None:
-        messages = ScannedMessages(self._scanner, rules_of(account), account, scope, self._check_open)
+    async def _relay(self, ends: Ends, messages: ScannedMessages, account: Account) -> None:
         relay = MessageRelay(ends, messages, account.admitted_route.limits.client_stall_seconds)
         try:
             ending = await relay.run(self._stopping)

@@ -25,7 +25,7 @@ from sidecar.proxy.earlier_turns import EarlierTurns
 from sidecar.proxy.event_stream import EventStream, StreamRules
 from sidecar.proxy.passage import Passage
 from sidecar.proxy.rewriter import Rewritten
-from sidecar.proxy.routes import MessageKind, RequestPolicy, Route, WebsocketRules
+from sidecar.proxy.routes import MessageKind, RequestPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.streaming import stream_limits
 
@@ -61,7 +61,7 @@ class ScannedMessages:
 
     Where the field map names texts that come in pieces, each direction is a stream in which such texts are held back
     until they are decided on (P34). Messages that name no conversation belong to the one that was named last on this
-    connection; before any was, to the connection's path.
+    connection; before any was, to the connection's path. ``check_still`` raises where nothing more may pass.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class ScannedMessages:
         rules: WebsocketRules,
         account: Account,
         scope: str,
-        check_open: Callable[[Route], None],
+        check_still: Callable[[], None],
     ) -> None:
-        self._check_open = check_open
+        self._check_still = check_still
         self._scanner = scanner
         self._rules = rules
         self._format = MessageFormat(rules)
@@ -86,7 +86,7 @@ class ScannedMessages:
         account.messages = 0
 
     async def text(self, text: str, direction: Direction) -> Sequence[str]:
-        self._check_open(self._route)
+        self._check_still()
         size = len(text.encode())
         self._count(direction, size)
         self._account.share.hold(size)
@@ -106,7 +106,7 @@ class ScannedMessages:
         return [] if stream is None else self._shown(direction, await self._within_time(stream.finish()))
 
     async def binary(self, data: bytes, direction: Direction) -> bytes:
-        self._check_open(self._route)
+        self._check_still()
         self._count(direction, len(data))
         if self._rules.binary is Binary.REFUSE:
             raise PayloadRefused(PayloadFault.MEDIA_TYPE, "a binary message")
@@ -117,7 +117,7 @@ class ScannedMessages:
         """Words that can't be scanned are left out: the code says enough."""
         try:
             words = await self._scanned(text, _TEXT, direction) if text else ""
-            self._check_open(self._route)
+            self._check_still()
         except SidecarError:
             return ""
         return words
@@ -128,9 +128,9 @@ class ScannedMessages:
             self._account.received += size
 
     def _shown(self, direction: Direction, texts: Sequence[str]) -> Sequence[str]:
-        """Let out what was read, unless its upstream was closed off while it was read or held back (E39)."""
+        """Let out what was read, unless meanwhile it came to be for nobody to see (E39)."""
         if texts:
-            self._check_open(self._route)
+            self._check_still()
         if direction is Direction.RESPONSE:
             self._account.sent += sum(len(text.encode()) for text in texts)
         return texts

@@ -17,6 +17,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp.http import WebSocketError
 
 from sidecar.errors import (
+    AccessDenied,
     DetectionFailed,
     DetectionFault,
     Direction,
@@ -210,6 +211,8 @@ def _ending_of(error: SidecarError, direction: Direction) -> Ending | None:
             return Ending(code, WSCloseCode.GOING_AWAY)
         too_big = code is WSCloseCode.MESSAGE_TOO_BIG
         return Ending(code if too_big else WSCloseCode.INTERNAL_ERROR, code)
+    if isinstance(error, AccessDenied):
+        return Ending(WSCloseCode.POLICY_VIOLATION, WSCloseCode.GOING_AWAY)
     if isinstance(error, RequestRefused):
         return Ending(_REQUEST_CODES.get(error.fault, WSCloseCode.POLICY_VIOLATION), WSCloseCode.GOING_AWAY)
     overloaded = isinstance(error, DetectionFailed) and error.fault is DetectionFault.OVERLOADED

@@ -75,6 +75,23 @@ def fingerprints_of(certificate: Path | None, authorities: Path | None) -> Finge
     )
 
 
+def digest_of(files: tuple[Path, ...]) -> bytes:
+    """Return a digest of what the files hold now; one that can't be read is a state of its own."""
+    digest = sha256()
+    for path in files:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            data = f"unreadable {error.errno}".encode()
+        digest.update(sha256(data).digest())
+    return digest.digest()
+
+
+def authorities_of(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a CA file; none of one that can't be read."""
+    return tuple(_read_certificates(path, []))
+
+
 def check_authorities(path: Path, now: datetime) -> None:
     """Raise ``ConfigError`` unless the file holds at least one CA certificate that is valid now."""
     problems: list[Problem] = []

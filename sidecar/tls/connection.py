@@ -1,14 +1,22 @@
-"""What a connection says about its peer: credentials for the decision, fingerprint and cipher for the record (A42)."""
+"""What a connection says about its peer: credentials for the decision, fingerprint and cipher for the record (A42).
+
+A certificate is verified once, at the handshake, but connections last. So its names count only for as long as it is
+valid, and while an authority that is still trusted stands behind it (P52, P54).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from sidecar.access import Credentials
 from sidecar.tls.peer import bearer_token, credentials
@@ -16,19 +24,23 @@ from sidecar.tls.peer import bearer_token, credentials
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end. ``tls`` is protocol and cipher, e.g. ``TLSv1.3 TLS_AES_256_GCM_SHA384``; None in plain text."""
+    """The other end. ``tls`` is protocol and cipher, e.g. ``TLSv1.3 TLS_AES_256_GCM_SHA384``; None in plain text.
+
+    ``valid_until``: seconds since the epoch, of its certificate.
+    """
 
     credentials: Credentials
     certificate_sha256: str | None = None
     tls: str | None = None
+    valid_until: float = 0.0
 
 
 def peer_of(transport: asyncio.BaseTransport | None, authorization: Sequence[str]) -> Peer:
     """Return the peer of one request. Two Authorization headers are none: nobody chooses between them.
 
     Taken from the connection itself: were the handshake ever to let a client pass without a certificate, its requests
-    would still carry no identity (trap 1 in the tests of ``reload``). Looked at once: there is no renegotiation, and no
-    certificate after the handshake, so what a connection says of its peer never changes.
+    would still carry no identity (trap 1 in the tests of ``reload``). Read once: there is no renegotiation, and no
+    certificate after the handshake, so what a connection says of its peer never changes; but it can cease to count.
     """
     header = authorization[0] if len(authorization) == 1 else None
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
@@ -37,6 +49,8 @@ def peer_of(transport: asyncio.BaseTransport | None, authorization: Sequence[str
     known = _connections.get(connection)
     if known is None:
         known = _connections[connection] = _peer(connection)
+    if known.credentials.certificate_names and not _counts(connection, known):
+        known = replace(known, credentials=Credentials())
     token = bearer_token(header)
     return (
         known if token is None else replace(known, credentials=Credentials(known.credentials.certificate_names, token))
@@ -49,20 +63,71 @@ def _peer(connection: ssl.SSLObject | ssl.SSLSocket) -> Peer:
         credentials=Credentials(shown.names),
         certificate_sha256=shown.sha256,
         tls=f"{connection.version()} {cipher[0]}" if cipher else None,
+        valid_until=shown.valid_until,
     )
+
+
+class Succession:
+    """The contexts of one listener, one after the other, and what became of the authorities behind them.
+
+    Once an authority was taken out, a certificate counts on connections from before only if one that is trusted now
+    issued it directly: a chain is not at hand any more, so its owner has to connect anew.
+    """
+
+    def __init__(self) -> None:
+        self._earlier: WeakSet[ssl.SSLContext] = WeakSet()
+        self._lost_one = False
+
+    def follow(
+        self, old: ssl.SSLContext, before: Sequence[x509.Certificate], now: tuple[x509.Certificate, ...]
+    ) -> None:
+        """Take in that ``old``, which trusted those before, makes no more connections, and who is trusted now."""
+        self._earlier.add(old)
+        self._lost_one = self._lost_one or not set(before) <= set(now)
+        if self._lost_one:
+            for context in self._earlier:
+                _superseded[context] = now
+
+
+def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
+    if time.time() >= peer.valid_until:
+        return False
+    authorities = _superseded.get(connection.context)
+    if authorities is None:
+        return True
+    judged = _judged.get(connection)
+    if judged is None or judged[0] is not authorities:
+        judged = _judged[connection] = authorities, _is_issued_by(connection, authorities)
+    return judged[1]
+
+
+def _is_issued_by(connection: ssl.SSLObject | ssl.SSLSocket, authorities: Sequence[x509.Certificate]) -> bool:
+    certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+    for authority in authorities:
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+            continue
+        return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What a certificate says: the names that count, and its fingerprint."""
+    """What a certificate says: the names that count, its fingerprint, and until when."""
 
     names: tuple[str, ...] = ()
     sha256: str | None = None
+    valid_until: float = 0.0
 
 
 _NOTHING = _Shown()
 _MOST_CERTIFICATES = 1024
 _connections: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, Peer] = WeakKeyDictionary()
+_superseded: WeakKeyDictionary[ssl.SSLContext, tuple[x509.Certificate, ...]] = WeakKeyDictionary()
+_judged: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, tuple[tuple[x509.Certificate, ...], bool]] = (
+    WeakKeyDictionary()
+)
 _read_before: OrderedDict[bytes, _Shown] = OrderedDict()
 """By the whole certificate: OpenSSL takes longer to spell one out than all else that identifies a caller."""
 
@@ -74,8 +139,10 @@ def _shown(connection: ssl.SSLObject | ssl.SSLSocket) -> _Shown:
     known = _read_before.get(certificate)
     if known is not None and connection.context.verify_mode is not ssl.CERT_NONE:
         return known
-    names = credentials(connection.getpeercert(), None).certificate_names  # none of a certificate that is not verified
-    shown = _Shown(names, sha256(certificate).hexdigest())
+    told = connection.getpeercert()  # nothing of a certificate that is not verified
+    names = credentials(told, None).certificate_names
+    until = ssl.cert_time_to_seconds(str(told["notAfter"])) if told else 0.0
+    shown = _Shown(names, sha256(certificate).hexdigest(), until)
     if connection.context.verify_mode is not ssl.CERT_NONE:
         _read_before[certificate] = shown
         if len(_read_before) > _MOST_CERTIFICATES:

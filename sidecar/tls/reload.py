@@ -18,8 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from pathlib import Path
+
+from cryptography import x509
 
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
@@ -27,10 +28,13 @@ from sidecar.tls.certificate_files import (
     Clock,
     Fingerprints,
     KeyPair,
+    authorities_of,
     check_key_pair,
+    digest_of,
     fingerprints_of,
     utc_now,
 )
+from sidecar.tls.connection import Succession
 from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
 
 POLL_SECONDS = 10.0
@@ -69,6 +73,7 @@ class _State:
     digest: bytes
     fingerprints: Fingerprints
     context: ssl.SSLContext
+    authorities: tuple[x509.Certificate, ...] = ()
 
 
 class _Unusable(Exception):
@@ -107,6 +112,7 @@ class ReloadedContext:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._state: _State | None = None
+        self._succession = Succession()
         self._refused = b""  # the digest of files that can't be used, once that was told
         self._polling: asyncio.Task[None] | None = None
         self.swapped_at: float | None = None  # seconds since the epoch; None: never
@@ -156,6 +162,7 @@ class ReloadedContext:
         self._refused = b""
         if built is None:
             return Look.UNCHANGED
+        self._succession.follow(self._opened.context, self._opened.authorities, built.authorities)
         self._state = built
         self.swapped_at = time.time()
         self._publish_expiry()
@@ -182,10 +189,14 @@ class ReloadedContext:
         for _ in range(_ATTEMPTS - 1):
             before = digest_of(self._files)
             with suppress(ConfigError):
-                built = _State(before, self._fingerprints(), self._build())
+                built = self._built(before)
                 if digest_of(self._files) == before:
                     return built
-        return _State(digest_of(self._files), self._fingerprints(), self._build())
+        return self._built(digest_of(self._files))
+
+    def _built(self, digest: bytes) -> _State:
+        authorities = authorities_of(self._authorities) if self._authorities else ()
+        return _State(digest, self._fingerprints(), self._build(), authorities)
 
     def _fingerprints(self) -> Fingerprints:
         return fingerprints_of(self._pair.certificate if self._pair else None, self._authorities)
@@ -284,15 +295,3 @@ def reloaded_client(
         clock=clock,
         on_change=on_change,
     )
-
-
-def digest_of(files: tuple[Path, ...]) -> bytes:
-    """Return a digest of what the files hold now; one that can't be read is a state of its own."""
-    digest = sha256()
-    for path in files:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            data = f"unreadable {error.errno}".encode()
-        digest.update(sha256(data).digest())
-    return digest.digest()
