@@ -10,11 +10,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.aims import OPAQUE, REREAD, aims, aims_table
+from benchmarks.aims import OPAQUE, REREAD, SHARES, aims, aims_table
 from benchmarks.conversations import MESSAGES, canary, conversation
 from benchmarks.disk import fsync_milliseconds
 from benchmarks.load import Result
-from benchmarks.report import Figures, at_rate, figures, highest_rates
+from benchmarks.report import Figures, at_rate, budget, figures, highest_rates
 from benchmarks.sidecar_setup import get, scrape
 from benchmarks.stage import BARE, NGINX, SIDECAR, Stage, stage
 from benchmarks.stream import MIB, measure_growth
@@ -109,6 +109,10 @@ def main() -> int:
         paced = measure_at(up, rate)
         print(at_rate(rate, paced), "\n")
         print(said, "\n", flush=True)
+        for row in highest:
+            if row.name in SHARES:
+                print(budget(SHARES[row.name], highest[0], row, os.cpu_count() or 1))
+        print()
         growth = measure_growth(up, options.mebibytes) if options.mebibytes else None
         found = aims(highest, paced, lag, growth and growth / MIB)
         print(aims_table(found))

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 
+from benchmarks.processes import quick_loop
 from sidecar.access import Role
 from sidecar.tls.contexts import ClientTls, client_context
 from sidecar.tls.dev_certs import DevCertificates
@@ -46,7 +47,8 @@ class Load:
 class Result:
     """Latencies in milliseconds, in the order of the answers; what was not answered with 200 is an error.
 
-    ``answered`` counts the warm-up, too; ``cpu_seconds`` are those of the server meanwhile.
+    ``answered`` counts the warm-up, too. So do ``cpu_seconds``, those of the server meanwhile, and
+    ``load_cpu_seconds``, those of the generator and of the upstream.
     """
 
     seconds: float = 0.0
@@ -56,6 +58,7 @@ class Result:
     next_number: int = 0
     answered: int = 0
     cpu_seconds: float = 0.0
+    load_cpu_seconds: float = 0.0
     milliseconds: list[float] = field(default_factory=list)
 
 
@@ -71,8 +74,10 @@ class _Run:
         self._due = self._schedule(now)
 
     async def run(self) -> Result:
+        began = time.process_time()
         await asyncio.gather(*(self._connection() for _ in range(self._load.connections)))
         self._result.seconds = self._load.seconds
+        self._result.load_cpu_seconds = time.process_time() - began
         return self._result
 
     def _count(self) -> Iterator[int]:
@@ -151,7 +156,8 @@ def main() -> None:
     async def run() -> Result:
         return await _Run(load).run()
 
-    json.dump(asdict(asyncio.run(run())), sys.stdout)
+    with asyncio.Runner(loop_factory=quick_loop) as runner:
+        json.dump(asdict(runner.run(run())), sys.stdout)
 
 
 if __name__ == "__main__":

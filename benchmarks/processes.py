@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from aiohttp import web
@@ -19,7 +20,19 @@ _START_SECONDS = 90.0
 _STOP_SECONDS = 40.0
 
 
-def serve_forever(start: Coroutine[None, None, web.ServerRunner]) -> None:
+def quick_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop where it is installed: for what only makes load, which should cost little itself."""
+    if find_spec("uvloop") is None:
+        return asyncio.new_event_loop()
+    import uvloop
+
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def serve_forever(
+    start: Coroutine[None, None, web.ServerRunner], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT."""
 
     async def serve() -> None:
@@ -30,7 +43,8 @@ def serve_forever(start: Coroutine[None, None, web.ServerRunner]) -> None:
         await stopping.wait()
         await runner.cleanup()
 
-    asyncio.run(serve())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,8 +14,8 @@ from benchmarks.load import Result
 class Figures:
     """One case: requests per second (the median of its rounds), latencies of all rounds in milliseconds.
 
-    ``cpu_ms``: processor time of the server for one request, with all its processes. What else the machine does moves
-    it less than anything else here.
+    ``cpu_ms``: processor time of the server for one request, with all its processes; ``load_cpu_ms``: of the generator
+    and the upstream. What else the machine does moves them less than anything else here.
     """
 
     name: str
@@ -25,11 +25,13 @@ class Figures:
     errors: int
     first_error: str = ""
     cpu_ms: float = math.nan
+    load_cpu_ms: float = math.nan
 
 
 def figures(name: str, results: Sequence[Result]) -> Figures:
     """Sum up the rounds of one case."""
     latencies = sorted(value for result in results for value in result.milliseconds)
+    answered = max(1, sum(result.answered for result in results))
     return Figures(
         name=name,
         per_second=statistics.median(len(result.milliseconds) / result.seconds for result in results),
@@ -37,9 +39,8 @@ def figures(name: str, results: Sequence[Result]) -> Figures:
         p99=percentile(latencies, 0.99),
         errors=sum(result.errors for result in results),
         first_error=next((result.first_error for result in results if result.first_error), ""),
-        cpu_ms=1000
-        * sum(result.cpu_seconds for result in results)
-        / max(1, sum(result.answered for result in results)),
+        cpu_ms=1000 * sum(result.cpu_seconds for result in results) / answered,
+        load_cpu_ms=1000 * sum(result.load_cpu_seconds for result in results) / answered,
     )
 
 
@@ -62,6 +63,20 @@ def highest_rates(rows: Sequence[Figures]) -> str:
             f"| {row.p50:.2f} | {row.p99:.2f} | {row.errors} |"
         )
     return "\n".join(lines)
+
+
+def budget(aim: float, bare: Figures, row: Figures, cores: int) -> str:
+    """Return what a share of the bare proxy's rate leaves the sidecar of the machine's time, and what it takes.
+
+    The best case: the cores have nothing else to do, and share all work evenly.
+    """
+    rate = aim * bare.per_second
+    whole = 1000 * cores / rate
+    return (
+        f"{row.name}: {aim:g} of the bare proxy is {rate:.0f} requests/s, which leave {whole:.2f} ms of {cores} cores "
+        f"for each; generator and upstream take {row.load_cpu_ms:.2f}, so the sidecar may take "
+        f"{whole - row.load_cpu_ms:.2f}, and takes {row.cpu_ms:.2f}."
+    )
 
 
 def at_rate(rate: float, rows: Sequence[Figures]) -> str:

@@ -19,7 +19,7 @@ from benchmarks.processes import cpu_seconds, free_ports, module, process, wait_
 from benchmarks.sidecar_setup import write_configuration
 from sidecar.tls.dev_certs import DevCertificates, make_dev_certificates
 
-BARE, SIDECAR, NGINX = "bare proxy", "sidecar", "nginx"
+UPSTREAM, BARE, SIDECAR, NGINX = "upstream", "bare proxy", "sidecar", "nginx"
 REREAD = 50  # chats that are read again and again
 _READ_ONCE_SECONDS = 120.0
 
@@ -63,10 +63,12 @@ class Stage:
 
     def _run(self, server: str, load: Load) -> Result:
         command = [sys.executable, "-m", "benchmarks.load"]
-        before = cpu_seconds(self.servers[server].pid)
+        asked, upstream = self.servers[server].pid, self.servers[UPSTREAM].pid
+        before, before_upstream = cpu_seconds(asked), cpu_seconds(upstream)
         done = subprocess.run(command, input=json.dumps(asdict(load)), stdout=subprocess.PIPE, text=True, check=True)
-        spent = cpu_seconds(self.servers[server].pid) - before
-        return replace(Result(**json.loads(done.stdout)), cpu_seconds=spent)
+        spent, upstream_spent = cpu_seconds(asked) - before, cpu_seconds(upstream) - before_upstream
+        result = Result(**json.loads(done.stdout))
+        return replace(result, cpu_seconds=spent, load_cpu_seconds=result.load_cpu_seconds + upstream_spent)
 
 
 @contextlib.contextmanager
@@ -81,7 +83,7 @@ def stage(options: argparse.Namespace) -> Iterator[Stage]:
         upstream, bare, data, admin, plain = free_ports(5)
         config = write_configuration(folder, certificates, data, admin, upstream, options.workers)
         commands = {
-            "upstream": (upstream, module("benchmarks.upstream", str(upstream))),
+            UPSTREAM: (upstream, module("benchmarks.upstream", str(upstream))),
             BARE: (bare, module("benchmarks.bare_proxy", str(bare), str(upstream), str(certificates.folder))),
             SIDECAR: (data, module("sidecar", "run", "--config", str(config))),
         }

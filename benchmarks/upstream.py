@@ -10,7 +10,7 @@ import sys
 from aiohttp import web
 
 from benchmarks.conversations import conversation
-from benchmarks.processes import serve_forever
+from benchmarks.processes import quick_loop, serve_forever
 
 
 async def _answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -52,7 +52,7 @@ async def serve_on(port: int) -> web.ServerRunner:
 
 
 def main() -> None:
-    serve_forever(serve_on(int(sys.argv[1])))
+    serve_forever(serve_on(int(sys.argv[1])), quick_loop)
 
 
 if __name__ == "__main__":

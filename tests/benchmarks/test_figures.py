@@ -20,7 +20,7 @@ from benchmarks.bare_proxy import BareProxy
 from benchmarks.conversations import MESSAGES, canary, conversation
 from benchmarks.load import Load, Result, read_answer
 from benchmarks.processes import free_ports
-from benchmarks.report import Figures, at_rate, figures, highest_rates, percentile
+from benchmarks.report import Figures, at_rate, budget, figures, highest_rates, percentile
 from benchmarks.sidecar_setup import Scrape, write_configuration
 from benchmarks.upstream import serve_on
 from sidecar.config import load_config
@@ -60,6 +60,15 @@ def test_the_tables_compare_with_the_first_row() -> None:
     assert "| bare | 75 | 1.00 | 1.00 | 1.00 | 3.00 | 0 |" in highest_rates((bare, slow))
     assert "| slow | 38 | 0.50 | 0.00 | 8.00 | 8.00 | 2 |" in highest_rates((bare, slow))
     assert "| slow | 8.00 | 8.00 | 7.00 | 5.00 | 2 |" in at_rate(10, (bare, slow))
+
+
+def test_the_budget_is_what_the_cores_leave_beside_the_load() -> None:
+    bare = _row("bare", 1000, 1, 1)
+    row = figures(
+        "slow", [Result(milliseconds=[1.0], seconds=1, answered=10, cpu_seconds=0.03, load_cpu_seconds=0.005)]
+    )
+    assert "500 requests/s, which leave 4.00 ms of 2 cores" in budget(0.5, bare, row, 2)
+    assert "upstream take 0.50, so the sidecar may take 3.50, and takes 3.00" in budget(0.5, bare, row, 2)
 
 
 def test_a_quantile_comes_from_what_was_observed_in_between() -> None:
