@@ -248,8 +248,8 @@ class Exchange:
         account.end(refusal)
         account.status = refusal.status.value
         response = render(refusal, account.exchange_id)
-        if self._draining or not request.content.is_eof():
-            response.force_close()
+        if self._draining or not request.content.is_eof() or "Upgrade" in request.headers:
+            response.force_close()  # what came behind an upgrade was meant for another protocol (P10)
         try:
             account.sent = await send_whole(request, response, _REFUSAL_SECONDS)
         except ClientGone:

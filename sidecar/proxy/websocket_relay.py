@@ -164,9 +164,11 @@ class MessageRelay:
         """Return what a close frame asks for; what else comes in its place is raised."""
         if message.type is not WSMsgType.CLOSE:
             raise _fault_of(message, direction)
-        await self._pass_all(target, await self._messages.last(direction))
         # A frame without a code can't be sent on as such; "normal" is what it means.
-        code = int(message.data) if 0 < int(message.data) <= _LAST_CODE else int(WSCloseCode.OK)
+        code = int(message.data) or int(WSCloseCode.OK)
+        if code > _LAST_CODE or code == WSCloseCode.ABNORMAL_CLOSURE:  # which stands for there having been no frame
+            raise _breach_by(direction)
+        await self._pass_all(target, await self._messages.last(direction))
         return Ending(code, code, await self._messages.reason(message.extra or "", direction))
 
     async def _pass_all(self, target: _Side, texts: Sequence[str]) -> None:
@@ -196,9 +198,16 @@ def _fault_of(message: WSMessage, direction: Direction) -> SidecarError | Client
         return PayloadRefused(PayloadFault.TOO_LARGE)
     if breach is not None and breach.code == WSCloseCode.INVALID_TEXT:
         return PayloadRefused(PayloadFault.CHARSET)
+    if breach is not None:
+        return _breach_by(direction)
+    return ClientGone() if direction is Direction.REQUEST else UpstreamFailed(UpstreamFault.CLOSED_EARLY)
+
+
+def _breach_by(direction: Direction) -> SidecarError:
+    """Return the error for what the protocol forbids."""
     if direction is Direction.REQUEST:
-        return ClientGone() if breach is None else RequestRefused(RequestFault.FRAMING)
-    return UpstreamFailed(UpstreamFault.CLOSED_EARLY if breach is None else UpstreamFault.BAD_RESPONSE)
+        return RequestRefused(RequestFault.FRAMING)
+    return UpstreamFailed(UpstreamFault.BAD_RESPONSE)
 
 
 def _ending_of(error: SidecarError, direction: Direction) -> Ending | None:

@@ -48,7 +48,7 @@ from tests.proxy.frames import (
     opened,
     said,
 )
-from tests.proxy.rig import AUDITOR_TOKEN, CANARY, TOKEN, answering, raw, route, running
+from tests.proxy.rig import AUDITOR_TOKEN, CANARY, TOKEN, answering, raw, request, route, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 JSON_RULES = WebsocketRules(max_message_bytes=4096)
@@ -230,6 +230,9 @@ BREACHES = {
     "long ping": (frame(PING, b"x" * 126, masked=True), 1002),
     "continuation of nothing": (frame(CONTINUATION, b"{}", masked=True), 1002),
     "reserved close code": (frame(CLOSE, closing(1005), masked=True), 1002),
+    "no code of a close frame": (frame(CLOSE, closing(1006), masked=True), 1002),
+    "a code beyond the last": (frame(CLOSE, closing(5000), masked=True), 1002),
+    "a close code of zero": (frame(CLOSE, closing(0), masked=True), 1002),
     "half a close code": (frame(CLOSE, b"\x03", masked=True), 1002),
     "no UTF-8": (frame(TEXT, b'{"t":"\xff"}', masked=True), 1007),
     "surrogates": (frame(TEXT, b'{"t":"\xed\xa0\x80"}', masked=True), 1007),
@@ -473,6 +476,21 @@ async def test_personal_data_in_the_target_is_refused_before_the_upstream_is_ask
         async with connected(rig, target="/ws/chat?sid=1") as peer:
             await peer.say(said("x"))
             assert await peer.heard() == said("x")
+
+
+async def test_P10_what_is_sent_behind_a_declined_upgrade_is_not_executed(contexts: Contexts) -> None:
+    """Whoever sent it took it for frames of a WebSocket."""
+    refusing = raw(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    async with running(refusing, contexts, [socket_route(), route()]) as rig:
+        client = await rig.connect()
+        client.writer.write(handshake() + request("GET", "/api/x"))
+        async with asyncio.timeout(10):
+            got = await client.reader.read()
+        assert got.startswith(b"HTTP/1.1 502 ")
+        assert got.count(b"HTTP/1.1 ") == 1
+        await rig.settled(1)
+        assert len(rig.upstream.requests) == 1
+        await client.close()
 
 
 PLAIN_TEXT = "Content-Type: text/plain; charset=UTF-8"
