@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.audit.fields import parts_of
+from sidecar.audit.fields import halves_of
 from sidecar.audit.keyfile import lock_keys, new_keys
 from sidecar.audit.keyring import LocalKeys, WrapContext
 from sidecar.audit.leaf import GENESIS, Place, instant, make_line
@@ -83,7 +83,7 @@ class LogFolder:
         for at, entry in enumerate(entries, 1):
             place = Place(self.origin, self.segment, self.tree.size + len(fresh), "", self.prev)
             place = place._replace(time=instant(START + place.seq * self.step))
-            sealed = sealer.seal(parts_of(entry), place, os.urandom(32))
+            sealed = sealer.seal(halves_of(entry), place, os.urandom(32))
             line, self.prev = make_line(place, sealed.commitments, sealed.facts, sealed.links)
             fresh.append(bytes.fromhex(self.prev))
             yield line

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from sidecar.audit.fields import Parts
+from sidecar.audit.fields import Halves
 from sidecar.audit.file import SegmentFile
 from sidecar.audit.folder import LogFolder
 from sidecar.audit.keyfile import lock_keys, new_keys
@@ -84,15 +84,15 @@ class Appender:
         self._first = 0
         self._begun_at = 0.0
 
-    def append(self, batch: Sequence[Parts], now: str) -> None:
+    def append(self, batch: Sequence[Halves], now: str) -> None:
         """Make records durable. Raises OSError, LogTampered, KeyProviderUnavailable, AuditUnavailable."""
         file, sealer = self._ready()
         head, salts = self.head, os.urandom(2 * SALT_BYTES * len(batch))
         time = max(now, head.time)  # never backwards (A17)
         seq, prev, lines, hashes = head.size, head.hash, [], []
-        for at, parts in enumerate(batch):
+        for at, halves in enumerate(batch):
             place = Place(self._keys.log, head.segment, seq, time, prev)
-            sealed = sealer.seal(parts, place, salts[32 * at : 32 * at + 32])
+            sealed = sealer.seal(halves, place, salts[32 * at : 32 * at + 32])
             line, prev = make_line(place, sealed.commitments, sealed.facts, sealed.links)
             lines.append(line)
             hashes.append(bytes.fromhex(prev))

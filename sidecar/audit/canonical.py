@@ -15,7 +15,7 @@ import rfc8785
 _LARGEST = 2**53 - 1
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """Something that is left to ``rfc8785``."""
 
 
@@ -23,7 +23,7 @@ def canonical(value: Mapping[str, object]) -> bytes:
     """Return RFC 8785 bytes. Raises ``rfc8785.CanonicalizationError`` for what has none."""
     try:
         return _object(value).encode()
-    except (_Unusual, UnicodeEncodeError):
+    except (Unusual, UnicodeEncodeError):
         return _at_length(value)
 
 
@@ -40,15 +40,16 @@ def _object(value: Mapping[str, object]) -> str:
         one = value[name]
         kind = type(one)
         if type(name) is not str or not name.isascii():
-            raise _Unusual
+            raise Unusual
         if kind is str:
             members.append(f"{_quoted(name)}:{_quoted(one)}")  # type: ignore[arg-type]
         else:
-            members.append(f"{_quoted(name)}:{_other(one)}")
+            members.append(f"{_quoted(name)}:{text_of(one)}")
     return "{" + ",".join(members) + "}"
 
 
-def _other(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return the canonical text of one value. Raises ``Unusual`` for one that is left to ``rfc8785``."""
     kind = type(value)
     if kind is int and -_LARGEST <= value <= _LARGEST:  # type: ignore[operator]
         return str(value)
@@ -57,5 +58,5 @@ def _other(value: object) -> str:
     if kind is dict:
         return _object(value)  # type: ignore[arg-type]
     if kind is list:
-        return "[" + ",".join(map(_other, value)) + "]"  # type: ignore[call-overload]
-    raise _Unusual
+        return "[" + ",".join(map(text_of, value)) + "]"  # type: ignore[call-overload]
+    raise Unusual

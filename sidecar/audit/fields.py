@@ -11,12 +11,14 @@ so that they can be erased one day without touching the rest or any proof (A24).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
+from typing import NamedTuple
 
+from sidecar.audit.canonical import Unusual, canonical, text_of
 from sidecar.audit.record import Entry, Event, Intent, Outcome, Phase
 from sidecar.errors import AuditUnavailable
 
@@ -74,6 +76,15 @@ _RECURRING = frozenset({
     "action", "actor", "decision", "detector", "peer_certificate_sha256", "policy", "proof", "reason", "route", "tls",
 })  # fmt: skip
 
+_EMPTY: tuple[object, ...] = ((), {})
+
+# Fields whose grammars admit letters, digits and ``-_#/:.`` of ASCII alone.
+_UNESCAPED = frozenset({
+    "exchange_id", "target_pseudonym", "conversation", "subject", "purpose", "config_sha256", "policies_sha256",
+    "receipt_sha256", "certificate_sha256", "former_certificate_sha256", "authorities_sha256",
+    "former_authorities_sha256", "checkpoint_root", "signing_key", "wrapping_key", "upstream",
+})  # fmt: skip
+
 
 def is_purpose(text: str) -> bool:
     """Whether a text is the reference of a ticket, as records may name it."""
@@ -87,6 +98,16 @@ class RecordRejected(AuditUnavailable):
         super().__init__(f"the audit field {name!r} was given a value that it does not admit")
 
 
+class Halves(NamedTuple):
+    """The two halves of a record in canonical JSON, as they are sealed."""
+
+    facts: bytes
+    links: bytes
+
+    def __repr__(self) -> str:
+        return "Halves(...)"  # links are nobody's business, in a traceback neither
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The two halves of a record: what happened, and to whom it links (keyed pseudonyms only)."""
@@ -94,15 +115,27 @@ class Parts:
     facts: Members = field(repr=False)
     links: Members = field(repr=False)
 
+    @property
+    def halves(self) -> Halves:
+        """Both as they are sealed."""
+        return Halves(canonical(self.facts), canonical(self.links))
+
 
 class _Shape:
-    """The fields of one kind of entry, and what reads them."""
+    """The fields of one kind of entry, and what reads them. Of the others facts come first, each half by name."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.recurring = tuple(name for name in names if name in _RECURRING)
-        self.others = tuple(name for name in names if name not in _RECURRING)
+        self.others = tuple(sorted(set(names) - _RECURRING, key=lambda name: (name in LINK_FIELDS, name)))
+        self.checks = tuple((1 << at, name, _plain_text(name)) for at, name in enumerate(self.others))
         self.recurring_of = attrgetter(*self.recurring)
         self.others_of = attrgetter(*self.others)
+
+
+def _plain_text(name: str) -> Callable[[str], object] | None:
+    """Return what tells a text that fits, where none that fits has anything to be escaped or replaced."""
+    grammar = _GRAMMARS.get(name)
+    return grammar.fullmatch if grammar is not None and name in _UNESCAPED else None
 
 
 _SHAPES: dict[type, _Shape] = {kind: _Shape(names) for kind, names in _NAMES.items()}
@@ -120,6 +153,62 @@ def parts_of(entry: Entry) -> Parts:
         if value is not None and (checked := _checked(name, value)) is not None:
             (links if name in LINK_FIELDS else facts)[name] = checked
     return Parts(facts, links)
+
+
+def halves_of(entry: Entry) -> Halves:
+    """Return the canonical bytes of ``parts_of``, in a fraction of the time; raises as it does.
+
+    What comes again in record after record is checked and written out once, with gaps for the rest.
+    """
+    kind: type = type(entry)
+    shape = _SHAPES.get(kind)
+    if shape is None:
+        raise RecordRejected("entry")
+    given, texts = 0, []
+    try:
+        for (bit, name, fits), value in zip(shape.checks, shape.others_of(entry), strict=True):
+            text: str | None = None
+            if value is None:
+                continue
+            if type(value) is int and -INTEGER_LIMIT < value < INTEGER_LIMIT:
+                text = str(value)
+            elif fits is not None and type(value) is str and fits(value):
+                text = f'"{value}"'
+            elif value in _EMPTY or (text := _checked_json(name, value)) is None:
+                continue
+            given |= bit
+            texts.append(text)
+        form = _form(kind, given, *shape.recurring_of(entry))
+    except Unusual:
+        return parts_of(entry).halves
+    facts, links = texts[: form.facts_given], texts[form.facts_given :]
+    return Halves((form.facts % tuple(facts)).encode(), (form.links % tuple(links)).encode())
+
+
+def _checked_json(name: str, value: object) -> str | None:
+    checked = _checked(name, value)
+    return None if checked is None else text_of(checked)
+
+
+class _Form(NamedTuple):
+    """Both halves with ``%s`` for each of the others that is given; the first ``facts_given`` of them are facts."""
+
+    facts: str
+    links: str
+    facts_given: int
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _form(kind: type, given: int, *recurring: object) -> _Form:
+    others = [name for bit, name, _ in _SHAPES[kind].checks if given & bit]
+    links = [name for name in others if name in LINK_FIELDS]
+    gaps = dict.fromkeys(others[: len(others) - len(links)], "%s")
+    texts = {name: text_of(value).replace("%", "%%") for name, value in _recurring_facts(kind, *recurring).items()}
+    return _Form(_written(texts | gaps), _written(dict.fromkeys(links, "%s")), len(gaps))
+
+
+def _written(members: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{members[name]}' for name in sorted(members)) + "}"
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -146,12 +235,12 @@ def _checked(name: str, value: object) -> Value | None:
             return _checked_count(name, value)
         case str():
             return _checked_text(name, value)
-        case tuple() | Mapping() if len(value) > ITEM_LIMIT:
+        case tuple() if len(value) > ITEM_LIMIT:
             raise RecordRejected(name)
         case tuple():
             return [_checked_text(name, one) for one in value] or None
         case Mapping():
-            return {_checked_text(name, key): _checked_count(name, count) for key, count in value.items()} or None
+            return _checked_counts(name, value)
     raise RecordRejected(name)
 
 
@@ -170,6 +259,12 @@ def _checked_count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -INTEGER_LIMIT < value < INTEGER_LIMIT:
         raise RecordRejected(name)
     return value
+
+
+def _checked_counts(name: str, value: Mapping[object, object]) -> dict[str, int] | None:
+    if len(value) > ITEM_LIMIT:
+        raise RecordRejected(name)
+    return {_checked_text(name, key): _checked_count(name, count) for key, count in value.items()} or None
 
 
 def _is_encodable(value: str) -> bool:

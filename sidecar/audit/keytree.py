@@ -15,6 +15,7 @@ from typing import Final
 DEPTH: Final = 20
 LEAVES: Final = 1 << DEPTH
 NODE_BYTES: Final = 32
+_SIDES: Final = b"\x00", b"\x01"
 
 Nodes = Mapping[str, bytes]
 """Keys by their path from the root, a text of ``0`` and ``1``. No path is the beginning of another."""
@@ -34,10 +35,10 @@ class KeyTree:
 
     def leaf(self, index: int) -> bytes | None:
         """Return the 32-byte key of a leaf; None when it was destroyed."""
-        path = path_of(index)
         common = DEPTH - (index ^ self._last).bit_length()  # steps that both ways share
         held = DEPTH + 1 - len(self._way)  # how deep the held node lies
-        if not self._way or common < held:
+        if index < 0 or not self._way or common < held:
+            path = path_of(index)
             start = next((depth for depth in range(DEPTH + 1) if path[:depth] in self._nodes), None)
             if start is None:
                 return None
@@ -45,8 +46,8 @@ class KeyTree:
         else:
             del self._way[common - held + 1 :]
         key = self._way[-1]
-        for side in path[common:]:
-            key = child(key, side)
+        for below in range(DEPTH - common - 1, -1, -1):
+            key = hmac.digest(key, _SIDES[index >> below & 1], "sha256")
             self._way.append(key)
         self._last = index
         return key
@@ -68,7 +69,7 @@ def path_of(index: int) -> str:
 
 def child(key: bytes, side: str) -> bytes:
     """Return the key below another on one side, ``0`` or ``1``."""
-    return hmac.digest(key, b"\x01" if side == "1" else b"\x00", "sha256")
+    return hmac.digest(key, _SIDES[side == "1"], "sha256")
 
 
 def _puncture(nodes: dict[str, bytes], path: str) -> None:

@@ -33,6 +33,7 @@ _LEAF_PREFIX = b"\x00"
 _COLUMNS = 5
 _OPENING = 151  # bytes of a leaf up to its head
 _TIME = slice(-36, -9)
+_INSTANT_CHARACTERS = 26  # without the zone
 _COMMITMENTS = re.compile(rb'\{"commitments":\["[0-9a-f]{64}","[0-9a-f]{64}"\],')
 _INSTANT = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _LEAF = b'%b"head":{"log":"%b","prev":"%b","seals":["%b","%b"],"segment":%d,"seq":%d,"time":"%b","v":2}}'
@@ -92,7 +93,7 @@ class RecordLine(NamedTuple):
 
 def instant(moment: datetime) -> str:
     """Return a moment as ``2025-01-31T09:05:00.000001Z``: fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:_INSTANT_CHARACTERS]}Z"
 
 
 def is_origin(text: str) -> bool:

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.appender import LogKeys
-from sidecar.audit.fields import parts_of
+from sidecar.audit.fields import halves_of
 from sidecar.audit.forgetting import find_links, forget_links
 from sidecar.audit.keyring import KeyProviderUnavailable
 from sidecar.audit.leaf import BrokenLine
@@ -227,7 +227,7 @@ class AuditLog:
         """Queue a record. When the caller of what is returned is cancelled, the record is written all the same."""
         try:
             self._open_writer()
-            return self._outbox().put(parts_of(entry), if_refused, haste)
+            return self._outbox().put(halves_of(entry), if_refused, haste)
         except AuditUnavailable as error:
             self._metrics.audit_failures.inc()
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from sidecar.audit.fields import Parts
+from sidecar.audit.fields import Halves
 from sidecar.audit.scribe import IfRefused
 from sidecar.audit.writer import Haste, Pending
 from sidecar.errors import AuditUnavailable
@@ -32,20 +32,20 @@ class Outbox:
         self._metrics = metrics
         self._leaving: list[Pending] = []
         self._haste = Haste.WITH_THE_NEXT
-        self._awaited: deque[tuple[float, Promise]] = deque()  # with the time when patience ends, which only grows
+        self._awaited: deque[tuple[float, Pending]] = deque()  # with the time when patience ends, which only grows
         self._timer: asyncio.TimerHandle | None = None
 
-    def put(self, parts: Parts, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
+    def put(self, halves: Halves, if_refused: IfRefused, haste: Haste) -> asyncio.Future[None]:
         """Take a record. What is returned is done when it is durable, and fails with ``AuditUnavailable`` otherwise."""
         loop = asyncio.get_running_loop()
-        promise = Promise(loop, self._metrics)
+        pending = Pending(halves, if_refused, loop, self._metrics)
         if not self._leaving:
             loop.call_soon(self.hand_over)
-        self._leaving.append(Pending(parts, if_refused, loop, promise.settle))
+        self._leaving.append(pending)
         if haste is Haste.AT_ONCE:
             self._haste = haste
-        self._watch(loop, promise)
-        return promise.future
+        self._watch(loop, pending)
+        return pending.future
 
     def hand_over(self) -> None:
         """Pass on what was taken in this turn of the loop."""
@@ -60,11 +60,11 @@ class Outbox:
         for one in leaving[taken:]:
             one.settle(why)
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, promise: Promise) -> None:
+    def _watch(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
         awaited = self._awaited
         while awaited and awaited[0][1].future.done():
             awaited.popleft()
-        awaited.append((loop.time() + self._deadline_seconds, promise))
+        awaited.append((loop.time() + self._deadline_seconds, pending))
         if self._timer is None:
             self._timer = loop.call_at(awaited[0][0], self._give_up, loop)
 
@@ -74,23 +74,3 @@ class Outbox:
         while awaited and (awaited[0][1].future.done() or awaited[0][0] <= now):
             awaited.popleft()[1].settle(OVERDUE)
         self._timer = loop.call_at(awaited[0][0], self._give_up, loop) if awaited else None
-
-
-class Promise:
-    """What a caller waits for: that its record is durable, or the reason why it is not, whichever is known first."""
-
-    __slots__ = ("_metrics", "future")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self.future: asyncio.Future[None] = loop.create_future()
-
-    def settle(self, refusal: str | None) -> None:
-        """Tell whoever waits, once; later words count for nothing, nor where the caller was cancelled."""
-        if self.future.done():
-            return
-        if refusal is None:
-            self.future.set_result(None)
-            return
-        self._metrics.audit_failures.inc()
-        self.future.set_exception(AuditUnavailable(refusal))

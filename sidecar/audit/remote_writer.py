@@ -1,7 +1,8 @@
 """A writer that is a process of its own, so that sealing and fsync never hold up the event loop. Edge.
 
-Everything happens in the loop in which it was opened. Records wait in this process until somebody is in a hurry, go in
-one message, and are settled in the order in which they went. If the process ends unasked, whoever waits is refused, and
+Everything happens in the loop in which it was opened. Records wait in this process until somebody is in a hurry and all
+that went before are settled: the busier the disk, the more of them share a message and an fsync. They go in one
+message, and are settled in the order in which they went. If the process ends unasked, whoever waits is refused, and
 so is everybody after: the log is not written any more, and only a restart opens it again (``on_broken``).
 """
 
@@ -60,7 +61,8 @@ class RemoteWriter(asyncio.Protocol):
         self._unpacking = Unpacking()
         self._state, self._counted = State.ENDED, 0
         self._waiting: list[Pending] = []
-        self._unsettled: deque[Callable[[str | None], None]] = deque()
+        self._unsettled: deque[Pending] = deque()
+        self._pressed = False  # somebody is in a hurry for what waits
         self._asked: deque[Callable[..., object]] = deque()
         self._busy_since: float | None = None
         self._lingering: asyncio.TimerHandle | None = None
@@ -97,10 +99,15 @@ class RemoteWriter(asyncio.Protocol):
         taken = records if len(records) <= room else records[: max(0, room)]
         self._waiting += taken
         if haste is Haste.AT_ONCE or len(self._waiting) >= BATCH_LIMIT:
-            self._send_waiting()
+            self._press()
         elif self._lingering is None and taken:
-            self._lingering = taken[0].loop.call_later(LINGER_SECONDS, self._send_waiting)
+            self._lingering = taken[0].loop.call_later(LINGER_SECONDS, self._press)
         return len(taken)
+
+    def _press(self) -> None:
+        self._pressed = True
+        if not self._unsettled:
+            self._send_waiting()
 
     def is_sound(self, patience_seconds: float) -> bool:
         busy_since = self._busy_since
@@ -137,8 +144,8 @@ class RemoteWriter(asyncio.Protocol):
         atexit.unregister(self._kill)
         unsettled, self._unsettled = self._unsettled, deque()
         waiting, self._waiting = self._waiting, []
-        for settle in (*unsettled, *(one.settle for one in waiting)):
-            settle(CLOSED)
+        for one in (*unsettled, *waiting):
+            one.settle(CLOSED)
         if self._beginning is not None and not self._beginning.done():
             self._beginning.set_exception(AuditUnavailable(f"{_PROCESS} ended at its start"))
         self._reaping = asyncio.ensure_future(self._reap())
@@ -160,14 +167,16 @@ class RemoteWriter(asyncio.Protocol):
             case (Say.SETTLED, count, refusal, standing):
                 self._stand(*standing)
                 for _ in range(count):
-                    self._unsettled.popleft()(refusal)
+                    self._unsettled.popleft().settle(refusal)
                 if count:  # else it only looked after the files: whoever waits has not come any further
                     self._busy_since = monotonic() if self._unsettled else None
+                if self._pressed and not self._unsettled:
+                    self._send_waiting()
             case (Say.ANSWERED, answer, standing):
                 self._stand(*standing)
                 self._asked.popleft()(answer)
             case (Say.BEGUN, events, size):
-                self._stand(State.SOUND, 0, size)
+                self._stand(State.SOUND.value, 0, size)
                 self._begin_with(events)
             case (Say.REFUSED, problems):
                 self._on_closed = _nothing
@@ -178,7 +187,8 @@ class RemoteWriter(asyncio.Protocol):
             case (Say.CLOSED, standing):
                 self._stand(*standing)
 
-    def _stand(self, state: State, written: int, size: int) -> None:
+    def _stand(self, standing: str, written: int, size: int) -> None:
+        state = State(standing)
         self._metrics.audit_records.inc(written - self._counted)
         if state is not self._state:
             self._metrics.audit_healthy.set(state is State.SOUND)
@@ -196,24 +206,24 @@ class RemoteWriter(asyncio.Protocol):
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._pressed = self._waiting, [], False
         if not waiting or self._transport is None:
             return
         keep = IfRefused.KEEP
-        self._send(Say.RECORDS, [(one.parts.facts, one.parts.links, one.if_refused is keep) for one in waiting])
-        self._unsettled += [one.settle for one in waiting]
+        self._send(Say.RECORDS, [(*one.halves, one.if_refused is keep) for one in waiting])
+        self._unsettled += waiting
         if self._busy_since is None:
             self._busy_since = monotonic()
 
-    def _ask(self, told: Callable[..., object], *message: object) -> None:
+    def _ask(self, told: Callable[..., object], say: Say, *rest: object) -> None:
         self._require_open()
         self._send_waiting()
         self._asked.append(told)
-        self._send(*message)
+        self._send(say, *rest)
 
-    def _send(self, *message: object) -> None:
+    def _send(self, say: Say, *rest: object) -> None:
         if self._transport is not None:
-            self._transport.write(packed(*message))
+            self._transport.write(packed(say, *rest))
 
     def _require_open(self) -> None:
         if self._transport is None or self._on_closed is not None or self._state in (State.LOST, State.ENDED):

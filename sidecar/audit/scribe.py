@@ -18,7 +18,7 @@ from enum import Enum
 from time import monotonic
 
 from sidecar.audit.appender import Appender
-from sidecar.audit.fields import Parts, parts_of
+from sidecar.audit.fields import Halves, halves_of
 from sidecar.audit.file import LogTampered
 from sidecar.audit.keyring import KeyProviderUnavailable
 from sidecar.audit.leaf import instant
@@ -48,7 +48,7 @@ class IfRefused(Enum):
     KEEP = "keep"
 
 
-Due = tuple[Parts, IfRefused]
+Due = tuple[Halves, IfRefused]
 """A record that is to be written."""
 
 
@@ -71,7 +71,7 @@ class Scribe:
         self._clock = clock
         self._rhythm = rhythm
         self._tended_at = self._written_at = monotonic()
-        self._kept: deque[Parts] = deque(maxlen=rhythm.pending_limit)
+        self._kept: deque[Halves] = deque(maxlen=rhythm.pending_limit)
         self._refused = 0
         self._stepped = False
 
@@ -92,7 +92,7 @@ class Scribe:
         try:
             self._tend()
             if batch or self.state is State.TROUBLED:
-                self._commit([parts for parts, _ in batch])
+                self._commit([halves for halves, _ in batch])
         except LogTampered as tampered:
             logger.critical("audit log: %s; every exchange is refused until a restart", tampered)
             self.state = State.LOST
@@ -143,13 +143,13 @@ class Scribe:
             self._tended_at = now
             self._appender.tend()
             if self.state is State.SOUND and now - self._written_at >= self._rhythm.heartbeat_seconds:
-                self._commit([parts_of(Event(Action.HEARTBEAT))])
+                self._commit([halves_of(Event(Action.HEARTBEAT))])
 
-    def _commit(self, batch: Sequence[Parts]) -> None:
+    def _commit(self, batch: Sequence[Halves]) -> None:
         """Append the batch, after what has to be said first."""
         moment = self._clock()
-        told = [*self._notices(moment), *self._kept]
         now = instant(moment)
+        told = [*self._notices(moment, now), *self._kept]
         self._appender.append([*told, *batch], now)
         self._written_at = monotonic()
         self._kept.clear()
@@ -160,19 +160,19 @@ class Scribe:
             self.state = State.SOUND
         self.written += len(told) + len(batch)
 
-    def _notices(self, moment: datetime) -> list[Parts]:
+    def _notices(self, moment: datetime, now: str) -> list[Halves]:
         notices = []
         if self.state is State.TROUBLED:
             notices.append(Event(Action.LOG_RECOVERED, reason="write_failed", count=self._refused))
         last = self._appender.head.time
-        if last and not self._stepped and instant(moment) < last:
+        if last and not self._stepped and now < last:
             step = datetime.fromisoformat(last) - moment
             if step > STEP_TOLERATED:
                 notices.append(Event(Action.CLOCK_STEPPED_BACK, count=int(step.total_seconds())))
-        return [parts_of(one) for one in notices]
+        return [halves_of(one) for one in notices]
 
     def _refuse(self, batch: Sequence[Due], why: str) -> str:
-        kept = [parts for parts, if_refused in batch if if_refused is IfRefused.KEEP]
+        kept = [halves for halves, if_refused in batch if if_refused is IfRefused.KEEP]
         # What finds no room leaves its intent without an outcome.
         overflow = max(0, len(self._kept) + len(kept) - self._rhythm.pending_limit)
         self._refused += len(batch) - len(kept) + overflow

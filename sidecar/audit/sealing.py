@@ -12,13 +12,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sidecar.audit.canonical import canonical
-from sidecar.audit.fields import Parts
+from sidecar.audit.fields import Halves
 from sidecar.audit.keytree import KeyTree, Nodes
 from sidecar.audit.leaf import SALT_BYTES, BrokenLine, Flaw, Place, RecordLine
 from sidecar.errors import AuditUnavailable
@@ -40,12 +39,11 @@ class SegmentKeys:
     links: Nodes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedParts:
+class SealedParts(NamedTuple):
     """Both parts in base64, as they stand in a line, and their commitments in hex."""
 
-    facts: bytes = field(repr=False)
-    links: bytes = field(repr=False)
+    facts: bytes
+    links: bytes
     commitments: tuple[str, str]
 
 
@@ -76,15 +74,15 @@ class Sealer:
         self._owner = process()
         self._nonce = 0
 
-    def seal(self, parts: Parts, place: Place, salts: bytes) -> SealedParts:
-        """Seal both parts of a record; ``salts`` are 32 random bytes. Raises AuditUnavailable in a forked process."""
+    def seal(self, halves: Halves, place: Place, salts: bytes) -> SealedParts:
+        """Seal both halves of a record; ``salts`` are 32 random bytes. Raises AuditUnavailable in a forked process."""
         if self._process() != self._owner:
             raise AuditUnavailable("the audit log belongs to another process")
         key = self._links.leaf(place.seq - self._first)
         if key is None:
             raise AuditUnavailable("the key of the record was destroyed")
-        facts = salts[:SALT_BYTES] + canonical(parts.facts)
-        links = salts[SALT_BYTES:] + canonical(parts.links)
+        facts = salts[:SALT_BYTES] + halves.facts
+        links = salts[SALT_BYTES:] + halves.links
         return SealedParts(
             self._sealed(self._facts, facts, FACTS, place),
             self._sealed(AESGCM(key), links, LINKS, place),

@@ -10,7 +10,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from time import monotonic
@@ -19,7 +18,7 @@ from typing import Protocol
 from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.appender import LogKeys
 from sidecar.audit.beginning import begin
-from sidecar.audit.fields import Parts
+from sidecar.audit.fields import Halves
 from sidecar.audit.record import Event
 from sidecar.audit.scribe import BATCH_LIMIT, IfRefused, Scribe, State
 from sidecar.audit.settings import AuditSettings
@@ -37,14 +36,31 @@ class Haste(Enum):
     WITH_THE_NEXT = "with_the_next"  # it has happened: with the next record in a hurry, or after ``LINGER_SECONDS``
 
 
-@dataclass(frozen=True, slots=True)
 class Pending:
-    """A record that someone waits for. ``settle`` is called in the loop: with None when it is durable, else why not."""
+    """A record that someone waits for, in one event loop. ``future``: that it is durable, or the reason why it is not,
+    whichever is known first.
+    """
 
-    parts: Parts
-    if_refused: IfRefused
-    loop: asyncio.AbstractEventLoop = field(repr=False)
-    settle: Callable[[str | None], None] = field(repr=False)
+    __slots__ = ("_metrics", "future", "halves", "if_refused", "loop")
+
+    def __init__(
+        self, halves: Halves, if_refused: IfRefused, loop: asyncio.AbstractEventLoop, metrics: Metrics
+    ) -> None:
+        self.halves = halves
+        self.if_refused = if_refused
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+        self._metrics = metrics
+
+    def settle(self, refusal: str | None) -> None:
+        """Tell whoever waits, once, in the loop; later words count for nothing, nor where the caller was cancelled."""
+        if self.future.done():
+            return
+        if refusal is None:
+            self.future.set_result(None)
+            return
+        self._metrics.audit_failures.inc()
+        self.future.set_exception(AuditUnavailable(refusal))
 
 
 Rolled = Callable[[int | None], object]
@@ -183,7 +199,7 @@ class ThreadWriter:
                 self._busy_since = monotonic()
                 while self._tasks:
                     self._tasks.popleft()(scribe)
-                refusal = scribe.write([(one.parts, one.if_refused) for one in batch])
+                refusal = scribe.write([(one.halves, one.if_refused) for one in batch])
                 self._report(scribe)
                 _settle(batch, refusal)
                 self._busy_since = None
@@ -219,13 +235,13 @@ class ThreadWriter:
 def _settle(batch: list[Pending], refusal: str | None) -> None:
     """Tell those who wait, with one call for each event loop."""
     for loop in {one.loop for one in batch}:
-        settles = [one.settle for one in batch if one.loop is loop]
+        theirs = [one for one in batch if one.loop is loop]
         try:
-            loop.call_soon_threadsafe(_tell, settles, refusal)
+            loop.call_soon_threadsafe(_tell, theirs, refusal)
         except RuntimeError:  # the loop is closed: nobody waits
             continue
 
 
-def _tell(settles: list[Callable[[str | None], None]], refusal: str | None) -> None:
-    for settle in settles:
-        settle(refusal)
+def _tell(settled: list[Pending], refusal: str | None) -> None:
+    for one in settled:
+        one.settle(refusal)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.appender import LogKeys
 from sidecar.audit.beginning import Begun, begin
-from sidecar.audit.fields import Parts
+from sidecar.audit.fields import Halves
 from sidecar.audit.frames import Message, Say, Unpacking, packed
 from sidecar.audit.scribe import BATCH_LIMIT, Due, IfRefused, Scribe
 from sidecar.audit.settings import AuditSettings
@@ -109,31 +109,31 @@ class _Desk:
                     return False
         return True
 
-    def _tell(self, *message: object) -> None:
+    def _tell(self, say: Say, *rest: object) -> None:
         """Answer, if anybody is left to hear it: what was sent by a sidecar that has ended is written all the same."""
         scribe = self._scribe
         with suppress(ConnectionError):
-            self._end.sendall(packed(*message, (scribe.state, scribe.written, scribe.size)))
+            self._end.sendall(packed(say, *rest, (scribe.state.value, scribe.written, scribe.size)))
 
 
 def _runs(messages: Iterable[Message]) -> Iterator[tuple[Say, list[Message]]]:
     """Yield neighbouring messages with records together, all others alone."""
     run: list[Message] = []
     for message in messages:
-        if message[0] is Say.RECORDS:
+        if message[0] == Say.RECORDS:
             run.append(message)
             continue
         if run:
             yield Say.RECORDS, run
             run = []
-        yield message[0], [message]
+        yield Say(message[0]), [message]
     if run:
         yield Say.RECORDS, run
 
 
 def _batches(run: Iterable[Message]) -> Iterator[list[Due]]:
     due = [
-        (Parts(facts, links), IfRefused.KEEP if keep else IfRefused.DROP)
+        (Halves(facts, links), IfRefused.KEEP if keep else IfRefused.DROP)
         for message in run
         for facts, links, keep in message[1]
     ]

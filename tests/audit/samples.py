@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.audit.appender import Appender, Head, LogKeys, Pace
-from sidecar.audit.fields import parts_of
+from sidecar.audit.fields import halves_of
 from sidecar.audit.folder import LogFolder
 from sidecar.audit.keyring import LocalKeys, signer_of
 from sidecar.audit.leaf import instant
@@ -88,7 +88,7 @@ def write_log(
     place.acquire()
     appender = Appender(place, Head(), None, keys or keys_of(), pace or Pace(), None)
     for entry, second in zip(made, seconds or range(len(made)), strict=True):
-        appender.append([parts_of(entry)], instant(START + timedelta(seconds=second)))
+        appender.append([halves_of(entry)], instant(START + timedelta(seconds=second)))
     appender.close()
     return folder
 

@@ -43,7 +43,7 @@ FIRST = 40
 
 
 def sealed_line(parts: Parts, place: Place = PLACE, salts: bytes = SALTS) -> tuple[bytes, str]:
-    sealed = Sealer(KEYS, FIRST, lambda: 1).seal(parts, place, salts)
+    sealed = Sealer(KEYS, FIRST, lambda: 1).seal(parts.halves, place, salts)
     return make_line(place, sealed.commitments, sealed.facts, sealed.links)
 
 
@@ -228,7 +228,7 @@ def test_no_nonce_is_used_twice_with_one_key_not_even_for_one_number_a27() -> No
     """A record that could not be written is sealed anew, or another one in its place."""
     sealer, seen = Sealer(KEYS, FIRST, lambda: 1), set()
     for _ in range(200):
-        sealed = sealer.seal(Parts({"phase": "event"}, {}), PLACE, SALTS)
+        sealed = sealer.seal(Parts({"phase": "event"}, {}).halves, PLACE, SALTS)
         seen |= {base64.b64decode(one)[:12] for one in (sealed.facts, sealed.links)}
     assert len(seen) == 400
 
@@ -238,21 +238,21 @@ def test_a_real_fork_can_not_seal_and_its_parent_still_can_a27() -> None:
     child = os.fork()
     if child == 0:
         try:
-            sealer.seal(Parts({}, {}), PLACE, SALTS)
+            sealer.seal(Parts({}, {}).halves, PLACE, SALTS)
         except AuditUnavailable:
             os._exit(7)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert sealer.seal(Parts({}, {}), PLACE, SALTS).facts
+    assert sealer.seal(Parts({}, {}).halves, PLACE, SALTS).facts
 
 
 def test_a_forked_process_can_not_seal_a27() -> None:
     process = [1]
     sealer = Sealer(KEYS, FIRST, lambda: process[0])
-    sealer.seal(Parts({}, {}), PLACE, SALTS)
+    sealer.seal(Parts({}, {}).halves, PLACE, SALTS)
     process[0] = 2
     with pytest.raises(AuditUnavailable, match="another process"):
-        sealer.seal(Parts({}, {}), PLACE, SALTS)
+        sealer.seal(Parts({}, {}).halves, PLACE, SALTS)
 
 
 def test_destroying_the_key_of_links_leaves_the_rest_and_the_leaf_a24() -> None:
