@@ -1,7 +1,9 @@
-"""What one event loop has for the log: handed over once a turn of the loop, waited for no longer than agreed.
+"""What one event loop has for the log: handed over together, waited for no longer than agreed.
 
-A turn of a busy loop serves many exchanges. Their records go to the writer together, because waking it costs
-more than all else that is done here for a record; and one timer keeps the deadline of all of them.
+Records are gathered as long as each turn of the loop brings more of them: while it does, the loop has work, and nobody
+is held up by more than a turn that brings none. To wake the writer, and to be woken by it, costs more than all else
+that is done here for a record, and an fsync costs the writer as much as sealing a few. One timer keeps the deadline of
+all that wait.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from sidecar.metrics import Metrics
 OVERDUE = "the audit record was not durable in time"
 FULL = "too many audit records wait to be written"
 
+_ENOUGH = 64  # records, of which no more are waited for
+_LONGEST_SECONDS = 0.005  # that they are gathered, however many come
+
 Submit = Callable[[Sequence[Pending], Haste], int]
 """Queues records for the writer and returns how many it took, or raises ``AuditUnavailable`` for them all."""
 
@@ -31,6 +36,8 @@ class Outbox:
         self._deadline_seconds = deadline_seconds
         self._metrics = metrics
         self._leaving: list[Pending] = []
+        self._seen = 0  # how many were leaving a turn ago
+        self._gather_until = 0.0
         self._haste = Haste.WITH_THE_NEXT
         self._awaited: deque[tuple[float, Pending]] = deque()  # with the time when patience ends, which only grows
         self._timer: asyncio.TimerHandle | None = None
@@ -40,15 +47,25 @@ class Outbox:
         loop = asyncio.get_running_loop()
         pending = Pending(halves, if_refused, loop, self._metrics)
         if not self._leaving:
-            loop.call_soon(self.hand_over)
+            self._seen = 0
+            self._gather_until = loop.time() + _LONGEST_SECONDS
+            loop.call_soon(self._after_turn, loop)
         self._leaving.append(pending)
         if haste is Haste.AT_ONCE:
             self._haste = haste
         self._watch(loop, pending)
         return pending.future
 
+    def _after_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        count = len(self._leaving)
+        if self._seen < count < _ENOUGH and loop.time() < self._gather_until:
+            self._seen = count
+            loop.call_soon(self._after_turn, loop)
+        else:
+            self.hand_over()
+
     def hand_over(self) -> None:
-        """Pass on what was taken in this turn of the loop."""
+        """Pass on what was taken until now."""
         leaving, self._leaving = self._leaving, []
         haste, self._haste = self._haste, Haste.WITH_THE_NEXT
         if not leaving:
