@@ -7,8 +7,10 @@ codes are folded into classes, reasons come from ``sidecar.errors``.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
+from prometheus_client.registry import Collector
 
 from sidecar import __version__
 
@@ -16,11 +18,25 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _DELAYS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 
 
+class _Notes(Collector):
+    """Stands first in a registry and has what was only noted counted, before the others are read."""
+
+    def __init__(self) -> None:
+        self.counts: list[Callable[[], None]] = []
+
+    def collect(self) -> Iterable[Metric]:
+        for count in self.counts:
+            count()
+        return ()
+
+
 class Metrics:
     """All handles of one process, on one registry of its own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._notes = _Notes()
+        self.registry.register(self._notes)
         self._count_traffic(self.registry)
         self._count_detection(self.registry)
         self._count_audit_and_erasure(self.registry)
@@ -29,6 +45,10 @@ class Metrics:
         self._count_backups(self.registry)
         self._count_restores(self.registry)
         self._watch_process(self.registry)
+
+    def before_reading(self, count: Callable[[], None]) -> None:
+        """Have something counted whenever the metrics are about to be read. It must not raise."""
+        self._notes.counts.append(count)
 
     def _count_traffic(self, one: CollectorRegistry) -> None:
         self.requests = Counter(
