@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
-from secrets import token_hex
 
 from sidecar.access import ANONYMOUS, Identity, Proof
 from sidecar.audit.record import Action, Decision, Intent, Outcome
@@ -30,7 +29,7 @@ class Account:
     method: str
     share: BodyShare = field(repr=False)
     """What the exchange holds of bodies, of all that may be held."""
-    exchange_id: str = field(default_factory=partial(token_hex, 16))
+    exchange_id: str = field(default_factory=lambda: os.urandom(16).hex())
     began: float = field(default_factory=time.perf_counter)
     caller: Identity = ANONYMOUS
     shown: Proof = Proof.NONE

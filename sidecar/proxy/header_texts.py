@@ -104,7 +104,7 @@ def _texts_in(fields: Mapping[str, str], unscanned: frozenset[str]) -> Iterator[
         lower = name.lower()
         if _may_say_something(name):
             yield name, name
-        if lower in unscanned or (lower in _STRUCTURAL and _is_structure(lower, value)):
+        if lower in unscanned or (lower in _STRUCTURAL and _is_known_structure(lower, value)):
             continue
         for text in pieces_of(_ENCODED_WORD.sub(_word, value)):
             if _is_machinery(text):
@@ -139,6 +139,25 @@ def _readings(text: str) -> Iterator[str]:
     yield plain
     if (words := _JOINT.sub(" ", plain)) != plain:
         yield words
+
+
+_known_structures: set[tuple[str, str]] = set()
+"""What was found to be structure, so nobody's data: dates, types and lengths that come again and again."""
+_MOST_STRUCTURES = 1024
+_LONGEST_KNOWN = 200  # characters
+
+
+def _is_known_structure(name: str, value: str) -> bool:
+    """As ``_is_structure``, which takes longer than to look up what it said before."""
+    if (name, value) in _known_structures:
+        return True
+    if not _is_structure(name, value):
+        return False
+    if len(_known_structures) >= _MOST_STRUCTURES:
+        _known_structures.clear()
+    if len(value) <= _LONGEST_KNOWN:
+        _known_structures.add((name, value))
+    return True
 
 
 def _is_structure(name: str, value: str) -> bool:
