@@ -18,12 +18,13 @@ import pytest
 from benchmarks.aims import OPAQUE, REREAD, aims, aims_table
 from benchmarks.bare_proxy import BareProxy
 from benchmarks.conversations import MESSAGES, canary, conversation
-from benchmarks.load import Load, Result, read_answer
+from benchmarks.load import Load, Result, answer_in
 from benchmarks.processes import free_ports
 from benchmarks.report import Figures, at_rate, budget, figures, highest_rates, percentile
 from benchmarks.sidecar_setup import Scrape, write_configuration
 from benchmarks.upstream import serve_on
 from sidecar.config import load_config
+from sidecar.tls.contexts import ClientAuth, ServerTls, server_context
 from sidecar.tls.dev_certs import DevCertificates, make_dev_certificates
 from tests.tls.authority import NOW
 
@@ -96,28 +97,9 @@ def test_the_configuration_is_one_that_the_sidecar_takes(tmp_path: Path) -> None
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", (200, 5)),
     ],
 )
-async def test_answers_are_read_whole(raw: bytes, expected: tuple[int, int]) -> None:
-    assert await read_answer(_fed(raw)) == expected
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
-    ],
-)
-async def test_a_cut_answer_is_an_error(raw: bytes) -> None:
-    with pytest.raises(EOFError):
-        await read_answer(_fed(raw))
-
-
-def _fed(raw: bytes) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    reader.feed_data(raw)
-    reader.feed_eof()
-    return reader
+def test_answers_are_read_whole(raw: bytes, expected: tuple[int, int]) -> None:
+    assert all(answer_in(raw[:end]) is None for end in range(len(raw)))
+    assert answer_in(raw) == answer_in(raw + b"HTTP/1.1 500") == (*expected, len(raw))
 
 
 @pytest.fixture
@@ -167,6 +149,21 @@ async def test_the_generator_counts_what_fails(bare: tuple[int, DevCertificates]
     load = Load(port, str(certificates.folder), "/chats/no-number", 30, 1, most_requests=3, warm_up_seconds=0)
     result = await _generate(load)
     assert (result.errors, result.first_error, result.milliseconds) == (3, "status 500", [])
+
+
+async def test_the_generator_counts_an_answer_that_is_cut(tmp_path: Path) -> None:
+    certificates = make_dev_certificates(tmp_path / "certs", NOW)
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab")
+        writer.close()
+
+    tls = server_context(ServerTls(*certificates.server, ClientAuth.REQUIRED, certificates.ca))
+    async with await asyncio.start_server(cut, "127.0.0.1", 0, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await _generate(Load(port, str(certificates.folder), "/chats/", 30, 2, warm_up_seconds=0))
+    assert (result.errors, result.first_error, result.milliseconds) == (2, "EOFError", [])
 
 
 async def test_the_bare_proxy_asks_for_client_certificates_as_the_sidecar_does(
