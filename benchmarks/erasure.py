@@ -2,6 +2,8 @@
 
 The targets answer at once, so that what is measured is ours: leases, records, evidence, receipts, notices. Audit
 records go nowhere; the log is measured by itself. A database of its own is made, and dropped afterwards.
+
+With ``--catch-up`` it is a start with one more target, on open requests that were planned without it.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, create_engine, func, make_url, select, text, update
+from sqlalchemy import Connection, bindparam, create_engine, func, make_url, select, text, update
 
 from sidecar.audit.record import Event, Intent, Outcome
 from sidecar.erasure.deadlines import DeadlinePolicy
@@ -172,11 +175,12 @@ def drain(bench: Bench, workers: int, count: int) -> tuple[float, float]:
     return max(starts.get() for _ in processes), float((last - first).total_seconds())
 
 
-def fill(bench: Bench, count: int) -> None:
+def fill(bench: Bench, count: int, opened: int = 100) -> None:
     """Put open requests beside, each with all its tasks, received a day ago.
 
     Half of them wait until the person is identified; the others for one system that is down and tried again in an hour,
-    and have ended in the rest. What nobody opens is sealed by noise of the same length.
+    and have ended in the rest. What nobody opens is sealed by noise of the same length: all but the first ``opened``,
+    of which a start looks into the oldest.
     """
     engine = create_engine(bench.url)
     received = milliseconds(datetime.now(UTC) - timedelta(days=1))
@@ -184,19 +188,23 @@ def fill(bench: Bench, count: int) -> None:
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # keys are as they should be
         connection.execute(text(_OPEN_REQUESTS), planned)
-        for number in range(min(count, _OPENED)):
-            request_id = f"{_OPEN_IDS}{number:012x}"
-            sealed = bench.seal.close(request_id, [SubjectIdentity(IdentityType.EMAIL, f"open{number}@example.org")])
-            values = {"wrapped_key": sealed.wrapped_key, "sealed": sealed.identities}
-            connection.execute(update(requests).where(requests.c.id == request_id).values(values))
+        for start in range(0, min(count, opened), _ROWS):
+            rows = [_sealed(bench, number) for number in range(start, min(count, opened, start + _ROWS))]
+            connection.execute(update(requests).where(requests.c.id == bindparam("mine")), rows)
         connection.execute(text(_OPEN_TASKS), planned)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
 
 
+def _sealed(bench: Bench, number: int) -> dict[str, object]:
+    request_id = f"{_OPEN_IDS}{number:012x}"
+    sealed = bench.seal.close(request_id, [SubjectIdentity(IdentityType.EMAIL, f"open{number}@example.org")])
+    return {"mine": request_id, "wrapped_key": sealed.wrapped_key, "sealed": sealed.identities}
+
+
 _OPEN_IDS = "00000000-0000-4001-8000-"
-_OPENED = 100  # the oldest, which a start looks into
+_ROWS = 1000
 _OPEN_REQUESTS = f"""
     INSERT INTO erasure_requests (
         id, body_digest, regulation, subject, commitment, received_at, internal_at, legal_at, overdue_at, verified_by,
@@ -258,6 +266,76 @@ def measure(url: str, count: int, targets: int, workers: int, beside: int) -> Me
         return Measured(taken, start_s, count / seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Seconds that a start took, seconds until every open request was planned anew, and MiB that this took at most."""
+
+    start_s: float
+    planned_s: float
+    grown_mib: float
+
+
+async def catch_up(bench: Bench) -> CaughtUp:
+    """Be a worker with one target more than open requests were planned for, until they are planned for it, too."""
+    more = Bench(bench.url, bench.targets + 1)
+    database = Database(DatabaseSettings(bench.url, threads=4))
+    await database.start()
+    wanted = plan_digest(more.systems())
+    key = Ed25519PrivateKey.from_private_bytes(_MASTER.derive(Purpose.RECEIPT_SIGNING))
+    worker = ErasureWorker(more.stores(database), more.systems(), Nowhere(), key, Metrics(), WorkerSettings())
+    before_kib = _peak_kib()
+    began = time.perf_counter()
+    await worker.start()
+    started = time.perf_counter()
+    left = select(requests.c.id).where(requests.c.ended_at.is_(None), requests.c.planned_for != wanted).limit(1)
+    while await database.read(lambda connection: connection.scalar(left)) is not None:  # noqa: ASYNC110 - tells nobody
+        await asyncio.sleep(0.2)
+    planned = time.perf_counter()
+    grown_kib = _peak_kib() - before_kib
+    await worker.stop()
+    await database.stop()
+    return CaughtUp(started - began, planned - began, grown_kib / 1024)
+
+
+def _peak_kib() -> int:
+    """Return what this process had in memory at most; ``ru_maxrss`` would count what its parent had."""
+    said = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+    return int(said["VmHWM"].split()[0])
+
+
+def _caught_up(bench: Bench, found: multiprocessing.Queue[CaughtUp]) -> None:
+    found.put(asyncio.run(catch_up(bench)))
+
+
+def measure_catching_up(url: str, targets: int, count: int) -> CaughtUp:
+    """Have so many open requests, and start one worker, as a process, with one more target."""
+    with fresh_database(url) as fresh:
+        bench = Bench(fresh, targets)
+        asyncio.run(submit(bench, 0, 0))  # makes the tables
+        fill(bench, count, opened=count)
+        context = multiprocessing.get_context("spawn")
+        found: multiprocessing.Queue[CaughtUp] = context.Queue()
+        process = context.Process(target=_caught_up, args=(bench, found))
+        process.start()
+        caught_up = found.get()
+        process.join()
+        return caught_up
+
+
+def print_catching_up(url: str, targets: int, counts: Sequence[int]) -> None:
+    """Measure starts with one more target, and print a table in Markdown."""
+    print(f"One more target than {targets}, {os.cpu_count()} cores\n")
+    print("| Open | Load | Start, s | All planned after, s | Grown by, MiB |")
+    print("|---|---|---|---|---|")
+    for count in counts:
+        found = measure_catching_up(url, targets, count)
+        print(
+            f"| {count:,} | {os.getloadavg()[0]:.0f} | {found.start_s:.2f} | {found.planned_s:.1f} |"
+            f" {found.grown_mib:.0f} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -266,14 +344,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--open", default="0", help="open requests beside, e.g. 100,10000,1000000")
     parser.add_argument("--url", default=_URL, help="of a PostgreSQL where databases may be made")
+    parser.add_argument("--catch-up", action="store_true", help="start with one more target on the open requests")
     args = parser.parse_args()
+    beside_each = [int(one) for one in args.open.split(",")]
+    if args.catch_up:
+        print_catching_up(args.url, args.targets, beside_each)
+        return
     print(f"{args.requests} requests x {args.targets} targets, {args.workers} workers, {os.cpu_count()} cores\n")
     print(
         "| Open beside | Load | Taken in a second | Start, s | Ended in a second | Steps in a second | Beside first |"
     )
     print("|---|---|---|---|---|---|---|")
     first = None
-    for beside in (int(one) for one in args.open.split(",")):
+    for beside in beside_each:
         found = measure(args.url, args.requests, args.targets, args.workers, beside)
         first = first or found.ended
         made = found.ended * args.targets * 2

@@ -132,7 +132,11 @@ class Attempts:
         began = monotonic_ns()
         decision, reason, status = Decision.ABORTED, BROKE_OFF, None
         try:
-            advance, evidence = await self._held(leased, step) or await self._call(target, leased, step)
+            advance, evidence = (
+                self._lacking(target, leased, step)
+                or await self._held(leased, step)
+                or await self._call(target, leased, step)
+            )
             self._checkpoint("called")
             status = evidence.http_status
             decision, reason = await self._record(leased, advance, evidence)
@@ -151,6 +155,17 @@ class Attempts:
                 )
             )
         self._checkpoint("concluded")
+
+    def _lacking(self, target: Target, leased: Leased, step: Step) -> tuple[Advance, Evidence] | None:
+        """Call nobody with less than what the call needs: the task is of a former configuration of the target (E12).
+
+        Plans follow beside the work, and make the same of it.
+        """
+        if target.required <= {identity.type for identity in leased.identities}:
+            return None
+        failed = DeleteResult(DeleteStatus.FAILED, fault=TargetFault.IDENTITY_UNUSABLE)
+        now, pace = self._clock(), self._settings.pace
+        return after_delete(leased.state, failed, now, pace, self._chance()), _evidence(step, failed, now)
 
     async def _held(self, leased: Leased, step: Step) -> tuple[Advance, Evidence] | None:
         """Return where a hold leads; a hold that nobody can tell of is a failure like any other: nothing is deleted."""

@@ -81,8 +81,12 @@ class Endings:
         clock: Clock,
         checkpoint: Checkpoint,
         opened: Callable[[], None],
+        wanted: Callable[[], str | None],
     ) -> None:
-        """``opened`` is called when other tasks may be run than before."""
+        """``opened`` is called when other tasks may be run than before.
+
+        ``wanted`` says for which targets a request must have been planned before anything is signed for it.
+        """
         self._store = store
         self._keys = keys
         self._unrecorded = unrecorded
@@ -96,6 +100,7 @@ class Endings:
         self._clock = clock
         self._checkpoint = checkpoint
         self._opened = opened
+        self._wanted = wanted
 
     async def make(self) -> bool:
         """Look at requests whose turn has come and sign what is due, all at once; tell whether there was anything."""
@@ -106,7 +111,7 @@ class Endings:
         if self._owes_records:
             await self._record_owed()
         now = self._clock()
-        ready = await self._store.take(self._signer.name, now, now + self._signer.lease, _AT_ONCE)
+        ready = await self._store.take(self._signer.name, now, now + self._signer.lease, _AT_ONCE, self._wanted())
         if ready.opened:
             self._opened()
         for late in ready.late:

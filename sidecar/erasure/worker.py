@@ -93,16 +93,9 @@ class ErasureWorker:
         self._checkpoint = checkpoint
         self._holds = Holds(stores.holds, metrics, hold_source)
         attempt_settings = AttemptSettings(settings.name, settings.call_limit, settings.pace, settings.count_before)
+        epochs = epochs or NoEpochs()
         self._attempts = Attempts(
-            stores.tasks,
-            audit,
-            metrics,
-            attempt_settings,
-            epochs or NoEpochs(),
-            self._holds,
-            clock,
-            chance,
-            checkpoint,
+            stores.tasks, audit, metrics, attempt_settings, epochs, self._holds, clock, chance, checkpoint
         )
         signer = Signer(settings.name, signing_key, settings.horizon, settings.lease, settings.former_keys)
         self._endings = Endings(
@@ -115,8 +108,11 @@ class ErasureWorker:
             clock,
             checkpoint,
             self._wake_targets,
+            lambda: self._catch_up.wanted,
         )
+        self._catch_up = stores.plans.catch_up(self._targets)
         self._loops: tuple[asyncio.Task[None], ...] = ()
+        self._first_target = 0
         self._stopping = asyncio.Event()
         self._wakers: tuple[asyncio.Event, ...] = ()
         self._stranded: dict[str, list[Leased]] = {}
@@ -127,11 +123,15 @@ class ErasureWorker:
         return bool(self._loops) and not any(loop.done() for loop in self._loops)
 
     async def start(self) -> None:
-        """Bring plans up to date with the configured targets, take back old leases, and begin."""
-        await self.recover()
+        """Take back old leases, and begin. Plans are brought up to date with the configured targets beside the work.
+
+        Raises as ``recover``.
+        """
+        await self._take_over()
         self._stopping.clear()
         every = self._settings.poll
-        passes = [("ends", self._endings.make, every), ("house", self._keep_house, every)]
+        passes = [("ends", self._endings.make, every), ("house", self._keep_house, every), ("plans", self._plan, every)]
+        self._first_target = len(passes)
         passes += [(target.name, self._target_pass(target), every) for target in self._targets]
         passes.append(("count", self._count, self._settings.count_every))  # last: nobody wakes it
         self._wakers = tuple(asyncio.Event() for _ in passes)
@@ -162,11 +162,16 @@ class ErasureWorker:
             waker.set()
 
     async def recover(self) -> None:
-        """What start does before the loops begin.
+        """Take over, and bring all plans up to date at once.
 
         Raises ``StoreUnavailable``; and ``KeyMaterialError`` if neither the oldest nor the newest open requests can be
         opened, for then the master key is another.
         """
+        await self._take_over()
+        while await self._plan():
+            pass
+
+    async def _take_over(self) -> None:
         now = self._clock()
         if self._stores.journal is not None:
             recovered = await self._stores.journal.recover(now)
@@ -179,13 +184,22 @@ class ErasureWorker:
                 )
         await self._stores.tasks.release(self._settings.name, now)
         await self._stores.endings.release(self._settings.name, now)
-        found = await self._stores.plans.reconcile(self._targets, now)
+        found = await self._stores.plans.sample()
         if found.wrong_key:
             raise KeyMaterialError(
                 "no open erasure request can be opened: give the sidecar the master key that they were accepted under"
             )
-        if found.unopened or found.closed:
-            _log.error("sealed identities of %d open erasure requests do not open", max(found.unopened, found.closed))
+        if found.closed:
+            _log.error("sealed identities of %d of %d open erasure requests do not open", found.closed, found.sampled)
+        self._catch_up = self._stores.plans.catch_up(self._targets)
+
+    async def _plan(self) -> bool:
+        """Bring some plans up to date; tell whether there may be more."""
+        before = self._catch_up.unopened
+        more = await self._catch_up.some(self._clock())
+        if (unopened := self._catch_up.unopened) > before:
+            _log.error("sealed identities of %d open erasure requests do not open", unopened)
+        return more
 
     async def pass_once(self) -> bool:
         """Do everything that is due now, once; tell whether there was anything."""
@@ -214,7 +228,7 @@ class ErasureWorker:
         return False
 
     def _wake_targets(self) -> None:
-        for waker in self._wakers[2:-1]:
+        for waker in self._wakers[self._first_target : -1]:
             waker.set()
 
     def _target_pass(self, target: Target) -> Callable[[], Coroutine[Any, Any, bool]]:

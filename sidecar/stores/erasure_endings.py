@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -40,6 +40,9 @@ from sidecar.stores.erasure_turns import (
 )
 from sidecar.stores.erasure_views import find_requests
 from sidecar.stores.together import Together
+
+_PLANNED_SOON: Final = timedelta(seconds=15)
+"""After how long a request that is still to be planned for new targets is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,18 @@ class ErasureEndings:
         """Take back the turns that a worker of this name had when it was killed."""
         await self._database.run(lambda connection: release_turns(connection, worker, now))
 
-    async def take(self, worker: str, now: datetime, until: datetime, limit: int) -> Ready:
-        """Look at the requests whose turn has come; return what ``worker`` is to sign before ``until``."""
+    async def take(
+        self, worker: str, now: datetime, until: datetime, limit: int, planned_for: str | None = None
+    ) -> Ready:
+        """Look at the requests whose turn has come; return what ``worker`` is to sign before ``until``.
+
+        ``planned_for``: nothing that was planned for other targets, which may lack one: it has another turn (E12).
+        """
         if not await self._database.read(lambda connection: bool(due_turns(connection, now, 1))):
             return Ready()
         try:
-            return await self._database.run(partial(self._take, worker=worker, now=now, until=until, limit=limit))
+            take = partial(self._take, worker=worker, now=now, until=until, limit=limit, planned_for=planned_for)
+            return await self._database.run(take)
         except Conflict:  # somebody changed the same tasks: the turns are there still
             return Ready()
 
@@ -108,13 +117,25 @@ class ErasureEndings:
             await self._keeper.keep(*ended)
         return written
 
-    def _take(self, connection: Connection, worker: str, now: datetime, until: datetime, limit: int) -> Ready:
+    def _take(
+        self,
+        connection: Connection,
+        worker: str,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        planned_for: str | None,
+    ) -> Ready:
         due = due_turns(connection, now, limit)
         found = standings(connection, due.values())
         looks = self._begin_second_looks(connection, found, now)
         if looks:
             found = standings(connection, due.values())
         to_sign = self._sort(connection, found, now)
+        if planned_for is not None:
+            others = {one.request.id for one in found if one.request.planned_for != planned_for}
+            mark(connection, others & (to_sign.interim | to_sign.final), now + _PLANNED_SOON)
+            to_sign = _Sorted(to_sign.interim - others, to_sign.final - others)
         late = self._late(connection, [one for one in found if one.request.id in to_sign.final], now)
         to_sign.final -= late.keys()
         opened = derive(connection, found, to_sign.final)

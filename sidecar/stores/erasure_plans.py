@@ -2,13 +2,14 @@
 
 A target that was added is planned for; one that was taken away is unresolved, never dropped; one that came back, or
 can be reached in another way now, is tried again. Each request says for which targets it was planned, so that a start
-with the same targets looks at none of those that are up to date, however many are open.
+with the same targets looks at none of those that are up to date, however many are open. A start with others goes
+through the rest beside the work, and nothing ends meanwhile that was not planned for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -35,13 +36,12 @@ _LEFT_TO_DO: Final = RUNNABLE | WAITING | {Outcome.MANUAL_REQUIRED}
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class Sample:
     """``sampled``: of how many open requests, the oldest and the newest, the identities were opened; ``closed``: of how
-    many of those they did not open. ``unopened``: nor of how many that had to be planned anew."""
+    many of those they did not open."""
 
     sampled: int
     closed: int
-    unopened: int = 0
 
     @property
     def wrong_key(self) -> bool:
@@ -50,30 +50,28 @@ class Reconciled:
 
 
 class ErasurePlans:
-    """Brings open requests up to date, many in a transaction. Raises ``StoreUnavailable``."""
+    """What is planned for open requests. Raises ``StoreUnavailable``."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
 
-    async def reconcile(self, targets: Sequence[Plannable], now: datetime) -> Reconciled:
-        """Do so for every open request that was planned for other targets. Call it at start, before the worker."""
-        sampled, closed = await self._database.read(self._sample)
-        unopened = 0
-        if closed != sampled or not sampled:
-            async for ids in self._outdated(plan_digest(targets)):
-                some = _Reconciler(self._seal, ids, targets, now)
-                unopened += await self._database.run(some)
-        return Reconciled(sampled, closed, unopened)
+    async def sample(self) -> Sample:
+        """Open some requests, by which another master key shows. Call it at start, before anything is planned."""
+        return await self._database.read(self._sample)
 
-    def _sample(self, connection: Connection) -> tuple[int, int]:
+    def catch_up(self, targets: Sequence[Plannable]) -> CatchUp:
+        """Return what brings every open request up to date that was planned for other targets."""
+        return CatchUp(self._database, self._seal, tuple(targets))
+
+    def _sample(self, connection: Connection) -> Sample:
         query = select(requests.c.id, requests.c.wrapped_key, requests.c.sealed).where(
             requests.c.ended_at.is_(None), requests.c.sealed.is_not(None)
         )
         rows: set[Row[Any]] = set()
         for order in (requests.c.received_at, requests.c.received_at.desc()):
             rows.update(connection.execute(query.order_by(order).limit(_SAMPLED)))
-        return len(rows), sum(not self._opens(row) for row in rows)
+        return Sample(len(rows), sum(not self._opens(row) for row in rows))
 
     def _opens(self, row: Row[Any]) -> bool:
         try:
@@ -82,25 +80,64 @@ class ErasurePlans:
             return False
         return True
 
-    async def _outdated(self, digest: str) -> AsyncIterator[Sequence[str]]:
-        """Yield ids of open requests to be looked at, some at a time."""
-        planned = requests.c.planned_for
-        for other in (planned < digest, planned > digest):
-            find = select(planned, requests.c.id).where(requests.c.ended_at.is_(None), other)
-            async for ids in self._pages(find, (planned, requests.c.id)):
-                yield ids
-        # What can't be done may have been, by another address in the configuration: at every start.
-        mine = requests.c.id == tasks.c.request_id
-        find = select(tasks.c.request_id, tasks.c.id).join(requests, mine)
-        async for ids in self._pages(find.where(MAY_RESOLVE, requests.c.ended_at.is_(None)), (tasks.c.request_id,)):
-            yield ids
 
-    async def _pages(self, find: Select[Any], key: tuple[Column[Any], ...]) -> AsyncIterator[Sequence[str]]:
-        """Yield the ids of requests that a query finds, a page after the other, by a key that ends with them."""
-        page = find.order_by(*key).limit(_AT_ONCE)
-        while rows := await self._database.read(partial(_rows, query=page)):
-            yield sorted({row[len(key) - 1] for row in rows})
-            page = find.where(tuple_(*key) > tuple(rows[-1][: len(key)])).order_by(*key).limit(_AT_ONCE)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Rows that name requests, in the order of a key. ``outdated``: of what must not end before it was looked at."""
+
+    find: Select[Any]
+    key: tuple[Column[Any], ...]
+    outdated: bool
+
+    def page(self, after: Sequence[Any] | None) -> Select[Any]:
+        further = self.find if after is None else self.find.where(tuple_(*self.key) > tuple(after))
+        return further.order_by(*self.key).limit(_AT_ONCE)
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """Goes through the open requests that were planned for other targets, some at a time.
+
+    ``unopened``: the identities of how many did not open. Where it fails it goes on at the next call; after a kill it
+    begins anew, and what was brought up to date is not found any more.
+    """
+
+    _database: Database
+    _seal: Seal
+    _targets: tuple[Plannable, ...]
+    unopened: int = 0
+    _left: list[_Search] = field(init=False)
+    _after: Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        planned, digest = requests.c.planned_for, plan_digest(self._targets)
+        open_ones = select(planned, requests.c.id).where(requests.c.ended_at.is_(None))
+        key = (planned, requests.c.id)
+        self._left = [_Search(open_ones.where(other), key, True) for other in (planned < digest, planned > digest)]
+        # What can't be done may have been, by another address in the configuration: at every start.
+        unresolved = select(tasks.c.request_id).join(requests, requests.c.id == tasks.c.request_id).distinct()
+        find = unresolved.where(MAY_RESOLVE, requests.c.ended_at.is_(None))
+        self._left.append(_Search(find, (tasks.c.request_id,), False))
+
+    @property
+    def wanted(self) -> str | None:
+        """For which targets a request must have been planned before it may end; None: all that can be are."""
+        return plan_digest(self._targets) if any(one.outdated for one in self._left) else None
+
+    async def some(self, now: datetime) -> bool:
+        """Bring the next ones up to date, in one transaction; tell whether there may be more."""
+        if not self._left:
+            return False
+        search = self._left[0]
+        rows = await self._database.read(partial(_rows, query=search.page(self._after)))
+        if rows:
+            ids = sorted({row[len(search.key) - 1] for row in rows})
+            self.unopened += await self._database.run(_Reconciler(self._seal, ids, self._targets, now))
+            self._after = tuple(rows[-1])
+        else:
+            self._left.pop(0)
+            self._after = None
+        return bool(self._left)
 
 
 def _rows(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:

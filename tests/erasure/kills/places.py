@@ -23,7 +23,7 @@ EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
         "sidecar.stores.erasure_epochs:ErasureEpochs.release": _ONE,
         "sidecar.stores.erasure_holds:ErasureHolds.prolong": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks.postpone": _ONE,
-        "sidecar.stores.erasure_plans:ErasurePlans.reconcile": _ONE,
+        "sidecar.stores.erasure_plans:CatchUp.some": _ONE,
         "sidecar.stores.erasure_resolutions:Resolutions.resolve": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks._note_seen": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks.spend": _ONE,
