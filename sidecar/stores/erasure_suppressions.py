@@ -30,10 +30,11 @@ from sqlalchemy import (
 from sidecar.erasure.outcomes import VERIFIED, Outcome
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.erasure.request import SubjectIdentity
+from sidecar.erasure.steps import FOUND_GONE
 from sidecar.errors import KeyMaterialError
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_replays import reopen
-from sidecar.stores.erasure_tables import Moment, requests, tasks
+from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
 from sidecar.stores.schema import ERASURE_SUPPRESSED, ERASURE_SUPPRESSION_KEYS, metadata
 from sidecar.stores.seal import Seal, Sealed
 
@@ -86,7 +87,7 @@ class ErasureSuppressions:
         return await self._database.read(lambda connection: _load(connection, limit))
 
     async def look_again(self, request_ids: Collection[str], now: datetime, not_since: datetime) -> int:
-        """Order what was verified for these requests to be verified once more; return for how many.
+        """Order what was found gone for these requests to be looked at once more; return for how many.
 
         Not where that was ordered after ``not_since``, nor where identities are destroyed.
         """
@@ -159,9 +160,13 @@ def _look_again(connection: Connection, ids: Sequence[str], now: datetime, not_s
         mine = tasks.c.request_id == request_id
         connection.execute(update(suppressed).where(suppressed.c.request_id == request_id).values(looked_again_at=now))
         seen = tasks.c.outcome.in_(sorted(VERIFIED))
+        # Only where a look said so: what people attested can't be looked at by us, and must not lose their word (E30).
+        by_looking = exists().where(steps.c.task_id == tasks.c.id, steps.c.status == FOUND_GONE)
         live = tasks.c.target.not_like("%/%") & (tasks.c.target != OWN_NAME)
         again = connection.execute(
-            update(tasks).where(mine, live, seen).values(outcome=Outcome.VERIFYING.value, due_at=now, failures=0)
+            update(tasks)
+            .where(mine, live, seen, by_looking)
+            .values(outcome=Outcome.VERIFYING.value, due_at=now, failures=0)
         )
         if again.rowcount:
             connection.execute(

@@ -16,10 +16,24 @@ from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
 from sidecar.errors import StoreUnavailable
 from sidecar.keys import Purpose
 from sidecar.redaction.suppression import Suppression, suppression_keys
+from sidecar.stores.erasure_attestations import Attestation, Attestations, Found
 from sidecar.stores.erasure_suppressions import ErasureSuppressions
 from sidecar.stores.seal import Seal
-from tests.erasure.world import CANARY, ID, MASTER, OTHER_ID, World, body, bytes_on_disk, one_target
-from tests.targets.upstream import Upstream
+from sidecar.targets.manual import ManualSettings, ManualTarget
+from tests.erasure.world import (
+    CANARY,
+    ID,
+    MASTER,
+    OTHER_ID,
+    Clock,
+    World,
+    body,
+    bytes_on_disk,
+    http_target,
+    one_target,
+    world,
+)
+from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 KEYS = MASTER.pseudonymizer(Purpose.SUPPRESSION)
 
@@ -169,3 +183,28 @@ async def test_E27_more_people_than_fit_leave_out_the_oldest(tmp_path: Path) -> 
         await keeper.pass_once()
         assert read(suppression) == "EMAIL"
         assert read(suppression, "bert@example.org") == "ERASED"
+
+
+async def test_E30_what_people_attested_stays_attested_when_the_person_turns_up_again(tmp_path: Path) -> None:
+    """Nobody can look into a filing cabinet once more: what two people said of it must not become unverified."""
+    paper = ManualTarget(ManualSettings(name="paper", type="manual", instructions="Shred the file."))
+    clock = Clock()
+    async with running_upstream() as upstream:
+        crm = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(tmp_path / "state.db", [crm, paper], clock) as w:
+            keeper, suppression = suppressing(w)
+            await w.submit()
+            await w.settle()
+            desk = Attestations(w.database, {"paper": 4})
+            task = next(one.id for one in (await w.view()).tasks if one.target == "paper")
+            for who in ("officer-one", "officer-two"):
+                await desk.attest(ID, task, Attestation(who, Found.ERASED, "ab" * 32), clock())
+            await w.settle()
+            assert await w.state() == "completed"
+            await keeper.pass_once()
+            read(suppression)
+            await keeper.pass_once()
+            assert await w.outcomes() == {"crm": "verifying", "paper": "verified_erased"}
+            await w.settle()
+            assert (await w.view()).round == 2
+            assert await w.state() == "completed"
