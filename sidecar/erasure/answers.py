@@ -87,8 +87,8 @@ def invalid(problems: Sequence[Problem]) -> web.Response:
     return error_response(HTTPStatus.BAD_REQUEST, "invalid", "the request can't be used", problems)
 
 
-def not_found() -> web.Response:
-    return error_response(HTTPStatus.NOT_FOUND, "not_found", "there is no such request")
+def not_found(what: str = "there is no such request") -> web.Response:
+    return error_response(HTTPStatus.NOT_FOUND, "not_found", what)
 
 
 def not_ended() -> web.Response:

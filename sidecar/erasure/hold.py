@@ -40,10 +40,15 @@ class Hold:
         return self.target in (None, target) and (self.identity is None or self.identity in identities)
 
 
-def parse_hold(body: bytes) -> Hold:
-    """Return the hold of ``POST /v1/erasures/{id}/holds``, or raise ``RequestInvalid``."""
+def parse_hold(body: bytes, now: datetime) -> Hold:
+    """Return the hold of ``POST /v1/erasures/{id}/holds``, or raise ``RequestInvalid``.
+
+    One that is over by ``now`` would protect nothing, and whoever placed it would believe that it does.
+    """
     problems = Problems()
     hold = _read_hold(parse_json(body), "body", problems)
+    if hold is not None and hold.until is not None and hold.until <= now:
+        problems.add("body.until", "is over already", "Give a time to come, or leave it out to hold until it is lifted")
     if problems.found or hold is None:
         raise RequestInvalid(tuple(problems.found))
     return hold

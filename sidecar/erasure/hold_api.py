@@ -24,7 +24,7 @@ def hold_routes(store: ErasureHolds, wake: Callable[[], None], clock: Clock) -> 
     """Return the endpoints, with who may call each."""
 
     async def place(request: web.Request, _identity: Identity) -> web.StreamResponse:
-        hold = parse_hold(await read_body(request))
+        hold = parse_hold(await read_body(request), clock())
         try:
             placed = await store.place(request_id(request), hold, clock())
         except UnknownItem as unknown:
@@ -38,7 +38,7 @@ def hold_routes(store: ErasureHolds, wake: Callable[[], None], clock: Clock) -> 
     async def release(request: web.Request, _identity: Identity) -> web.StreamResponse:
         subject = await store.release(request_id(request), request.match_info["hold"], clock())
         if subject is None:
-            return not_found()
+            return not_found("there is no such request, or no such hold on it that is in force")
         request[SUBJECT] = subject
         wake()
         return web.Response(status=HTTPStatus.NO_CONTENT)

@@ -80,7 +80,7 @@ class Intake:
         return frozenset().union(*(required or frozenset(IdentityType) for required in upstream))
 
     async def confirm(self, request_id: str, verified_by: str) -> RequestView | None:
-        """Note how the person was identified. None for an unknown id."""
+        """Note how the person was identified. None for an unknown id. Raises ``NotPending`` if it was taken back."""
         return await self._requests.confirm(request_id, verified_by, self._clock(), self._deadline_policy)
 
     async def extend(self, request_id: str, ground: ExtensionGround) -> RequestView | None:

@@ -62,7 +62,7 @@ def manual_routes(parts: ManualParts) -> tuple[AdminRoute, ...]:
 
 def _answer(request: web.Request, parts: ManualParts, task: ManualTask | None) -> web.Response:
     if task is None:
-        return not_found()
+        return not_found("there is no such request, or it has no such task for people")
     request[SUBJECT] = task.subject
     settings = parts.settings[task.target]
     return web.json_response({

@@ -61,7 +61,7 @@ def resolution_routes(parts: ResolutionParts) -> tuple[AdminRoute, ...]:
 
 def _answer(request: web.Request, task: ResolvedTask | None) -> web.Response:
     if task is None:
-        return not_found()
+        return not_found("there is no such request, or it has no such task that waits to be resolved")
     request[SUBJECT] = task.subject
     said = task.resolution
     return web.json_response({

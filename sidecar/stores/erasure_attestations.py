@@ -1,6 +1,6 @@
 """What people say that they did by hand, each with the hash of their evidence. Raises ``StoreUnavailable``.
 
-manual_required ──one person──▶ manual_required (four eyes) | unverified (two)
+manual_required ──one person──▶ manual_required (four eyes; that person may correct their word) | unverified (two)
 manual_required ──another person, who found the same──▶ verified_erased | verified_no_data
 """
 
@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, insert, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, delete, insert, select, update
 
 from sidecar.erasure.outcomes import Outcome
 from sidecar.erasure.request import NOBODY
@@ -108,17 +108,14 @@ class Attestations:
             return task
         _refuse(task, said)
         held = connection.execute(select(requests.c.round).where(requests.c.id == request_id)).scalar_one()
+        mine = {"task_id": task_id, "round": held, "who": said.who}
+        corrected = delete(attestations).where(*(attestations.c[name] == value for name, value in mine.items()))
+        connection.execute(corrected)  # the step that was written with it stays as evidence
         connection.execute(
-            insert(attestations).values(
-                task_id=task_id,
-                round=held,
-                who=said.who,
-                found=said.found.value,
-                evidence_sha256=said.evidence_sha256,
-                at=now,
-            )
+            insert(attestations).values(**mine, found=said.found.value, evidence_sha256=said.evidence_sha256, at=now)
         )
-        outcome = _outcome(said.found, len(task.attestations) + 1, self._eyes[task.target])
+        people = len({one.who for one in task.attestations} | {said.who})
+        outcome = _outcome(said.found, people, self._eyes[task.target])
         verified = now if outcome in (Outcome.VERIFIED_ERASED, Outcome.VERIFIED_NO_DATA) else None
         connection.execute(
             update(tasks)
@@ -143,10 +140,8 @@ class Attestations:
 def _refuse(task: ManualTask, said: Attestation) -> None:
     if task.outcome is not Outcome.MANUAL_REQUIRED:
         raise AttestationRefused("the task does not wait for anybody")
-    if said.who in {one.who for one in task.attestations}:
-        raise AttestationRefused("the same person has said something else; a second pair of eyes is somebody else's")
-    if any(one.found is not said.found for one in task.attestations):
-        raise AttestationRefused("the first person found something else; settle it, and confirm what was found")
+    if any(one.found is not said.found for one in task.attestations if one.who != said.who):
+        raise AttestationRefused("the first person found something else; settle it: who was mistaken says so anew")
 
 
 def _outcome(found: Found, people: int, eyes: int) -> Outcome:

@@ -30,7 +30,7 @@ TOLD_WITHIN: Final = KEPT_TRYING + timedelta(days=1)
 
 
 class NotPending(SidecarError):
-    """Work on the request has begun, or it has ended: it can't be taken back (E10)."""
+    """Work on the request has begun, or it has ended: it can't be taken back, or not be confirmed any more (E10)."""
 
 
 class NotExtendable(SidecarError):
@@ -40,8 +40,13 @@ class NotExtendable(SidecarError):
 def confirm(
     connection: Connection, request_id: str, verified_by: str, now: datetime, policy: DeadlinePolicy
 ) -> RequestView | None:
-    """Note that the person was identified, once. A clock that stood still begins now (E7)."""
+    """Note that the person was identified, once. A clock that stood still begins now (E7).
+
+    Of a request that was taken back nobody is told that it will be done: ``NotPending``.
+    """
     view = find_request(connection, request_id)
+    if view is not None and view.cancelled_at is not None:
+        raise NotPending("the request was taken back; submit another one, with another id")
     if view is None or view.verified_at is not None or view.ended_at is not None:
         return view
     values: dict[str, object] = {"verified_by": verified_by, "verified_at": now}

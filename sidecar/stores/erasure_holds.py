@@ -31,6 +31,9 @@ _CAN_BE_KEPT: Final = frozenset({Outcome.PENDING, Outcome.RETRYABLE_FAILURE, Out
 
 What was deleted or ordered already, and is to be looked at, is too late: it is held if it turns out to be there."""
 
+_NOT_LATE: Final = frozenset({Outcome.RETAINED, Outcome.CAPABILITY_UNRESOLVED})
+"""Nothing was done there: held before, or the system can't be acted on. Should it be, the hold is asked first."""
+
 
 class UnknownItem(SidecarError):
     """A hold names an identity or a target that the request does not have."""
@@ -120,7 +123,7 @@ class ErasureHolds:
         mark(connection, [request_id], now)
         self._teller.tell(connection, request_id, NoticeEvent.HELD, now, {"ground": hold.ground.value})
         names = {one.target for one in covered}
-        late = {one.target for one in found if Outcome(one.outcome) is not Outcome.RETAINED} - names
+        late = {one.target for one in found if Outcome(one.outcome) not in _NOT_LATE} - names
         return Placed(hold_id, row.subject, tuple(sorted(names)), tuple(sorted(late)))
 
     def _index(self, row: Row[Any], identity: SubjectIdentity) -> int:

@@ -94,7 +94,10 @@ class ErasureRequests:
     async def confirm(
         self, request_id: str, verified_by: str, now: datetime, policy: DeadlinePolicy | None = None
     ) -> RequestView | None:
-        """Note that the person was identified, unless it was noted before; None for an unknown id (E7)."""
+        """Note that the person was identified, unless it was noted before; None for an unknown id (E7).
+
+        Raises ``NotPending`` for one that was taken back.
+        """
         chosen = policy or DeadlinePolicy()
         view = await self._database.run(lambda connection: confirm(connection, request_id, verified_by, now, chosen))
         await self._keeper.keep(request_id)

@@ -293,6 +293,18 @@ async def test_E7_a_request_waits_until_the_person_is_identified(tmp_path: Path)
         assert (await caller.call(Role.INTAKE, "POST", missing, b'{"verified_by": "id_check"}')).status == 404
 
 
+async def test_E7_E10_who_was_taken_back_is_not_said_to_be_identified(tmp_path: Path) -> None:
+    """An answer of success would let somebody believe that the person will be erased."""
+    async with api(tmp_path) as (caller, w, upstream):
+        await caller.submit(body(verified_by=None))
+        assert (await caller.call(Role.INTAKE, "DELETE", f"{PATH}/{ID}")).json["state"] == "cancelled"
+        for _ in range(2):  # before its identities are destroyed, and after
+            answer = await caller.call(Role.INTAKE, "POST", f"{PATH}/{ID}/verification", b'{"verified_by": "id_check"}')
+            assert (answer.status, answer.json["error"]["reason"]) == (409, "not_pending")
+            await w.settle()
+        assert upstream.calls == []
+
+
 async def test_E44_E45_the_receipt_verifies_with_what_the_api_gave(tmp_path: Path) -> None:
     async with api(tmp_path) as (caller, w, _):
         salt = (await caller.submit()).json["receipt_salt"]

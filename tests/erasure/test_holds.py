@@ -39,6 +39,11 @@ def both(**changes: Any) -> bytes:
     return body(subject={"identities": identities}, **changes)
 
 
+def by_phone(url: str) -> dict[str, Any]:
+    """A system that is asked for a telephone number, which the requests here lack."""
+    return json.loads(json.dumps(target_mapping(url)).replace("{email}", "{phone}"))  # type: ignore[no-any-return]
+
+
 def item(value: str = HELD) -> SubjectIdentity:
     return SubjectIdentity(IdentityType.EMAIL, value)
 
@@ -123,6 +128,20 @@ async def test_a_hold_says_what_it_came_too_late_for_and_refuses_what_is_not_the
             with pytest.raises(UnknownItem):
                 await w.stores.holds.place(ID, hold, w.clock())
         assert await w.stores.holds.place("nobody", Hold(CLAIMS), w.clock()) is None
+
+
+async def test_E31_where_nothing_could_be_done_a_hold_does_not_come_too_late(tmp_path: Path) -> None:
+    clock = Clock()
+    async with running_upstream() as upstream:
+        crm = http_target("crm", target_mapping(upstream.url), clock)
+        shop = http_target("shop", by_phone(upstream.url), clock)
+        async with world(tmp_path / "state.db", [crm, shop], clock) as w:
+            await w.submit()
+            await w.settle()
+            assert (await w.outcomes())["shop"] == "capability_unresolved"
+            placed = await w.stores.holds.place(ID, Hold(CLAIMS), clock())
+            assert placed is not None
+            assert (placed.held, placed.too_late) == ((), ("crm",))
 
 
 async def test_E31_what_was_deleted_and_not_looked_at_yet_is_too_late_and_never_called_kept(tmp_path: Path) -> None:
@@ -292,6 +311,11 @@ async def test_the_endpoints_are_for_privacy_officers(tmp_path: Path) -> None:
             assert (placed.status, placed.json["held"]) == (201, ["crm"])
             unread = await caller.call(Role.PRIVACY_OFFICER, "POST", path, b'{"ground": "17_3_e", "until": "soon"}')
             assert [one["reason"] for one in unread.json["error"]["errors"]] == ["body.until"]
+            over = b'{"ground": "17_3_e", "until": "2025-03-01T11:59:59Z"}'  # a hold that protects nothing
+            refused = await caller.call(Role.PRIVACY_OFFICER, "POST", path, over)
+            assert (refused.status, [one["reason"] for one in refused.json["error"]["errors"]]) == (400, ["body.until"])
+            gone = await caller.call(Role.PRIVACY_OFFICER, "DELETE", f"{path}/nosuch")
+            assert (gone.status, "hold" in gone.json["error"]["message"]) == (404, True)
             status = await caller.status()
             assert (status.json["targets"][0]["outcome"], status.json["targets"][0]["ground"]) == ("retained", "17_3_e")
             unknown = json.dumps({"ground": "17_3_e", "target": "elsewhere"}).encode()
@@ -308,7 +332,7 @@ async def test_the_endpoints_are_for_privacy_officers(tmp_path: Path) -> None:
 )
 def test_a_hold_that_can_not_be_read_is_refused(said: bytes) -> None:
     with pytest.raises(RequestInvalid):
-        parse_hold(said)
+        parse_hold(said, Clock()())
 
 
 def test_a_list_speaks_of_people_not_of_everybody() -> None:

@@ -90,8 +90,29 @@ async def test_E30_the_same_person_twice_is_two_eyes(tmp_path: Path) -> None:
     async with desk(tmp_path) as d:
         assert (await d.post()).status == 200
         assert (await d.post()).status == 200  # said again: nothing changes
-        assert (await d.post(sha=OTHER_SHA)).status == 409
+        assert (await d.post(sha=OTHER_SHA)).json["attestations"][0][
+            "evidence_sha256"
+        ] == OTHER_SHA  # still one person's
         assert await d.ends() == {"paper": "manual_required"}
+
+
+async def test_E30_who_was_mistaken_can_say_so_until_somebody_has_confirmed_it(tmp_path: Path) -> None:
+    """Else two who disagree could settle it only by the second confirming what is not true."""
+    async with desk(tmp_path) as d:
+        await d.says("one", Found.ERASED)
+        with pytest.raises(AttestationRefused, match="found something else"):
+            await d.says("two", Found.NO_DATA)
+        corrected = await d.says("one", Found.NO_DATA)
+        assert corrected.attestations == (Attestation("one", Found.NO_DATA, SHA),)
+        assert await d.ends() == {"paper": "manual_required"}
+        await d.says("two", Found.NO_DATA)
+        assert await d.ends() == {"paper": "verified_no_data"}
+        with pytest.raises(AttestationRefused, match="does not wait"):
+            await d.says("one", Found.ERASED)
+        data = await d.w.stores.requests.receipt(ID)
+        assert data is not None  # what was said first is not hidden
+        said = [one["said"] for one in receipt_body(data)["targets"][0]["evidence"]]
+        assert said == ["erased", "no_data", "no_data"]
 
 
 async def test_E30_people_who_disagree_confirm_nothing(tmp_path: Path) -> None:
@@ -150,7 +171,8 @@ async def test_E5_what_can_not_be_read_is_told_by_its_place(tmp_path: Path, data
 async def test_a_task_that_is_not_there(tmp_path: Path, task: str) -> None:
     async with desk(tmp_path) as d:
         path = f"/v1/erasures/{ID}/tasks/{task}/evidence"
-        assert (await d.caller.call(Role.AUDITOR, "GET", path)).status == 404
+        answer = await d.caller.call(Role.AUDITOR, "GET", path)
+        assert (answer.status, "no such task" in answer.json["error"]["message"]) == (404, True)
 
 
 async def test_E30_reminds_by_metric_and_log_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
