@@ -2,8 +2,8 @@
 
     all live tasks ended ──▶ interim receipt, second look set ──day later──▶ every verified task looked at again
         ▲                                                                        │            │
-        ╰──────────── something was written after the first look (E27) ◀─────────╯            ▼
-                                                                        all ended, none late ──▶ final receipt
+        ╰── something was written after the first look, or deleted only then ◀───╯            ▼
+                                                                        each looked at twice ──▶ final receipt
 
 All of it is read off the tables, at the turns of a request: a process that was killed anywhere goes on where it was.
 """
@@ -14,18 +14,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select
 
-from sidecar.erasure.outcomes import ENDED, VERIFIED, WAITING, Outcome
-from sidecar.erasure.readiness import is_backup
-from sidecar.erasure.steps import FOUND_GONE, Step
+from sidecar.erasure.outcomes import ENDED, WAITING
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
+from sidecar.stores.erasure_second_looks import begin_second_looks, put_off
 from sidecar.stores.erasure_signing import Claim, Signed, Signing, previous_receipts
-from sidecar.stores.erasure_tables import interim_receipts, requests, steps, tasks
+from sidecar.stores.erasure_tables import interim_receipts
 from sidecar.stores.erasure_turns import (
     Standing,
     derive,
@@ -33,7 +32,6 @@ from sidecar.stores.erasure_turns import (
     due_turns,
     keep_turns,
     mark,
-    parts,
     release_turns,
     return_turn,
     standings,
@@ -128,7 +126,7 @@ class ErasureEndings:
     ) -> Ready:
         due = due_turns(connection, now, limit)
         found = standings(connection, due.values())
-        looks = self._begin_second_looks(connection, found, now)
+        looks = begin_second_looks(connection, found, now) if self._second_look else 0
         if looks:
             found = standings(connection, due.values())
         to_sign = self._sort(connection, found, now)
@@ -136,14 +134,14 @@ class ErasureEndings:
             others = {one.request.id for one in found if one.request.planned_for != planned_for}
             mark(connection, others & (to_sign.interim | to_sign.final), now + _PLANNED_SOON)
             to_sign = _Sorted(to_sign.interim - others, to_sign.final - others)
-        late = self._late(connection, [one for one in found if one.request.id in to_sign.final], now)
-        to_sign.final -= late.keys()
+        off = self._put_off(connection, [one for one in found if one.request.id in to_sign.final], now)
+        to_sign.final -= off.keys()
         opened = derive(connection, found, to_sign.final)
         claims = self._claims(connection, due, to_sign.interim | to_sign.final, worker, until)
         return Ready(
             turns=len(due),
             looks=looks,
-            late=tuple(late.values()),
+            late=tuple(count for count in off.values() if count),
             opened=opened or bool(looks),
             interim=tuple(one for one in claims if one.view.id in to_sign.interim),
             final=tuple(one for one in claims if one.view.id in to_sign.final),
@@ -169,41 +167,15 @@ class ErasureEndings:
                 to_sign.interim.add(request.id)
         return to_sign
 
-    def _begin_second_looks(self, connection: Connection, found: Sequence[Standing], now: datetime) -> int:
-        if not self._second_look:
-            return 0
-        candidates = [task.id for one in found for task in one.tasks if _unconfirmed(one, task, now)]
-        looked = [
-            task_id
-            for some in parts(candidates)
-            for task_id in connection.scalars(
-                select(steps.c.task_id).where(steps.c.task_id.in_(some), steps.c.status == FOUND_GONE).distinct()
-            )
-        ]
-        values = {"outcome": Outcome.VERIFYING.value, "due_at": now, "failures": 0, "submitted_at": None}
-        for some in parts(looked):
-            connection.execute(update(tasks).where(tasks.c.id.in_(some)).values(values))
-        return len(looked)
-
-    def _late(self, connection: Connection, found: Sequence[Standing], now: datetime) -> Mapping[str, int]:
-        """Return in how many systems people turned up again after the first end; for those another look is set."""
+    def _put_off(self, connection: Connection, found: Sequence[Standing], now: datetime) -> Mapping[str, int]:
+        """Return who is to be looked at once more before the end, and in how many systems they had turned up again."""
         if not self._second_look or not found:
             return {}
-        query = (
-            select(requests.c.id, func.count(func.distinct(tasks.c.target)).label("systems"))
-            .join(tasks, tasks.c.request_id == requests.c.id)
-            .join(steps, steps.c.task_id == tasks.c.id)
-            .where(requests.c.id.in_([one.request.id for one in found]))
-            .where(steps.c.step == Step.DELETE.value, steps.c.at >= requests.c.second_look_at)
-            .group_by(requests.c.id)
-        )
-        late: dict[str, int] = {row.id: row.systems for row in connection.execute(query).all()}
-        again = now + self._second_look
-        for request_id, count in late.items():
-            connection.execute(update(requests).where(requests.c.id == request_id).values(second_look_at=again))
-            self._teller.tell(connection, request_id, NoticeEvent.LATE_WRITER, now, {"systems": count})
-        mark(connection, late, again)
-        return late
+        off = put_off(connection, found, self._second_look)
+        for request_id, count in off.items():
+            if count:
+                self._teller.tell(connection, request_id, NoticeEvent.LATE_WRITER, now, {"systems": count})
+        return off
 
     def _claims(
         self, connection: Connection, due: Mapping[int, str], wanted: Collection[str], worker: str, until: datetime
@@ -223,11 +195,3 @@ def _interim_rounds(connection: Connection, ids: Sequence[str]) -> Mapping[str, 
         query.where(interim_receipts.c.request_id.in_(ids)).group_by(interim_receipts.c.request_id)
     )
     return {row.request_id: row.round for row in rows}
-
-
-def _unconfirmed(one: Standing, task: Row[Any], now: datetime) -> bool:
-    """A task that was verified before the second look was due. Backups are looked at as lists anyway."""
-    again = one.request.second_look_at
-    if one.request.ended_at is not None or again is None or again > now:
-        return False
-    return task.outcome in VERIFIED and task.verified_at < again and not is_backup(task.target)

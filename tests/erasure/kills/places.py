@@ -28,6 +28,7 @@ EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
         "sidecar.stores.erasure_tasks:ErasureTasks._note_seen": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks.spend": _ONE,
         "sidecar.stores.erasure_endings:ErasureEndings.give_back": _ONE,
+        "sidecar.stores.erasure_unrecorded:UnrecordedReceipts.kept": "a lock that writes nothing",
         "sidecar.stores.erasure_links:ErasureLinks.note": _ONE,
         "sidecar.stores.erasure_suppressions:ErasureSuppressions.look_again": _ONE,
         "sidecar.stores.erasure_suppressions:ErasureSuppressions.refresh": _ONE,
