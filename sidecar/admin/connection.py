@@ -15,13 +15,14 @@ Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many connections there may be, and how many seconds each lives and idles.
+    """How many connections there may be, and at their handshake, and how many seconds each lives and idles.
 
     The longest life also ends whoever sends a request head byte by byte (P12), and whoever stays connected under
     certificates that have been replaced (P54). A request under way is answered first.
     """
 
     connections: int = 512
+    handshakes: int = 128
     life_seconds: float = 60.0
     idle_seconds: float = 30.0
     handshake_seconds: float = 10.0

@@ -15,10 +15,12 @@ from sidecar.admin.connection import Answering, Bounds, Connection
 from sidecar.admin.guard import Guard
 from sidecar.admin.route import AdminRoute
 from sidecar.errors import ConfigError, Problem
+from sidecar.tls.accepting import Acceptor
 from sidecar.tls.reload import ReloadedListener
 
 MAX_BODY_BYTES = 1024 * 1024
 _SHUTDOWN_SECONDS = 5.0
+_BACKLOG = 100
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _HEADERS = {
     "Server": "privacy-sidecar",  # versions are for /metrics
@@ -55,14 +57,14 @@ class AdminListener:
         self._guard = guard
         self._application = self._serving()
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on, once started."""
-        if self._server is None:
+        if self._acceptor is None:
             raise RuntimeError("the admin listener is not started")
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._acceptor.port
 
     async def start(self) -> None:
         """Bind and serve, or raise ``ConfigError`` for unusable certificate files or an address that can't be bound."""
@@ -71,7 +73,7 @@ class AdminListener:
         runner = web.AppRunner(self._application, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            self._server = await self._listen(runner, context)
+            self._acceptor = await self._listen(runner, context)
         except OSError as error:
             await runner.cleanup()
             where = f"{self._settings.host}:{self._settings.port}"
@@ -86,26 +88,27 @@ class AdminListener:
         """Take no new connections, end those that are idle, and give the others a few seconds."""
         if self._settings.tls:
             await self._settings.tls.stop()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._acceptor is not None:
+            self._acceptor.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._acceptor is not None:
+            await self._acceptor.end()
+            self._acceptor = None
         await self._guard.settle()
 
-    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> Acceptor:
         settings, server = self._settings, runner.server
         if server is None:
             raise RuntimeError("the admin application was not set up")
         server.request_handler = self._routed(server.request_handler)
-        return await asyncio.get_running_loop().create_server(
-            lambda: Connection(server, settings.bounds, self._turn_away),
-            settings.host,
-            settings.port,
-            ssl=context,
-            ssl_handshake_timeout=settings.bounds.handshake_seconds if context else None,
+        bounds = settings.bounds
+        acceptor = Acceptor(
+            lambda: Connection(server, bounds, self._turn_away), context, bounds.handshake_seconds, bounds.handshakes
         )
+        await acceptor.open(settings.host, settings.port, _BACKLOG)
+        return acceptor
 
     def _serving(self) -> web.Application:
         application = web.Application(client_max_size=self._settings.max_body_bytes)

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
 from sidecar.errors import ConfigError, Problem, RequestFault
 from sidecar.proxy.exchange import Exchange
+from sidecar.tls.accepting import Acceptor
 
 _GOODBYE_SECONDS = 5.0
 # What chunks may cost beside what they carry (P7): a byte in a chunk of its own costs five more. llhttp reads on
@@ -41,6 +42,7 @@ class ListenerSettings:
     max_field_bytes: int = 8190
     max_fields: int = 128
     max_connections: int = 1000
+    max_handshakes: int = 256
     drain_delay_seconds: float = 5.0
     drain_seconds: float = 25.0
 
@@ -53,16 +55,13 @@ class DataListener:
         self._context = context
         self._exchange = exchange
         self._gate: _Gate | None = None
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self.ready = False
 
     @property
     def port(self) -> int:
         """The port that is listened on, also where 0 was asked for."""
-        if self._server is None:
-            return self._settings.port
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self._settings.port if self._acceptor is None else self._acceptor.port
 
     async def start(self) -> None:
         """Raise ``ConfigError`` for an address that can't be bound, and where aiohttp's compiled parser is missing.
@@ -72,33 +71,29 @@ class DataListener:
         require_compiled_parser()
         settings = self._settings
         self._gate = _Gate(self._exchange, settings)
+        acceptor = Acceptor(self._gate, self._context, settings.handshake_seconds, settings.max_handshakes)
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._gate,
-                settings.host,
-                settings.port,
-                ssl=self._context,
-                ssl_handshake_timeout=settings.handshake_seconds,
-                backlog=min(settings.max_connections, 1024),
-            )
+            await acceptor.open(settings.host, settings.port, min(settings.max_connections, 1024))
         except OSError as error:
             message = f"can't listen on {settings.host}:{settings.port} ({error.strerror or type(error).__name__})"
             remedy = "Choose a free port and an address of this machine."
             raise ConfigError((Problem("listeners.data", message, remedy),)) from None
+        self._acceptor = acceptor
         self.ready = True
 
     async def stop(self) -> None:
         """Drain: not ready, but accepting for a while; then only what is under way; then whatever is left is cut."""
         self.ready = False
         self._exchange.drain()
-        if self._server is not None and self._gate is not None:
+        if self._acceptor is not None and self._gate is not None:
             await asyncio.sleep(self._settings.drain_delay_seconds)
-            self._server.close()
+            self._acceptor.close()
             await self._exchange.end_websockets(min(_GOODBYE_SECONDS, self._settings.drain_seconds))
             self._gate.pre_shutdown()
             await self._gate.shutdown(max(self._settings.drain_seconds, _SHORTEST_GRACE))
+            await self._acceptor.end()
         await self._exchange.settle()
-        self._server = self._gate = None
+        self._acceptor = self._gate = None
 
 
 def require_compiled_parser() -> None:
