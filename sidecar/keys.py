@@ -65,8 +65,11 @@ class Pseudonymizer:
 
     def digest(self, *parts: str) -> bytes:
         """Return 32 bytes for the parts; lengths are bound in, so ("ab", "c") differs from ("a", "bc")."""
-        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-        bound = b"".join(piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data))
+        bound = bytearray()
+        for part in parts:
+            data = part.encode("utf-8", "surrogatepass")
+            bound += len(data).to_bytes(8, "big")
+            bound += data
         return hmac.digest(self.key, bound, "sha256")
 
     def label(self, *parts: str) -> str:

@@ -174,7 +174,11 @@ def halves_of(entry: Entry) -> Halves:
                 text = str(value)
             elif fits is not None and type(value) is str and fits(value):
                 text = f'"{value}"'
-            elif value in _EMPTY or (text := _checked_json(name, value)) is None:
+            elif value in _EMPTY:
+                continue
+            elif type(value) is dict:
+                text = _counts_json(name, value)
+            elif (text := _checked_json(name, value)) is None:
                 continue
             given |= bit
             texts.append(text)
@@ -183,6 +187,19 @@ def halves_of(entry: Entry) -> Halves:
         return parts_of(entry).halves
     facts, links = texts[: form.facts_given], texts[form.facts_given :]
     return Halves((form.facts % tuple(facts)).encode(), (form.links % tuple(links)).encode())
+
+
+def _counts_json(name: str, counts: dict[object, object]) -> str:
+    if len(counts) > ITEM_LIMIT:
+        raise RecordRejected(name)
+    texts = {_label_json(name, label): _checked_count(name, count) for label, count in counts.items()}
+    return "{" + ",".join([f"{label}{texts[label]:d}" for label in sorted(texts)]) + "}"
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _label_json(name: str, label: object) -> str:
+    """Return what stands before a count. Labels are types of entities and tenths: few, in ASCII, and in their order."""
+    return f"{text_of(_checked_text(name, label))}:"
 
 
 def _checked_json(name: str, value: object) -> str | None:
