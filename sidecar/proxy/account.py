@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sidecar.access import ANONYMOUS, Identity, Proof
@@ -46,8 +46,8 @@ class Account:
     status: int | None = None
     received: int = 0
     sent: int = 0
-    entities: Counter[str] = field(default_factory=Counter)
-    confidence: Counter[str] = field(default_factory=Counter)
+    entities: dict[str, int] = field(default_factory=dict)
+    confidence: dict[str, int] = field(default_factory=dict)
     residuals: int = 0
     conversations: tuple[str, ...] = ()
     messages: int | None = None
@@ -66,10 +66,8 @@ class Account:
 
     def add(self, rewritten: Rewritten) -> None:
         """Count what was rewritten. Raises ``PayloadRefused`` where none of it may pass (E27)."""
-        for label, count in rewritten.entities.items():
-            self.entities[label] += count
-        for tenth, count in rewritten.confidence.items():
-            self.confidence[tenth] += count
+        _add(self.entities, rewritten.entities)
+        _add(self.confidence, rewritten.confidence)
         self.residuals += rewritten.residuals
         if rewritten.conversations:
             self.conversations = tuple(dict.fromkeys((*self.conversations, *rewritten.conversations)))
@@ -112,8 +110,8 @@ class Account:
             reason=self.reason,
             status=self.status,
             conversations=self.conversations,
-            entities=dict(self.entities),
-            confidence=dict(self.confidence),
+            entities=self.entities,
+            confidence=self.confidence,
             residuals=self.residuals,
             messages=self.messages,
             bytes_received=self.received,
@@ -122,3 +120,8 @@ class Account:
             policy=self.policy_version,
             detector=detector,
         )
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    for label, count in more.items():
+        counts[label] = counts.get(label, 0) + count

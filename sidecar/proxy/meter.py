@@ -7,6 +7,7 @@ a row. Labelled children are kept: looking one up costs more than counting.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -99,21 +100,23 @@ class Meter:
         for histogram, seconds in observed:
             histogram.observe(seconds)
         ended, self._ended = self._ended, []
+        kinds = Counter((one.route, one.method, one.status, one.decision) for one in ended)
+        for (route, method, status, decision), count in kinds.items():
+            self._requests(route, method_label(method), code_class(status), decision.value).inc(count)
+        entities: Counter[str] = Counter()
         for one in ended:
-            method, code = method_label(one.method), code_class(one.status)
-            self._requests(one.route, method, code, one.decision.value).inc()
             self._request_seconds(one.route).observe(one.seconds)
-            self._count_more(one)
+            self._count_seldom(one)
+            entities.update(one.entities)
+        for label, count in entities.items():
+            self._entities(label).inc(count)
         self._count_sums(ended)
 
-    def _count_more(self, one: _Ended) -> None:
-        """Count what is seldom or never there."""
+    def _count_seldom(self, one: _Ended) -> None:
         if one.reason is not None and one.decision is not Decision.COMPLETED:
             self._metrics.refusals.labels(one.reason).inc()
         if erased := one.entities.get(ERASED):
             self._metrics.suppressed.labels(one.route).inc(erased)
-        for label, count in one.entities.items():
-            self._entities(label).inc(count)
 
     def _count_sums(self, ended: list[_Ended]) -> None:
         if received := sum(one.received for one in ended):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from sidecar.audit.record import Decision
@@ -19,7 +17,7 @@ LABELS = {"route": "none", "method": "GET", "code_class": "2xx", "decision": "co
 def ended(metrics: Metrics) -> Account:
     account = Account("GET", BodyBudget(1, metrics).share())
     account.status, account.received, account.sent = 200, 3, 5
-    account.entities = Counter(PERSON=2)
+    account.entities = {"PERSON": 2}
     account.residuals = 1
     return account
 
