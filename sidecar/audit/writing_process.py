@@ -25,7 +25,7 @@ from sidecar.errors import ConfigError, SidecarError
 from sidecar.logs import configure_logging, end_by_bug, forbid_core_dumps
 
 LOCK_SECONDS = 5.0  # for the writing process of a sidecar that was killed, to finish
-_RECEIVE_BYTES = 1 << 20
+_RECEIVE_BYTES = 1 << 16  # larger buffers are asked of the kernel anew each time
 
 
 def serve(end: socket.socket, settings: AuditSettings, keys_of: Callable[[], LogKeys], known: Sequence[Answer]) -> None:

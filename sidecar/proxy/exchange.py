@@ -125,23 +125,23 @@ class Exchange:
         self, request: web.BaseRequest, account: Account, malformed: RequestRefused | None
     ) -> web.StreamResponse:
         target = await self._admit(request, account, malformed)
-        limits = account.admitted_route.limits
-        scope = f"{account.route_name} {target.partition('?')[0]}"
+        route = account.admitted_route
+        scope = f"{route.name} {target.partition('?')[0]}"
         if "Upgrade" in request.headers:  # it would not have been admitted where no WebSocket is served
             return await self._switch(request, target, account, scope)
-        body = RequestBody(request, limits, account.share)
+        body = RequestBody(request, route.limits, account.share)
         scanner, source = self._scanner, sources_for(self._text_source, request, target, account)
         answer: Answer | None = None
         try:
-            async with asyncio.timeout(limits.exchange_seconds):
+            async with asyncio.timeout(route.limits.exchange_seconds):
                 self._check_detection(request.method, account)
-                if account.admitted_route.target_policy is TargetPolicy.REFUSE:
+                if route.target_policy is TargetPolicy.REFUSE:
                     await scanner.check_target(target, account, scope)
                 content, fate = await take_request(scanner, request, body, account, scope, source)
                 answer = await self._ask(request, target, content, fate, account)
-                upstream_host = self._parts.upstreams[account.admitted_route.upstream].host
+                upstream_host = self._parts.upstreams[route.upstream].host
                 taken = await take_answer(scanner, request, answer, account, scope, source, upstream_host)
-            self._parts.admission.check_open(account.admitted_route)  # it may have been closed meanwhile
+            self._parts.admission.check_open(route)  # it may have been closed meanwhile
             return await self._relay(request, taken, body, account)
         except TimeoutError:
             raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None

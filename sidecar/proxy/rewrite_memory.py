@@ -17,9 +17,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha512
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from prometheus_client import Counter
 
 from sidecar.keys import Pseudonymizer
 from sidecar.metrics import Metrics
@@ -60,7 +62,8 @@ class RewriteMemory:
         self._keys = keys
         self._now = epoch
         self._limits = limits or MemoryLimits()
-        self._hits = metrics.rewrite_cache.labels("hit")
+        self._hits = 0  # not yet counted in the metrics
+        metrics.before_reading(partial(self._count_hits, metrics.rewrite_cache.labels("hit")))
         self._misses = metrics.rewrite_cache.labels("miss")
         self._names = _Names()
         self._epoch: Hashable = None
@@ -84,10 +87,14 @@ class RewriteMemory:
         found = self._entries.get(place.key)
         if found is None:
             return None
-        self._hits.inc()
+        self._hits += 1
         self._entries.move_to_end(place.key)
         opened = AESGCM(place.secret).decrypt(found[:_NONCE_BYTES], found[_NONCE_BYTES:], None)
         return Rewritten(*pickle.loads(opened))  # noqa: S301 - sealed by us, or it would not have opened
+
+    def _count_hits(self, counter: Counter) -> None:
+        hits, self._hits = self._hits, 0
+        counter.inc(hits)
 
     def miss(self) -> None:
         """Count a payload that nothing is known of."""
