@@ -160,6 +160,8 @@ class SubjectKeys:
             if epoch.number >= current.number:
                 continue
             if (await self._kms.state(epoch.wrapping_key)).status is not KeyStatus.ENABLED:
+                if epoch.ordered_at is None:  # killed before it was noted: taken back, it could not be told from new
+                    await self._table.note_order(epoch.number, self._clock())
                 continue
             if epoch.ordered_at is not None:
                 self._cancelled.inc()

@@ -138,7 +138,8 @@ class FileKms:
         until = datetime.fromisoformat(due)
         if until > self._clock():
             return KeyState(KeyStatus.PENDING, until)
-        self._write(name, {"key": secrets.token_hex(_KEY_BYTES)})
+        # Still with its time: killed before the file is removed, it must not look like a key that somebody took back.
+        self._write(name, {"key": secrets.token_hex(_KEY_BYTES), "destroy_at": due})
         self._path(name).unlink()
         self._sync_folder()
         return KeyState(KeyStatus.DESTROYED)
@@ -151,12 +152,14 @@ class FileKms:
         return found
 
     def _write(self, name: str, content: dict[str, str]) -> None:
-        """Write in place, so that the bytes that stood there are written over. A torn write is a key that is lost."""
+        """Write in place, so that the bytes that stood there are written over. A torn write is a key that is lost.
+
+        In one call, with spaces up to the old end: killed before the file was cut, it would be read as neither.
+        """
         descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             data = json.dumps(content).encode("ascii")
-            os.write(descriptor, data)
-            os.ftruncate(descriptor, len(data))
+            os.write(descriptor, data.ljust(os.fstat(descriptor).st_size))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

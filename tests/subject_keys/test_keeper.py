@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -159,6 +161,50 @@ async def test_E43_a_cancelled_destruction_is_noticed_and_ordered_again(tmp_path
         await k.target.delete([ANNA])
         assert k.cancellations() == 1
         assert (await k.target.verify([ANNA])).status is VerifyStatus.KEY_PENDING
+
+
+async def test_E43_an_order_that_was_cut_off_before_it_was_noted_is_noted_by_the_next_call(tmp_path: Path) -> None:
+    async with keeping(tmp_path, pending=timedelta(days=7)) as k:
+        await k.keys.key(k.anna)
+        first = (await k.table.epochs())[0]
+        await k.table.destroy(k.anna, k.clock())
+        await k.table.begin_epoch(await k.kms.create(), first.number)
+        await k.kms.destroy(first.wrapping_key)  # and no further
+        await k.keys.retire()
+        assert (await k.table.epochs())[0].ordered_at == k.clock()
+        await k.kms.cancel(first.wrapping_key)
+        await k.keys.retire()
+        assert k.cancellations() == 1
+
+
+async def test_E43_cut_off_in_a_destruction_it_does_not_look_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(tmp_path, pending=timedelta(days=7)) as k:
+        name = await k.kms.create()
+        await k.kms.destroy(name)
+        k.clock.advance(days=8)
+        with monkeypatch.context() as disk:
+            disk.setattr(Path, "unlink", refuse)
+            with pytest.raises(StoreUnavailable):
+                await k.kms.state(name)
+        assert (await k.kms.state(name)).status is KeyStatus.DESTROYED
+        assert not (tmp_path / "kms" / f"{name}.key").exists()
+
+
+async def test_E43_a_shorter_entry_is_never_read_with_the_end_of_a_longer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(tmp_path, pending=timedelta(days=7)) as k:
+        name = await k.kms.create()
+        await k.kms.destroy(name)
+        monkeypatch.setattr(os, "ftruncate", refuse)
+        await k.kms.cancel(name)
+        assert (await k.kms.state(name)).status is KeyStatus.ENABLED
+
+
+def refuse(*_given: object, **_more: object) -> None:
+    raise OSError(errno.EIO, "told to fail")
 
 
 async def test_E42_of_several_old_wrappings_the_last_that_can_be_opened_decides(tmp_path: Path) -> None:
