@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.erasure.kills import systems
+from tests.erasure.kills import guarded_systems, systems
 from tests.erasure.kills.kinds import BUCKETS_AT, KINDS
 from tests.erasure.kills.places import EFFECTS_ELSEWHERE, places_in_source
 from tests.erasure.kills.trials import (
-    at_place,
+    at_places,
     effects_of,
     empty_state,
     every_kill,
@@ -72,6 +72,16 @@ async def test_E13_E39_killed_anywhere_after_a_restore(empty: Path, tmp_path: Pa
     see(await every_kill(make, tmp_path, since(":ErasureEpochs.quarantine")))
 
 
+async def test_E13_E15_E27_killed_anywhere_while_people_are_kept_from_coming_back(empty: Path, tmp_path: Path) -> None:
+    make = partial(guarded_systems.late_shop, empty)
+    see(await every_kill(make, tmp_path, at_places("ErasureAlerts.", "ErasureSuppressions.", "ErasureNotices.")))
+
+
+async def test_E13_E42_killed_anywhere_while_keys_of_people_are_made_and_destroyed(empty: Path, tmp_path: Path) -> None:
+    make = partial(guarded_systems.keyed_people, empty)
+    see(await every_kill(make, tmp_path, at_places("SubjectKeyTable.", "sidecar.subject_keys.")))
+
+
 async def test_E13_killed_again_while_it_recovers(empty: Path, tmp_path: Path) -> None:
     make = partial(systems.http, "erased", empty)
     effects = await effects_of(make, tmp_path / "first")
@@ -87,7 +97,7 @@ async def test_E13_killed_again_over_what_a_killed_run_left_in_a_folder(empty: P
     first = next(number for number, effect in enumerate(effects) if effect.startswith(at))
     over = {"replace": "rewriting:clear_leftovers", "rmdir": "folder:remove_empty"}[at.partition(" ")[0]]
     again = partial(killed_before, make, first)
-    see(await every_kill(again, tmp_path, at_place(over)))
+    see(await every_kill(again, tmp_path, at_places(over)))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -97,7 +107,7 @@ async def test_E13_killed_anywhere_in_a_system_of_each_kind(empty: Path, tmp_pat
 
 def test_E13_every_place_in_the_source_was_among_them() -> None:
     """Reads what the tests above have seen: without all of them it is skipped."""
-    if len(RAN) < 8 + len(KINDS):
+    if len(RAN) < 10 + len(KINDS):
         pytest.skip("PLACES NOT COMPARED: some of the other tests of this module did not run, or failed")
     seen = {effect.partition(" ")[2] for effect in SEEN}
     source = places_in_source()

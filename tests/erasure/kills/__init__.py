@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.systems", f"{__name__}.kinds")
+pytest.register_assert_rewrite(*(f"{__name__}.{one}" for one in ("systems", "kinds", "guarded", "guarded_systems")))

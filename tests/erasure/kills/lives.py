@@ -43,6 +43,7 @@ from sidecar.targets.snapshot_files import DumpFiles, FileObserver
 from sidecar.targets.snapshots import Retention
 from sidecar.targets.target import Target
 from tests.audit.samples import intent, make_log, outcome
+from tests.erasure.kills.guarded import come_back, key_target, keyed, keys_of_people
 from tests.erasure.kills.injector import Injector
 from tests.erasure.world import CANARY, ID, MASTER, OTHER_ID, START, Clock, World, body, world
 from tests.targets.rig import ANNA, BERT
@@ -51,6 +52,7 @@ PLACEHOLDER_KEYS: Final = MASTER.pseudonymizer(Purpose.PLACEHOLDER)
 AUDIT_KEYS: Final = MASTER.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
 SECRET: Final = WebhookKey(shared=b"s" * 32)
 SECOND_LOOK: Final = timedelta(days=1)
+LOOKED_AT_TWICE: Final = ("whole", "come_back")
 DUMPS: Final = "crm-%Y%m%d%H.dump"
 RETENTION: Final = Retention(kept=timedelta(days=14), longest_run=timedelta(hours=6))
 IDENTITIES: Final = [
@@ -208,7 +210,7 @@ async def by_hand(one: Living) -> None:
 
 LIVES: Final[Mapping[str, Life]] = {
     "erased": erased, "whole": whole, "changed": changed, "restored": restored, "replayed": replayed,
-    "by_hand": by_hand,
+    "by_hand": by_hand, "come_back": come_back, "keyed": keyed,
 }  # fmt: skip
 
 
@@ -230,6 +232,8 @@ async def living(given: Given, checkpoint: Callable[[str], None]) -> AsyncIterat
     await own.start()
     placeholders = StoredPlaceholders(own)
     targets = [make() for make in given.targets]
+    if given.life == "keyed":
+        targets.append(key_target(keys_of_people(folder, own, clock)))
     canaries: dict[str, Canary] = {}
     if given.restorable:
         canaries[targets[0].name] = SqlCanary(create_engine(given.restorable, poolclass=NullPool))
@@ -242,7 +246,7 @@ async def living(given: Given, checkpoint: Callable[[str], None]) -> AsyncIterat
     webhooks = {"desk": Webhook("desk", given.receiver, SECRET)} if given.receiver else {}
     async with world(
         given.state, targets, clock, checkpoint=checkpoint, canaries=canaries,
-        second_look=SECOND_LOOK if whole_life else timedelta(), webhooks=tuple(webhooks),
+        second_look=SECOND_LOOK if given.life in LOOKED_AT_TWICE else timedelta(), webhooks=tuple(webhooks),
         journal=folder / "journal", audit=audit,
     ) as w:  # fmt: skip
         sender = NoticeSender(

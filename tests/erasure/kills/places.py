@@ -11,7 +11,7 @@ from typing import Final
 import sidecar
 
 _ROOT: Final = Path(sidecar.__file__).parent
-_PARTS: Final = ("erasure", "stores", "targets")
+_PARTS: Final = ("erasure", "stores", "subject_keys", "targets")
 _OF_OS: Final = frozenset({"fsync", "write", "ftruncate", "rename", "replace", "unlink", "rmdir"})
 _OF_PATHS: Final = frozenset({"rename", "unlink", "rmdir"})
 _CALLS: Final = frozenset({"_checkpoint"})
@@ -19,7 +19,6 @@ _CALLS: Final = frozenset({"_checkpoint"})
 _ONE: Final = "one transaction: done or not, and what led to it stands until it is done"
 EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
     {
-        "sidecar.stores.erasure_alerts:ErasureAlerts.raise_due": _ONE,
         "sidecar.stores.erasure_epochs:ErasureEpochs.release": _ONE,
         "sidecar.stores.erasure_holds:ErasureHolds.prolong": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks.postpone": _ONE,
@@ -30,15 +29,7 @@ EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
         "sidecar.stores.erasure_endings:ErasureEndings.give_back": _ONE,
         "sidecar.stores.erasure_unrecorded:UnrecordedReceipts.kept": "a lock that writes nothing",
         "sidecar.stores.erasure_links:ErasureLinks.note": _ONE,
-        "sidecar.stores.erasure_suppressions:ErasureSuppressions.look_again": _ONE,
-        "sidecar.stores.erasure_suppressions:ErasureSuppressions.refresh": _ONE,
         "sidecar.stores.placeholders:StoredPlaceholders.forget_scope": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.add": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.authorise": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.begin_epoch": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.destroy": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.note_order": _ONE,
-        "sidecar.stores.subject_keys:SubjectKeyTable.rewrap": _ONE,
         "sidecar.stores.erasure_journal:ErasureJournal.recover": "an old database: tests/erasure/test_journal.py",
         "sidecar.stores.journal_file:JournalFile.open": "a torn line: tests/erasure/test_journal.py",
         "sidecar.stores.journal_file:JournalFile._take_back": "a full disk: tests/erasure/test_journal.py",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -181,9 +181,11 @@ def since(place: str) -> Callable[[list[str]], list[int]]:
     return chosen
 
 
-def at_place(place: str) -> Callable[[list[str]], list[int]]:
-    """As ``from_the_first_start``, the effects of one place alone."""
-    return lambda effects: [number for number in from_the_first_start(effects) if effects[number].endswith(place)]
+def at_places(*places: str) -> Callable[[list[str]], list[int]]:
+    """As ``from_the_first_start``, the effects of some places alone."""
+    return lambda effects: [
+        number for number in from_the_first_start(effects) if any(place in effects[number] for place in places)
+    ]
 
 
 @asynccontextmanager
@@ -216,6 +218,11 @@ def empty_state(folder: Path) -> Path:
     return path
 
 
+def _share(event: dict[str, Any]) -> str:
+    percent = event["data"].get("percent")
+    return f" {percent}" if percent else ""
+
+
 @dataclass
 class Receiver:
     """Whoever is told of everything; by id, for each comes again until it was answered."""
@@ -224,7 +231,8 @@ class Receiver:
     got: list[tuple[str, str]] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
-        self.got.append((request.headers["webhook-id"], (await request.json())["type"]))
+        event = await request.json()
+        self.got.append((request.headers["webhook-id"], event["type"].removeprefix("erasure.") + _share(event)))
         return web.Response(status=204)
 
 
