@@ -32,10 +32,14 @@ async def started(mapping: dict[str, Any], headers: dict[str, str] | None = None
 
 
 @asynccontextmanager
-async def both() -> AsyncIterator[tuple[Upstream, HttpTarget]]:
-    async with running_upstream() as upstream, started(target_mapping(upstream.url)) as target:
+async def both(mode: Mode = Mode.GOOD) -> AsyncIterator[tuple[Upstream, HttpTarget]]:
+    """``mode``: how the upstream behaves. One that always hangs need not be waited for long."""
+    async with running_upstream() as upstream:
+        upstream.mode = mode
+        mapping = target_mapping(upstream.url, 0.5) if mode is Mode.HANG else target_mapping(upstream.url)
         upstream.customers[EMAIL] = 3
-        yield upstream, target
+        async with started(mapping) as target:
+            yield upstream, target
 
 
 async def test_deletes_and_sees_by_another_path_that_it_is_gone() -> None:
@@ -66,8 +70,7 @@ async def test_deletes_and_sees_by_another_path_that_it_is_gone() -> None:
 async def test_E16_E18_whatever_is_not_the_described_success_is_a_fault(
     mode: Mode, fault: TargetFault, status: int | None
 ) -> None:
-    async with both() as (upstream, target):
-        upstream.mode = mode
+    async with both(mode) as (upstream, target):
         result = await target.delete(PERSON)
         assert (result.status, result.fault, result.http_status) == (DeleteStatus.FAILED, fault, status)
         assert upstream.customers == {EMAIL: 3}
@@ -95,8 +98,7 @@ async def test_E29_without_a_verify_call_verification_is_impossible_not_passed()
 
 @pytest.mark.parametrize("mode", [Mode.HTML, Mode.FAIL, Mode.HANG, Mode.NOT_JSON, Mode.REDIRECT, Mode.CLOSE])
 async def test_a_look_that_failed_says_nothing(mode: Mode) -> None:
-    async with both() as (upstream, target):
-        upstream.mode = mode
+    async with both(mode) as (_, target):
         assert (await target.verify(PERSON)).status is VerifyStatus.FAILED
 
 
