@@ -227,7 +227,7 @@ def upstream_of(name: str, config: UpstreamConfig) -> UpstreamSettings:
 
 def server_tls_of(config: ServerTlsConfig) -> ServerTls:
     """Return what a listener shows and trusts."""
-    return ServerTls(config.certificate, config.private_key, config.client_auth, config.client_ca)
+    return ServerTls(config.certificate, config.private_key, config.client_auth, config.client_ca, config.client_crl)
 
 
 def _checked(tls: ServerTls) -> ServerTls:

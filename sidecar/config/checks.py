@@ -138,6 +138,8 @@ def _tls_files(where: str, tls: ServerTlsConfig) -> Iterator[tuple[str, Path]]:
     yield f"{where}.private_key", tls.private_key
     if tls.client_ca is not None:
         yield f"{where}.client_ca", tls.client_ca
+    if tls.client_crl is not None:
+        yield f"{where}.client_crl", tls.client_crl
 
 
 def check_presence(config: Config) -> Iterator[Problem]:

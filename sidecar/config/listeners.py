@@ -18,12 +18,15 @@ class ServerTlsConfig(Section):
     private_key: Path
     client_ca: Path | None = None
     client_auth: ClientAuth = ClientAuth.REQUIRED
+    client_crl: Path | None = None
     reload_seconds: Seconds = 10.0
 
     @model_validator(mode="after")
     def _client_ca_given(self) -> ServerTlsConfig:
         if self.client_auth is not ClientAuth.NONE and self.client_ca is None:
             raise ValueError(f"client_auth is {self.client_auth.value}, but client_ca names no CA file")
+        if self.client_crl is not None and self.client_auth is ClientAuth.NONE:
+            raise ValueError("client_crl is given, but clients are asked for no certificate")
         return self
 
 

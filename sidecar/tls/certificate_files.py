@@ -6,6 +6,7 @@ problem here names the file and the remedy. Nothing of a private key is ever par
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from sidecar.errors import ConfigError, Problem
 
+_REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 Clock = Callable[[], datetime]
 
 
@@ -87,9 +89,30 @@ def digest_of(files: tuple[Path, ...]) -> bytes:
     return digest.digest()
 
 
-def authorities_of(path: Path) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a CA file; none of one that can't be read."""
-    return tuple(_read_certificates(path, []))
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificates are trusted, and which of them are not: issuer (DER) and serial number."""
+
+    authorities: tuple[x509.Certificate, ...] = ()
+    revoked: frozenset[tuple[bytes, int]] = frozenset()
+
+
+def trust_of(authorities: Path | None, revocations: Path | None) -> Trust:
+    """Return what the files hold now; nothing of those that can't be read."""
+    lists = _read_revocations(revocations, []) if revocations else []
+    revoked = frozenset((one.issuer.public_bytes(), entry.serial_number) for one in lists for entry in one)
+    return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked)
+
+
+def check_revocations(path: Path, now: datetime) -> None:
+    """Raise ``ConfigError`` unless the file holds revocation lists, none of them expired (P55)."""
+    problems: list[Problem] = []
+    for one in _read_revocations(path, problems):
+        if one.next_update_utc is not None and now >= one.next_update_utc:
+            expired = f"holds a revocation list that expired on {one.next_update_utc:%Y-%m-%d %H:%M} UTC"
+            problems.append(Problem(str(path), expired, "Fetch the CA's newest list: until then nobody is admitted."))
+    if problems:
+        raise ConfigError(tuple(problems))
 
 
 def check_authorities(path: Path, now: datetime) -> None:
@@ -113,6 +136,20 @@ def _read_certificates(path: Path, problems: list[Problem]) -> list[x509.Certifi
         remedy = "Write certificates as PEM, each between BEGIN CERTIFICATE and END CERTIFICATE."
         problems.append(Problem(str(path), "holds no readable PEM certificate", remedy))
         return []
+
+
+def _read_revocations(path: Path, problems: list[Problem]) -> list[x509.CertificateRevocationList]:
+    data = _read(path, problems)
+    if data is None:
+        return []
+    try:
+        found = [x509.load_pem_x509_crl(one) for one in _REVOCATION_LIST.findall(data)]
+    except ValueError:
+        found = []
+    if not found:
+        remedy = "Write the lists of all client CAs as PEM, each between BEGIN X509 CRL and END X509 CRL."
+        problems.append(Problem(str(path), "holds no readable PEM revocation list", remedy))
+    return found
 
 
 def _sha256_of(certificate: x509.Certificate) -> str:

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from sidecar.access import Credentials
+from sidecar.tls.certificate_files import Trust
 from sidecar.tls.peer import bearer_token, credentials
 
 
@@ -68,7 +69,7 @@ def _peer(connection: ssl.SSLObject | ssl.SSLSocket) -> Peer:
 
 
 class Succession:
-    """The contexts of one listener, one after the other, and what became of the authorities behind them.
+    """The contexts of one listener, one after the other, and what became of the trust behind them.
 
     Once an authority was taken out, a certificate counts on connections from before only if one that is trusted now
     issued it directly: a chain is not at hand any more, so its owner has to connect anew.
@@ -78,31 +79,39 @@ class Succession:
         self._earlier: WeakSet[ssl.SSLContext] = WeakSet()
         self._lost_one = False
 
-    def follow(
-        self, old: ssl.SSLContext, before: Sequence[x509.Certificate], now: tuple[x509.Certificate, ...]
-    ) -> None:
+    def follow(self, old: ssl.SSLContext, before: Trust, now: Trust) -> None:
         """Take in that ``old``, which trusted those before, makes no more connections, and who is trusted now."""
         self._earlier.add(old)
-        self._lost_one = self._lost_one or not set(before) <= set(now)
-        if self._lost_one:
-            for context in self._earlier:
-                _superseded[context] = now
+        self._lost_one = self._lost_one or not set(before.authorities) <= set(now.authorities)
+        for context in self._earlier:
+            _superseded[context] = _Verdict(now, self._lost_one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    trust: Trust
+    by_issuer: bool
+
+    def holds_for(self, certificate: x509.Certificate) -> bool:
+        if (certificate.issuer.public_bytes(), certificate.serial_number) in self.trust.revoked:
+            return False
+        return not self.by_issuer or _is_issued_by(certificate, self.trust.authorities)
 
 
 def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
     if time.time() >= peer.valid_until:
         return False
-    authorities = _superseded.get(connection.context)
-    if authorities is None:
+    verdict = _superseded.get(connection.context)
+    if verdict is None:
         return True
     judged = _judged.get(connection)
-    if judged is None or judged[0] is not authorities:
-        judged = _judged[connection] = authorities, _is_issued_by(connection, authorities)
+    if judged is None or judged[0] is not verdict:
+        certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+        judged = _judged[connection] = verdict, verdict.holds_for(certificate)
     return judged[1]
 
 
-def _is_issued_by(connection: ssl.SSLObject | ssl.SSLSocket, authorities: Sequence[x509.Certificate]) -> bool:
-    certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+def _is_issued_by(certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> bool:
     for authority in authorities:
         try:
             certificate.verify_directly_issued_by(authority)
@@ -124,10 +133,8 @@ class _Shown:
 _NOTHING = _Shown()
 _MOST_CERTIFICATES = 1024
 _connections: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, Peer] = WeakKeyDictionary()
-_superseded: WeakKeyDictionary[ssl.SSLContext, tuple[x509.Certificate, ...]] = WeakKeyDictionary()
-_judged: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, tuple[tuple[x509.Certificate, ...], bool]] = (
-    WeakKeyDictionary()
-)
+_superseded: WeakKeyDictionary[ssl.SSLContext, _Verdict] = WeakKeyDictionary()
+_judged: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, tuple[_Verdict, bool]] = WeakKeyDictionary()
 _read_before: OrderedDict[bytes, _Shown] = OrderedDict()
 """By the whole certificate: OpenSSL takes longer to spell one out than all else that identifies a caller."""
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sidecar.errors import ConfigError, Problem
-from sidecar.tls.certificate_files import Clock, KeyPair, check_authorities, check_key_pair, utc_now
+from sidecar.tls.certificate_files import Clock, KeyPair, check_authorities, check_key_pair, check_revocations, utc_now
 
 # TLS 1.2 only; those of 1.3 are all of this kind. Level 2 asks for 112 bits: RSA from 2048, no SHA-1 signatures.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
@@ -29,12 +29,17 @@ class ClientAuth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What a listener shows, and whose clients it trusts."""
+    """What a listener shows, and whose clients it trusts.
+
+    ``revocations``: lists (CRLs) of every authority in ``client_ca``. Where one is missing or has expired, nobody whom
+    that authority vouches for is admitted.
+    """
 
     certificate: Path
     key: Path
     client_auth: ClientAuth = ClientAuth.REQUIRED
     client_ca: Path | None = None
+    revocations: Path | None = None
 
     @property
     def pair(self) -> KeyPair:
@@ -42,7 +47,9 @@ class ServerTls:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.certificate, self.key, self.client_ca) if path is not None)
+        return tuple(
+            path for path in (self.certificate, self.key, self.client_ca, self.revocations) if path is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +113,20 @@ def _restrict(context: ssl.SSLContext) -> None:
 
 def _trust_clients(context: ssl.SSLContext, tls: ServerTls, clock: Clock) -> None:
     if tls.client_auth is ClientAuth.NONE:
-        if tls.client_ca is not None:
-            remedy = "Ask clients for certificates (required or optional), or leave the CA file out."
-            raise ConfigError((Problem(str(tls.client_ca), "is given, but clients are asked for none", remedy),))
+        needless = tls.client_ca or tls.revocations
+        if needless is not None:
+            remedy = "Ask clients for certificates (required or optional), or leave the file out."
+            raise ConfigError((Problem(str(needless), "is given, but clients are asked for none", remedy),))
         return
     if tls.client_ca is None:
         remedy = "Name the file that holds the CA of the clients' certificates."
         raise ConfigError((Problem("client_ca", "is missing, but clients are asked for certificates", remedy),))
     check_authorities(tls.client_ca, clock())
     _load_authorities(context, tls.client_ca)
+    if tls.revocations is not None:
+        check_revocations(tls.revocations, clock())
+        _load_authorities(context, tls.revocations)  # OpenSSL keeps lists beside the authorities
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     optional = tls.client_auth is ClientAuth.OPTIONAL
     context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
 

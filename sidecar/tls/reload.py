@@ -20,18 +20,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cryptography import x509
-
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
 from sidecar.tls.certificate_files import (
     Clock,
     Fingerprints,
     KeyPair,
-    authorities_of,
+    Trust,
     check_key_pair,
     digest_of,
     fingerprints_of,
+    trust_of,
     utc_now,
 )
 from sidecar.tls.connection import Succession
@@ -73,7 +72,7 @@ class _State:
     digest: bytes
     fingerprints: Fingerprints
     context: ssl.SSLContext
-    authorities: tuple[x509.Certificate, ...] = ()
+    trust: Trust
 
 
 class _Unusable(Exception):
@@ -97,6 +96,7 @@ class ReloadedContext:
         *,
         pair: KeyPair | None = None,
         authorities: Path | None = None,
+        revocations: Path | None = None,
         poll_seconds: float = POLL_SECONDS,
         clock: Clock = utc_now,
         on_change: OnChange = _nothing,
@@ -109,6 +109,7 @@ class ReloadedContext:
         self._metrics = metrics
         self._pair = pair
         self._authorities = authorities
+        self._revocations = revocations
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._state: _State | None = None
@@ -162,7 +163,7 @@ class ReloadedContext:
         self._refused = b""
         if built is None:
             return Look.UNCHANGED
-        self._succession.follow(self._opened.context, self._opened.authorities, built.authorities)
+        self._succession.follow(self._opened.context, self._opened.trust, built.trust)
         self._state = built
         self.swapped_at = time.time()
         self._publish_expiry()
@@ -195,8 +196,7 @@ class ReloadedContext:
         return self._built(digest_of(self._files))
 
     def _built(self, digest: bytes) -> _State:
-        authorities = authorities_of(self._authorities) if self._authorities else ()
-        return _State(digest, self._fingerprints(), self._build(), authorities)
+        return _State(digest, self._fingerprints(), self._build(), trust_of(self._authorities, self._revocations))
 
     def _fingerprints(self) -> Fingerprints:
         return fingerprints_of(self._pair.certificate if self._pair else None, self._authorities)
@@ -267,6 +267,7 @@ def reloaded_listener(
         metrics,
         pair=tls.pair,
         authorities=tls.client_ca,
+        revocations=tls.revocations,
         poll_seconds=poll_seconds,
         clock=clock,
         on_change=on_change,

@@ -152,7 +152,11 @@ PSEUDONYMS = st.from_regex(r"k[0-9]{1,6}:[0-9a-f]{32}", fullmatch=True)
 WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,63}", fullmatch=True)
 OPERATORS_WORDS = st.text(max_size=20) | st.sampled_from(["50%", "%s %d", 'a "b" \\ c', "Prüfung", "%%"])
 NUMBERS = st.integers(-(2**53), 2**53) | st.booleans()
-COUNTS = st.dictionaries(st.sampled_from(["PERSON", "EMAIL", "EMAIL_ADDRESS", "p80", "p10", "p100", "10 %"]), st.integers(-3, 2**53), max_size=3)
+COUNTS = st.dictionaries(
+    st.sampled_from(["PERSON", "EMAIL", "EMAIL_ADDRESS", "p80", "p10", "p100", "10 %"]),
+    st.integers(-3, 2**53),
+    max_size=3,
+)
 DIGESTS = st.just("ab" * 32)
 INTENTS = st.builds(
     Intent, WORDS, st.sampled_from(Action), OPERATORS_WORDS, WORDS, st.none() | DIGESTS, st.none(),

@@ -1,4 +1,4 @@
-"""A certificate that no longer counts opens nothing on a connection that is open already (P52, P54): real TLS."""
+"""A certificate that no longer counts opens nothing on a connection that is open already (P52, P54, P55): real TLS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.proxy.frames import Peer, accepting, connected, echo, said
 from tests.proxy.rig import Received, Rig, answering, route, running
 from tests.tls.authority import CLIENT_USE, NOW, Authority, Issued, uri
 from tests.tls.conftest import plain_client
+from tests.tls.test_revocation import write_list
 
 NAME = "spiffe://test/trainer"
 CALLER = KnownCaller(Identity("notebook", frozenset({Role.TRAINER})), certificate_name=f"URI:{NAME}")
@@ -57,7 +59,9 @@ async def serving(
     trust = plain_client(authority.folder / "server-ca.pem", issued)
     trust.check_hostname = False  # the rig calls by address
     upstream = Upstream()
-    async with running(upstream, (listener.open(), trust), routes, callers=[CALLER]) as rig:
+    async with running(
+        upstream, (listener.open(), trust), routes, callers=[CALLER], upstream_changes={"read_seconds": 60}
+    ) as rig:
         yield rig, upstream
 
 
@@ -96,7 +100,7 @@ async def until_cut(reader: asyncio.StreamReader) -> bytes:
 
 async def test_P52_a_certificate_that_expires_opens_nothing_any_more(authority: Authority) -> None:
     since = (datetime.now(UTC) - NOW).total_seconds()
-    issued = authority.issue("t", uri(NAME), CLIENT_USE, days=(since + 5) / 86_400)
+    issued = authority.issue("t", uri(NAME), CLIENT_USE, days=(since + 8) / 86_400)
     async with (
         serving(authority, issued, listening(authority)) as (rig, upstream),
         connected(rig) as peer,
@@ -147,3 +151,26 @@ async def test_P54_open_connections_end_whose_authority_is_taken_out(authority: 
         await _all_is_over(upstream, peer, streaming.reader)
         assert await status_of_next(successors) == 200  # made before the swap, by one who is trusted still
         await successors.close()
+
+
+async def test_P55_open_connections_end_whose_certificate_is_revoked(authority: Authority) -> None:
+    tls = authority.serve()
+    shutil.copy(authority.file, authority.folder / "server-ca.pem")
+    issued, other = (authority.issue(name, uri(NAME), CLIENT_USE) for name in ("revoked", "other"))
+    path = write_list(authority)
+    listener = reloaded_listener("data", replace(tls, revocations=path), Metrics())
+    async with serving(authority, issued, listener) as (rig, upstream), connected(rig) as peer:
+        kept, streaming = await rig.connect(), await rig.connect()
+        assert await status_of_next(kept) == 200
+        streaming.writer.write(GET.replace(b"/api/1", b"/streams"))
+        await streaming.reader.readuntil(b"first")
+        rig.trust = plain_client(authority.folder / "server-ca.pem", other)
+        rig.trust.check_hostname = False
+        others = await rig.connect()
+        assert await status_of_next(others) == 200
+        write_list(authority, [issued])
+        assert await listener.look() is Look.SWAPPED
+        assert await status_of_next(kept) == 401
+        await _all_is_over(upstream, peer, streaming.reader)
+        assert await status_of_next(others) == 200
+        await others.close()

@@ -1,0 +1,119 @@
+"""P55: who was revoked is refused, and where nobody can tell whether somebody was, everybody is. Real handshakes."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from sidecar.errors import ConfigError
+from sidecar.metrics import Metrics
+from sidecar.tls.contexts import ClientAuth, ServerTls, server_context
+from sidecar.tls.reload import Look, reloaded_listener
+from tests.tls.authority import CLIENT_USE, NOW, Authority, Issued, uri
+from tests.tls.conftest import Serve, assert_refused, get, plain_client
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+def write_list(
+    authority: Authority,
+    revoked: Sequence[Issued] = (),
+    *,
+    until: datetime = NOW + timedelta(days=1),
+    name: str = "crl",
+) -> Path:
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority.name)])
+    builder = x509.CertificateRevocationListBuilder(issuer, NOW - timedelta(days=2), until)
+    key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = builder.add_extension(key_id, critical=False).add_extension(x509.CRLNumber(1), critical=False)
+    for one in revoked:
+        serial = x509.load_pem_x509_certificate(one.certificate.read_bytes()).serial_number
+        made = x509.RevokedCertificateBuilder(serial, NOW - timedelta(days=1)).build()
+        builder = builder.add_revoked_certificate(made)
+    path = authority.folder / f"{name}.pem"
+    path.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    return path
+
+
+def serving(authority: Authority, revocations: Path) -> ServerTls:
+    tls = authority.serve()
+    return ServerTls(tls.certificate, tls.key, ClientAuth.REQUIRED, tls.client_ca, revocations)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_p55_who_was_revoked_is_refused_and_others_are_not(
+    authority: Authority, trainer: Issued, serve: Serve, version: ssl.TLSVersion
+) -> None:
+    other = authority.issue("other", uri("spiffe://test/other"), CLIENT_USE)
+    served = await serve(server_context(serving(authority, write_list(authority, [trainer]))))
+    revoked, welcome = plain_client(authority.file, trainer), plain_client(authority.file, other)
+    revoked.maximum_version = welcome.maximum_version = version
+    await assert_refused(served, revoked)
+    assert b"proxied" in await get(served.port, welcome)
+
+
+async def test_p55_a_list_that_expired_meanwhile_admits_nobody(
+    authority: Authority, trainer: Issued, serve: Serve
+) -> None:
+    tls = serving(authority, write_list(authority, until=NOW - timedelta(minutes=20)))
+    context = server_context(tls, lambda: NOW - timedelta(minutes=40))  # it was sound when it was read
+    await assert_refused(await serve(context), plain_client(authority.file, trainer))
+
+
+async def test_p55_a_list_of_another_authority_admits_nobody(
+    authority: Authority, trainer: Issued, serve: Serve
+) -> None:
+    tls = serving(authority, write_list(Authority(authority.folder, "another")))
+    await assert_refused(await serve(server_context(tls)), plain_client(authority.file, trainer))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "does not exist"),
+        ("", "no readable"),
+        ("-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n", "no readable"),
+    ],
+)
+def test_p55_a_file_without_a_list_does_not_serve(authority: Authority, text: str | None, says: str) -> None:
+    path = authority.folder / "crl.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        server_context(serving(authority, path))
+
+
+def test_p55_a_list_that_has_expired_does_not_serve(authority: Authority) -> None:
+    with pytest.raises(ConfigError, match="expired"):
+        server_context(serving(authority, write_list(authority, until=NOW - timedelta(hours=1))))
+
+
+def test_p55_a_list_needs_certificates_to_speak_of(authority: Authority) -> None:
+    tls = authority.serve()
+    with pytest.raises(ConfigError, match="asked for none"):
+        server_context(ServerTls(tls.certificate, tls.key, ClientAuth.NONE, None, write_list(authority)))
+
+
+async def test_p55_a_new_list_holds_from_the_next_handshake_on(
+    authority: Authority, trainer: Issued, serve: Serve
+) -> None:
+    path = write_list(authority)
+    listener = reloaded_listener("data", serving(authority, path), Metrics())
+    served = await serve(listener.open())
+    client = plain_client(authority.file, trainer)
+    assert b"proxied" in await get(served.port, client)
+    shutil.copy(write_list(authority, [trainer], name="new"), path)
+    assert await listener.look() is Look.SWAPPED
+    await assert_refused(served, client)
+    path.unlink()
+    assert await listener.look() is Look.KEPT  # the list that was read last goes on
+    await assert_refused(served, client)
