@@ -140,12 +140,23 @@ def _note_soon(audit: AuditWriter, event: Event) -> None:
 
 def policies_sha256(config: Config) -> str:
     """Return a hash over what is redacted where: the policies, and what each route does with its payloads."""
-    routes = [one.model_dump(mode="json") for one in config.routes]
+    routes = [_ordered(one.model_dump()) for one in config.routes]
     policies = {
-        name: {label: one.model_dump(mode="json") for label, one in policy.items()}
+        name: {label: _ordered(one.model_dump()) for label, one in policy.items()}
         for name, policy in config.policies.items()
     }
     return sha256(canonical({"policies": policies, "routes": routes})).hexdigest()
+
+
+def _ordered(value: object) -> object:
+    """Return a value as JSON has it, with sets in an order: what they come in differs from process to process."""
+    if isinstance(value, Mapping):
+        return {str(name): _ordered(one) for name, one in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted((_ordered(one) for one in value), key=str)
+    if isinstance(value, tuple | list):
+        return [_ordered(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def changes_since(settings: Settings, now: Event) -> Event | None:

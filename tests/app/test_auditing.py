@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +79,26 @@ async def test_a_start_records_configuration_and_policies_and_that_they_changed_
     ]  # fmt: skip
     assert len({one["policies_sha256"] for one in _told(same)}) == 2
     assert len({one["config_sha256"] for one in _told(same)}) == 3
+
+
+def test_the_same_policies_have_the_same_hash_in_every_process_a40(config: dict[str, Any], tmp_path: Path) -> None:
+    """Sets come in another order in every process: an alarm at each restart would hide the true one."""
+    route = {**config["routes"][0], "methods": ["GET", "HEAD", "POST", "PUT", "PATCH"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "routes": [route]}))
+    told = (
+        "import sys; from pathlib import Path; from sidecar.app.auditing import policies_sha256\n"
+        "from sidecar.config import load_config; print(policies_sha256(load_config(Path(sys.argv[1]))))"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", told, str(tmp_path / "config.yaml")],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(hashes) == 1
 
 
 async def test_the_last_start_is_found_behind_segments_that_tell_of_none_a40(config: dict[str, Any]) -> None:
