@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
+from sidecar.erasure.plan import OWN_NAME
 from sidecar.errors import Problem
+from sidecar.targets.subject_keys import NAME as SUBJECT_KEYS
 
 Check = Callable[[Config], Iterable[Problem]]
 
@@ -48,6 +50,15 @@ def check_shown_systems(config: Config) -> Iterator[Problem]:
             yield Problem(where, "is missing, so that nothing would ever close the upstreams", "Add one.")
 
 
+def check_own_names(config: Config) -> Iterator[Problem]:
+    """No system is called what the sidecar calls a target of its own: receipts could not tell them apart."""
+    own = {OWN_NAME, *([SUBJECT_KEYS] if config.erasure.subject_keys is not None else [])}
+    for index, target in enumerate(config.erasure.targets):
+        if target.name in own:
+            problem = f"{target.name} is what the sidecar calls a target that it is itself"
+            yield Problem(f"erasure.targets[{index}].name", problem, "Choose another name.")
+
+
 def check_encrypted_backups(config: Config) -> Iterator[Problem]:
     """What is encrypted by the keys of people names keys that there are."""
     if config.erasure.subject_keys is not None:
@@ -62,7 +73,8 @@ def check_encrypted_backups(config: Config) -> Iterator[Problem]:
 def check_duplicates(config: Config) -> Iterator[Problem]:
     """Names that end up in records and metrics stand for one thing; a prefix and method lead to one route."""
     signers = (one.name for one in config.erasure.trigger_webhooks)
-    yield from _twice("identities", (*(one.name for one in config.identities), *signers))
+    named = "identities and erasure.trigger_webhooks" if config.erasure.trigger_webhooks else "identities"
+    yield from _twice(named, (*(one.name for one in config.identities), *signers))
     yield from _twice("routes", (one.name for one in config.routes))
     yield from _twice("erasure.notify", (one.name for one in config.erasure.notify))
     yield from _twice("audit.anchors", (one.name for one in config.audit.anchors))
@@ -154,6 +166,7 @@ CHECKS: tuple[Check, ...] = (
     check_references,
     check_erasure_triggers,
     check_shown_systems,
+    check_own_names,
     check_encrypted_backups,
     check_duplicates,
     check_files,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
@@ -27,7 +28,16 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s@#]+$")]
+
+
+def _https_url(value: str) -> str:
+    if not _HTTPS_URL.fullmatch(value):
+        raise ValueError("must be an https:// URL, without user and fragment, on loopback, too")
+    return value
+
+
+_HTTPS_URL: Final = re.compile(r"https://[^\s@#]+")
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 
 
 class DeadlinesConfig(Section):

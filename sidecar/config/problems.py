@@ -5,12 +5,14 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.errors import Problem
+from sidecar.targets.plain_form import SecretSource
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
@@ -34,8 +36,25 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
         return Problem(path, "is not a known key", _spelling_remedy(details["loc"], model))
     if details["type"] == "missing":
         return Problem(path, "is missing", "Add it; config.example.yaml shows how.")
+    if (said := _of_another_kind(details)) is not None:
+        return Problem(path, *said)
     message = details["msg"].removeprefix("Value error, ").strip()
     return Problem(path, message[:1].lower() + message[1:], "See this key in config.example.yaml.")
+
+
+_KINDS: Final = MappingProxyType({
+    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type", "set_type"), "should be a list"),
+    **dict.fromkeys(("path_type",), "should be a path"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "should be a section with keys of its own"),
+})  # fmt: skip
+"""What stands there in place of another kind of value, in words of configuration rather than of Python."""
+
+
+def _of_another_kind(details: ErrorDetails) -> tuple[str, str] | None:
+    if details.get("ctx", {}).get("class_name") == SecretSource.__name__:
+        return "must say where the secret is, not what it is", "Give {env: NAME_OF_A_VARIABLE} or {file: PATH}."
+    kind = _KINDS.get(details["type"])
+    return (kind, "See this key in config.example.yaml.") if kind else None
 
 
 def dotted(location: Iterable[str | int]) -> str:

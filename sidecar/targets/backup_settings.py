@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sidecar.targets.plain_form import Form, SecretSource, TlsFiles, check_server_url
 from sidecar.targets.snapshots import Retention
@@ -14,6 +14,18 @@ from sidecar.targets.snapshots import Retention
 _SetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
 _Word = Annotated[str, Field(pattern=r"^[^-\x00-\x1f][^\x00-\x1f]{0,500}$")]
 """An argument of a program that can't be read as an option of it."""
+
+
+def _known_format(value: str) -> str:
+    """Return a format that gives back the day written with it. One that can't would make every name a fault."""
+    written = datetime(2025, 12, 31, tzinfo=UTC)
+    try:
+        read = datetime.strptime(written.strftime(value), value)
+    except ValueError:
+        read = None
+    if read is None or read.date() != written.date():
+        raise ValueError("is no format of strptime that gives a whole date; write e.g. crm-%Y%m%dT%H%M.dump")
+    return value
 
 
 class BackupSet(Form):
@@ -44,7 +56,7 @@ class DumpFolder(BackupSet):
     type: Literal["files"]
     folder: Path
     pattern: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] = "*"
-    time_format: str | None = None
+    time_format: Annotated[str, AfterValidator(_known_format)] | None = None
 
 
 class PgBackRestSet(BackupSet):

@@ -52,6 +52,7 @@ class DataSet(Form):
                 raise ValueError('fields of jsonl are JSON Pointers: /email, or "" for the whole record')
             if self.format is not Format.JSONL and not one.field:
                 raise ValueError("fields of csv and parquet are names of columns")
+        _check_below(self.files)
         return self
 
 
@@ -75,6 +76,8 @@ class FilesSettings(TargetForm):
             raise ValueError("name remove or datasets")
         if not self.folder.is_absolute():
             raise ValueError("folder must be an absolute path")
+        for glob in self.remove:
+            _check_below(glob.sample(dict.fromkeys(glob.fields, "x")))
         return self
 
     @property
@@ -85,3 +88,11 @@ class FilesSettings(TargetForm):
         for dataset in self.datasets:
             kinds = kinds.union(*(one.value.fields for one in dataset.match))
         return frozenset(kinds)
+
+
+def _check_below(pattern: str) -> None:
+    """Refuse a pattern that no path below the folder can match: it would do nothing, and look like nobody's data."""
+    if not {"", ".", ".."}.isdisjoint(pattern.split("/")):
+        raise ValueError(
+            "patterns are of paths below the folder: no / at either end, no . or .. in them; folder/** is all of one"
+        )

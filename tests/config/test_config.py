@@ -182,6 +182,67 @@ def test_a_target_of_a_kind_that_is_not_known_is_told_by_its_place(raw: dict[str
     assert "sqll" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("erasure", "where", "says"),
+    [
+        ({"chat_intents": "delete"}, "erasure.chat_intents", "should be a list"),
+        ({"journal": 5}, "erasure.journal", "should be a path"),
+        ("yes", "erasure", "should be a section"),
+        (
+            {"notify": [{"name": "desk", "url": "https://desk.example", "secret": "whsec_canary"}]},
+            "erasure.notify[0].secret",
+            "{env: name_of_a_variable}",
+        ),
+        (
+            {"notify": [{"name": "desk", "url": "http://desk.example", "secret": {"env": "X"}}]},
+            "erasure.notify[0].url",
+            "must be an https:// url",
+        ),
+        (
+            {"trigger_webhooks": [{"name": "tool", "secret": {"env": "X"}}]},
+            "identities and erasure.trigger_webhooks",
+            "tool is defined 2 times",
+        ),
+        (
+            {"targets": [{"name": "sidecar", "type": "manual", "instructions": "x"}]},
+            "erasure.targets[0].name",
+            "itself",
+        ),
+        (
+            {
+                "targets": [{"name": "subject-keys", "type": "manual", "instructions": "x"}],
+                "subject_keys": {"folder": "."},
+            },
+            "erasure.targets[0].name",
+            "itself",
+        ),
+        (
+            {
+                "targets": [
+                    {
+                        "name": "crm",
+                        "type": "manual",
+                        "instructions": "x",
+                        "backups": [
+                            {"name": "n", "type": "files", "folder": ".", "kept_days": 9, "time_format": "crm-%Q.dump"}
+                        ],
+                    }
+                ]
+            },
+            "erasure.targets[0].backups[0].time_format",
+            "strptime",
+        ),
+    ],
+)
+def test_each_mistake_about_erasures_is_named_with_its_place_and_remedy(
+    raw: dict[str, Any], erasure: Any, where: str, says: str
+) -> None:
+    found = problems(raw | {"erasure": erasure})
+    assert where in found, found
+    assert says in found[where].lower()
+    assert "canary" not in str(found)
+
+
 def test_a_mistake_in_a_target_is_told_by_its_place_whatever_its_kind(raw: dict[str, Any]) -> None:
     table = {"table": "t", "match": [{"column": "a", "value": "{email}", "compares": "exact"}]}
     raw["erasure"] = {"targets": [{"name": "x", "type": "sql", "url": {"env": "X"}, "tables": [table]}]}

@@ -294,6 +294,9 @@ async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
         ),
         ({"datasets": [{"files": "*", "format": "csv", "match": [{"field": "", "value": "{email}"}]}]}, "columns"),
         ({"marker": "a/b"}, "pattern"),
+        ({"remove": ["/etc/{email}"]}, "below the folder"),
+        ({"remove": ["by-mail/../{email}"]}, "below the folder"),
+        ({"datasets": [{"files": "./*.jsonl", "format": "jsonl", "match": BY_MAIL}]}, "below the folder"),
     ],
 )
 def test_a_form_that_can_not_be_meant_is_refused(changes: dict[str, Any], message: str) -> None:
