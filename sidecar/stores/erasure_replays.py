@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, or_, select, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.erasure.readiness import period
-from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
+from sidecar.stores.erasure_tables import Moment, interim_receipts, requests, steps, tasks
 from sidecar.stores.erasure_turns import mark, parts
 
 _UNDER_WAY: Final = sorted((RUNNABLE | WAITING) - {Outcome.PENDING})
+_DONE_OR_BEGUN: Final = (ENDED | RUNNABLE | WAITING | {Outcome.MANUAL_REQUIRED}) - {Outcome.PENDING, Outcome.RETAINED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,47 @@ def reopen(connection: Connection, request_id: str, now: datetime) -> bool:
 
 
 def replay_all(connection: Connection, now: datetime) -> int:
-    """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
+    """Order everybody whose identities can still be opened to be erased once more; return how many (E39).
+
+    Also of requests that wait for backups, for a second look, for people or for a system that is down: whoever they are
+    about came back with a restore like everybody else.
+    """
     query = select(requests.c.id).where(
-        requests.c.ended_at.is_not(None),
         requests.c.cancelled_at.is_(None),
+        requests.c.verified_at.is_not(None),
         requests.c.sealed.is_not(None),
-        or_(requests.c.forget_at.is_(None), requests.c.forget_at > now),
+        or_(requests.c.ended_at.is_(None), requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    ids = [one for one in connection.scalars(query).all() if reopen(connection, one, now)]
-    for request_id in ids:
-        kept = tasks.c.outcome == Outcome.RETAINED.value
-        connection.execute(update(tasks).where(tasks.c.request_id == request_id, ~kept).values(**fresh(now)))
-    return len(ids)
+    return sum(_replay(connection, one, now) for one in connection.scalars(query.order_by(requests.c.id)).all())
+
+
+def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
+    """Begin a new round of whatever was done or begun for a request; False where that is nothing."""
+    mine = requests.c.id == request_id
+    row = connection.execute(select(requests).where(mine).with_for_update(key_share=True)).one()
+    found = select(tasks.c.outcome).where(tasks.c.request_id == request_id)
+    outcomes = {Outcome(one) for one in connection.scalars(found)}
+    if row.sealed is None or not outcomes & _DONE_OR_BEGUN:
+        return False
+    begun = (tasks.c.request_id == request_id) & tasks.c.outcome.in_(sorted(_DONE_OR_BEGUN))
+    connection.execute(update(tasks).where(begun).values(**_following(connection, row, now)))
+    if row.ended_at is not None:
+        return reopen(connection, request_id, now)
+    # What people said, what was signed and what was counted was of the round before. A request that had nothing left to
+    # do in live systems kept its deadline, and has as long again; one that had keeps the clock that it has.
+    following: dict[str, Any] = {"round": row.round + 1, "second_look_at": None}
+    if row.second_look_at is not None or outcomes <= ENDED | WAITING:
+        following |= {"overdue_at": max(row.overdue_at, now + period(row)), "alerted_percent": 0}
+    connection.execute(update(requests).where(mine).values(following))
+    mark(connection, [request_id], now)
+    return True
+
+
+def _following(connection: Connection, row: Row[Any], now: datetime) -> dict[str, Any]:
+    """Return the columns of tasks in a new round. What no receipt has told of yet is not forgotten: it was deleted."""
+    mine = (interim_receipts.c.request_id == row.id, interim_receipts.c.round == row.round)
+    told = row.ended_at is not None or connection.scalar(select(exists().where(*mine)))
+    return {name: value for name, value in fresh(now).items() if told or name not in ("claimed", "deleted")}
 
 
 def _begin_again(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:

@@ -151,10 +151,14 @@ def _owed(one: Signed) -> OwedRecord:
 
 
 def previous_receipts(connection: Connection, request_ids: Iterable[str]) -> Mapping[str, bytes]:
-    """Return what the next receipt supersedes: this round's interim one, or the last of the round before."""
+    """Return what the next receipt supersedes: this round's interim one, or the last of the round before.
+
+    A round that a replay broke off has an interim one only, or none.
+    """
     mine = requests.c.id.in_(sorted(request_ids))
     found: dict[str, bytes] = {}
-    for table, current in ((receipts, requests.c.round - 1), (interim_receipts, requests.c.round)):
+    before = requests.c.round - 1
+    for table, current in ((interim_receipts, before), (receipts, before), (interim_receipts, requests.c.round)):
         query = select(table.c.request_id, table.c.data).join(requests, requests.c.id == table.c.request_id)
         for row in connection.execute(query.where(mine, table.c.round == current)):
             found[row.request_id] = row.data

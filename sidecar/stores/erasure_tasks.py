@@ -129,7 +129,7 @@ class ErasureTasks:
         return len(forgotten)
 
     async def replay(self, now: datetime) -> int:
-        """Order every ended request that can still be opened to be erased once more; return how many (E39)."""
+        """Order everybody who can still be opened, and was begun, to be erased once more; return how many (E39)."""
         return await self._database.run(lambda connection: replay_all(connection, now))
 
     async def _record(self, some: Sequence[Attempted]) -> Sequence[int | LeaseLost]:

@@ -287,6 +287,33 @@ async def test_E38_waiting_for_backups_is_not_overdue(tmp_path: Path) -> None:
         assert (counts.open, counts.overdue) == (1, 0)
 
 
+async def test_E39_a_replay_erases_who_waits_for_backups_too(tmp_path: Path) -> None:
+    """Who is gone from live systems comes back with a restore like everybody else, and so waits for weeks."""
+    async with backed_up(tmp_path) as (w, backups):
+        await w.submit()
+        await w.settle()
+        first = await w.stores.requests.receipt(ID)
+        backups.nights(3)
+        w.clock.advance(days=40)  # past the legal deadline, which it kept
+        assert await w.state() == "live_erased"
+        backups.upstream.customers[CANARY] = 1  # restored
+        assert await w.stores.tasks.replay(w.clock()) == 1
+        assert await w.state() == "pending"
+        await w.settle()
+        assert CANARY not in backups.upstream.customers
+        assert await w.outcomes() == {SET: "awaiting_expiry", "crm": "verified_erased"}
+        second = await w.stores.requests.receipt(ID)
+        assert first is not None
+        assert second is not None
+        assert (await w.view()).round == 2
+        assert receipt_body(second)["kind"] == "interim"
+        assert receipt_body(second)["supersedes"] == sha256(first).hexdigest()
+        backups.dump()
+        backups.nights(16)
+        await w.settle()
+        assert await w.state() == "completed"
+
+
 async def test_E39_after_a_replay_backups_are_waited_for_anew(tmp_path: Path) -> None:
     async with backed_up(tmp_path) as (w, backups):
         await w.submit()

@@ -18,7 +18,8 @@ from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.stores.erasure_attestations import Attestation, AttestationRefused, Attestations, Found
 from sidecar.targets.manual import ManualSettings, ManualTarget
 from tests.erasure.test_api import Answer, Caller, listening
-from tests.erasure.world import CANARY, ID, Clock, World, body, receipt_body, world
+from tests.erasure.world import CANARY, ID, OTHER_ID, Clock, World, body, http_target, receipt_body, world
+from tests.targets.upstream import running_upstream, target_mapping
 
 SHA = "ab" * 32
 OTHER_SHA = "cd" * 32
@@ -208,6 +209,40 @@ async def test_E39_a_replay_asks_people_anew(tmp_path: Path) -> None:
         assert await d.w.stores.tasks.replay(d.w.clock()) == 1
         assert await d.ends() == {"paper": "manual_required"}
         assert (await d.post()).json["outcome"] == "unverified"
+
+
+async def test_E39_a_replay_asks_people_anew_also_before_the_request_has_ended(tmp_path: Path) -> None:
+    clock = Clock()
+    paper = ManualTarget(settings())
+    async with running_upstream() as upstream:
+        crm = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(tmp_path / "state.db", [crm, paper], clock) as w:
+            upstream.customers[CANARY] = 2
+            await w.submit()
+            store = Attestations(w.database, {"paper": 4})
+            await w.settle()
+            task = next(one.id for one in (await w.view()).tasks if one.target == "paper")
+            await store.attest(ID, task, Attestation("one", Found.ERASED, SHA), clock())
+            assert await w.state() == "needs_attention"
+            upstream.customers[CANARY] = 1  # restored
+            assert await w.stores.tasks.replay(clock()) == 1
+            await w.settle()
+            assert CANARY not in upstream.customers
+            assert await w.outcomes() == {"crm": "verified_erased", "paper": "manual_required"}
+            assert (await w.view()).tasks[
+                0
+            ].deleted == 3  # two before the replay, which no receipt has told of, and one
+            found = await store.find(ID, task)
+            assert found is not None
+            assert found.attestations == ()  # what was said before the replay is no word about it
+
+
+async def test_E39_a_replay_leaves_alone_where_nothing_was_begun(tmp_path: Path) -> None:
+    async with desk(tmp_path) as d:
+        await d.w.submit(body(OTHER_ID, verified_by=None))
+        before = await d.w.view(OTHER_ID)
+        await d.w.stores.tasks.replay(d.w.clock())
+        assert await d.w.view(OTHER_ID) == before
 
 
 def test_a_reminder_after_the_due_date_is_refused() -> None:

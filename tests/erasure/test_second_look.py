@@ -145,3 +145,24 @@ async def test_E13_a_restart_in_between_changes_nothing(tmp_path: Path, restarts
             await w.settle()
             assert await w.state() == "completed"
         assert (upstream.count("DELETE"), upstream.count("GET")) == (1, 2)
+
+
+async def test_E27_E39_a_replay_before_the_second_look_erases_again_and_has_a_second_look_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with looking_twice(tmp_path) as (w, upstream):
+        first = await latest(w)
+        w.clock.advance(hours=23)
+        upstream.customers[CANARY] = 1  # restored; without this nobody looks for an hour more, and nobody says why
+        assert await w.stores.tasks.replay(w.clock()) == 1
+        await w.settle()
+        assert (await w.state(), upstream.customers) == ("confirming", {})
+        again = receipt_body(await latest(w))
+        assert (again["kind"], again["round"], again["supersedes"]) == ("interim", 2, sha256(first).hexdigest())
+        w.clock.advance(hours=23)
+        await w.settle()
+        assert await w.state() == "confirming"  # a day after the replay, not after the first end
+        w.clock.advance(hours=2)
+        await w.settle()
+        assert await w.state() == "completed"
+        assert w.metrics.registry.get_sample_value("sidecar_erasure_late_writers_total", {"target": "crm"}) is None
