@@ -7,26 +7,27 @@ back does not know is taken from here and done once more, and what was destroyed
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
+from threading import Lock
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
+from sqlalchemy import select
 
+from sidecar.errors import StoreUnavailable
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import DERIVED, NOTHING, callbacks, holds, receipts, requests, tasks
-from sidecar.stores.erasure_turns import look_at_held, parts
+from sidecar.stores.erasure_tables import requests
+from sidecar.stores.erasure_turns import parts
 from sidecar.stores.journal_file import JournalFile
+from sidecar.stores.journal_states import behind, bring_back, destroy, sealed, snapshots
 
 _STATE: Final = "state"
 _FORGOTTEN: Final = "forgotten"
-_BYTES: Final = "base64"
-_TIME: Final = "time"
-Row = dict[str, Any]
 
 
 class Keeper(Protocol):
@@ -55,25 +56,36 @@ class Recovered:
     destroyed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is held of a request in memory: which lines are about it, and the digest of the last."""
+
+    digest: bytes
+    lines: tuple[int, ...]
+
+
 class ErasureJournal:
-    """Implements ``Keeper`` on a file. ``start`` before use; ``recover`` before the worker begins."""
+    """Implements ``Keeper`` on a file. ``start`` before use; ``recover`` before the worker begins.
+
+    What was kept of a request before its last line stays in the file until it is forgotten, or most of the file is of
+    no more use: then it is written anew.
+    """
 
     def __init__(self, database: Database, file: JournalFile) -> None:
         self._database = database
         self._file = file
-        self._states: dict[str, str] = {}
-        self._forgotten: set[str] = set()
+        self._kept: dict[str, _Kept] = {}
+        self._forgotten: dict[str, int] = {}  # with the line that says so
+        self._useful = 0  # bytes of lines that would be written anew
         self._turn = asyncio.Lock()
+        self._writing = Lock()  # for a thread that goes on though nobody waits for it any more
 
     async def start(self) -> None:
-        """Read the file. Raises ``ConfigError`` or ``KeyMaterialError``."""
-        for entry in await asyncio.to_thread(self._file.open):
-            said = json.loads(entry)
-            if said["kind"] == _FORGOTTEN:
-                self._forgotten.add(said["id"])
-                self._states.pop(said["id"], None)
-            else:
-                self._states[said["id"]] = json.dumps(said)
+        """Read the file. Raises ``ConfigError``, ``KeyMaterialError`` or ``StoreUnavailable``.
+
+        What former master keys open is written anew under the new one, so that nothing here needs them any more.
+        """
+        await asyncio.to_thread(self._read)
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._file.close)
@@ -81,43 +93,96 @@ class ErasureJournal:
     async def keep(self, *request_ids: str) -> None:
         """Write down how requests stand, unless that is what was written last of them."""
         async with self._turn:
-            states = await self._database.read(lambda connection: _snapshots(connection, request_ids))
+            states = await self._database.read(lambda connection: snapshots(connection, request_ids))
             entries = {
-                one: json.dumps({"kind": _STATE, "id": one, **state}, sort_keys=True) for one, state in states.items()
+                one: json.dumps({"kind": _STATE, "id": one, **state}, sort_keys=True).encode()
+                for one, state in states.items()
             }
-            new = {one: entry for one, entry in entries.items() if self._states.get(one) != entry}
+            new = {one: entry for one, entry in entries.items() if self._last(one) != _digest(entry)}
             if new:
-                await asyncio.to_thread(self._file.append, *(entry.encode() for entry in new.values()))
-                self._states.update(new)
+                await asyncio.to_thread(self._append, new)
 
     async def forget(self, request_ids: Sequence[str]) -> None:
-        """Leave nothing of these requests but that they are forgotten. The file is written anew without them."""
+        """Leave nothing of these requests but that they are forgotten."""
         async with self._turn:
-            if set(request_ids) <= self._forgotten:
-                return
-            forgotten = self._forgotten | set(request_ids)
-            states = {name: entry for name, entry in self._states.items() if name not in forgotten}
-            gone = [json.dumps({"kind": _FORGOTTEN, "id": one}) for one in sorted(forgotten)]
-            entries = [entry.encode() for entry in (*states.values(), *gone)]
-            await asyncio.to_thread(self._file.rewrite, entries)
-            self._forgotten, self._states = forgotten, states
+            new = sorted(one for one in set(request_ids) if one in self._kept or one not in self._forgotten)
+            if new:
+                await asyncio.to_thread(self._forget, new)
+
+    def _read(self) -> None:
+        self._file.open()
+        for number, entry in self._file.read():
+            said = json.loads(entry)
+            if said["kind"] == _FORGOTTEN:
+                self._note_forgotten(said["id"], number)
+            else:
+                self._note_state(said["id"], entry, number)
+        if self._file.former:
+            with suppress(StoreUnavailable):  # no room for both: at the next start
+                self._rewrite()
+
+    def _append(self, entries: Mapping[str, bytes]) -> None:
+        with self._writing:
+            first = self._file.append(*entries.values())
+            for number, (one, entry) in enumerate(entries.items(), first):
+                self._note_state(one, entry, number)
+
+    def _forget(self, request_ids: Sequence[str]) -> None:
+        with self._writing:
+            lines = [number for one in request_ids if one in self._kept for number in self._kept[one].lines]
+            entries = [json.dumps({"kind": _FORGOTTEN, "id": one}).encode() for one in request_ids]
+            first = self._file.blank(lines, *entries)
+            for number, one in enumerate(request_ids, first):
+                self._note_forgotten(one, number)
+            if self._file.size > 2 * self._useful:  # so that it costs no more than what was written in between
+                self._rewrite()
+
+    def _last(self, request_id: str) -> bytes | None:
+        kept = self._kept.get(request_id)
+        return kept.digest if kept is not None else None
+
+    def _note_state(self, request_id: str, entry: bytes, number: int) -> None:
+        before = self._kept.get(request_id)
+        lines = before.lines if before is not None else ()
+        self._useful += self._file.length(number) - (self._file.length(lines[-1]) if lines else 0)
+        self._kept[request_id] = _Kept(_digest(entry), (*lines, number))
+
+    def _note_forgotten(self, request_id: str, number: int) -> None:
+        kept = self._kept.pop(request_id, None)
+        if kept is not None:
+            self._useful -= self._file.length(kept.lines[-1])
+        if request_id not in self._forgotten:
+            self._useful += self._file.length(number)
+            self._forgotten[request_id] = number
+
+    def _rewrite(self) -> None:
+        """Write the file anew with the last line about each request: one after the other, none held in memory."""
+        kept, forgotten = list(self._kept), list(self._forgotten)
+        numbers = [*(self._kept[one].lines[-1] for one in kept), *self._forgotten.values()]
+        self._file.rewrite(map(self._file.entry, numbers))
+        self._kept = {one: _Kept(self._kept[one].digest, (number,)) for number, one in enumerate(kept)}
+        self._forgotten = {one: number for number, one in enumerate(forgotten, len(kept))}
+        self._useful = self._file.size
+
+    def _states(self, request_ids: Sequence[str]) -> dict[str, Any]:
+        return {one: json.loads(self._file.entry(self._kept[one].lines[-1])) for one in request_ids}
 
     async def recover(self, now: datetime) -> Recovered:
         """Make database and journal say the same: the union wins, and what is destroyed stays destroyed."""
         back = destroyed = 0
         for some in parts(sorted(self._forgotten)):
-            for request_id in await self._database.read(partial(_sealed, ids=some)):
-                destroyed += await self._database.run(partial(_destroy, request_id=request_id, now=now))
-        for some in parts(sorted(self._states)):
-            entries = {one: json.loads(self._states[one]) for one in some}
-            for request_id in await self._database.read(partial(_behind, entries=entries)):
-                back += await self._database.run(partial(_bring_back, entry=entries[request_id]))
+            for request_id in await self._database.read(partial(sealed, ids=some)):
+                destroyed += await self._database.run(partial(destroy, request_id=request_id, now=now))
+        for some in parts(sorted(self._kept)):
+            entries = await asyncio.to_thread(self._states, some)
+            for request_id in await self._database.read(partial(behind, entries=entries)):
+                back += await self._database.run(partial(bring_back, entry=entries[request_id]))
         known = await self._database.read(
             lambda connection: list(connection.scalars(select(requests.c.id).where(requests.c.sealed.is_not(None))))
         )
         for some in parts(known):
             await self.keep(*some)
-        gone = sorted(set(self._states) - set(known))
+        gone = sorted(self._kept.keys() - set(known))
         if gone:  # killed between database and journal, the last time
             await self.forget(gone)
         if destroyed:
@@ -125,113 +190,5 @@ class ErasureJournal:
         return Recovered(back, destroyed)
 
 
-def _snapshots(connection: Connection, request_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return how requests stand that can still be opened, without what is derived."""
-    query = select(requests).where(requests.c.id.in_(request_ids), requests.c.sealed.is_not(None))
-    found: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(query.order_by(requests.c.id)):
-        kept = {name: value for name, value in row._mapping.items() if name not in DERIVED}
-        found[row.id] = {"request": _written(kept), "callbacks": [], "receipts": [], "holds": []}
-    for name, table in (("callbacks", callbacks), ("receipts", receipts), ("holds", holds)):
-        mine = select(table).where(table.c.request_id.in_(found)).order_by(*table.primary_key.columns)
-        for row in connection.execute(mine):
-            found[row.request_id][name].append(_written(row._mapping))
-    return found
-
-
-def _sealed(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
-    return connection.scalars(select(requests.c.id).where(requests.c.id.in_(ids), requests.c.sealed.is_not(None))).all()
-
-
-def _behind(connection: Connection, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return which requests the database knows less of than the journal does: of many with a few queries."""
-    rows = connection.execute(select(requests).where(requests.c.id.in_(entries))).mappings()
-    known = {row["id"]: _progress(row) for row in rows}
-    lifted = {
-        row.id: row.released_at is not None
-        for row in connection.execute(select(holds).where(holds.c.request_id.in_(entries)))
-    }
-    behind = []
-    for request_id, entry in entries.items():
-        kept = [_read(holds, row) for row in entry.get("holds", ())]
-        holds_agree = all(lifted.get(one["id"], -1) >= (one["released_at"] is not None) for one in kept)
-        if not holds_agree or known.get(request_id, ()) < _progress(_read(requests, entry["request"])):
-            behind.append(request_id)
-    return behind
-
-
-def _bring_back(connection: Connection, entry: Mapping[str, Any]) -> int:
-    """Make a database know what the journal knows of a request; return 1 if it did not."""
-    brought_back = _bring_back_request(connection, entry)
-    held = [_bring_back_hold(connection, _read(holds, row)) for row in entry.get("holds", ())]
-    return int(brought_back or any(held))
-
-
-def _bring_back_hold(connection: Connection, kept: Row) -> bool:
-    """Put a legal hold back, or lift one again: an old database must not have what is held deleted (E31)."""
-    row = connection.execute(select(holds).where(holds.c.id == kept["id"])).one_or_none()
-    if row is None:
-        connection.execute(insert(holds).values(kept))
-        return True
-    if row.released_at is None and kept["released_at"] is not None:
-        connection.execute(update(holds).where(holds.c.id == row.id).values(released_at=kept["released_at"]))
-        look_at_held(connection, row.request_id, kept["released_at"])
-        return True
-    return False
-
-
-def _bring_back_request(connection: Connection, entry: Mapping[str, Any]) -> bool:
-    """Put a request into a database that lacks it, or has it from before its last end; have it done once more."""
-    kept = _read(requests, entry["request"])
-    held = connection.execute(select(requests).where(requests.c.id == kept["id"])).one_or_none()
-    if held is not None and _progress(held._mapping) >= _progress(kept):
-        return False
-    if kept["ended_at"] is not None and kept["cancelled_at"] is None:
-        kept |= {"round": kept["round"] + 1, "ended_at": None, "second_look_at": None}
-    if held is None:
-        connection.execute(insert(requests).values(kept))
-    else:
-        derived = {"planned_for": NOTHING, "late_at": None, "alert_at": None}  # as the others: at the next start
-        connection.execute(update(requests).where(requests.c.id == kept["id"]).values(kept | derived))
-    if kept["cancelled_at"] is not None:  # before anything was begun, so that no evidence hangs on its tasks
-        connection.execute(delete(tasks).where(tasks.c.request_id == kept["id"]))
-    for table, rows in ((callbacks, entry["callbacks"]), (receipts, entry["receipts"])):
-        for row in (_read(table, one) for one in rows):
-            mine = [table.c[column.name] == row[column.name] for column in table.primary_key]
-            if connection.execute(select(table).where(*mine)).one_or_none() is None:
-                connection.execute(insert(table).values(row))
-    return True
-
-
-def _progress(row: Mapping[str, Any] | RowMapping) -> tuple[int, bool, bool, bool]:
-    return row["round"], row["ended_at"] is not None, row["verified_at"] is not None, row["extended_at"] is not None
-
-
-def _destroy(connection: Connection, request_id: str, now: datetime) -> int:
-    """Destroy what an old database brought back of somebody who was forgotten."""
-    mine = (requests.c.id == request_id, requests.c.sealed.is_not(None))
-    values = {"wrapped_key": None, "sealed": None, "ended_at": now, "late_at": None, "alert_at": None}
-    done = connection.execute(update(requests).where(*mine).values(values)).rowcount
-    connection.execute(update(tasks).where(tasks.c.request_id == request_id).values(reference=None, ready=False))
-    return done
-
-
-def _written(row: Mapping[str, Any] | RowMapping) -> Row:
-    return {str(name): _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {_BYTES: base64.b64encode(value).decode("ascii")}
-    return {_TIME: value.isoformat()} if isinstance(value, datetime) else value
-
-
-def _read(table: Table, row: Row) -> Row:
-    """Return the values of columns that there are: a journal may be older than the schema."""
-    return {name: _value(row[name]) for name in row if name in table.c}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, dict) and _BYTES in value:
-        return base64.b64decode(value[_BYTES])
-    return datetime.fromisoformat(value[_TIME]) if isinstance(value, dict) else value
+def _digest(entry: bytes) -> bytes:
+    return sha256(entry).digest()[:16]

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, event
 from sidecar.stores import database as database_module
 from sidecar.stores.database import Database
 
-OF_FILES: Final = ("fsync", "write", "ftruncate", "rename", "replace", "unlink", "rmdir")
+OF_FILES: Final = ("fsync", "write", "pwrite", "ftruncate", "rename", "replace", "unlink", "rmdir")
 _STORE: Final = "sidecar.stores.database"
 _SMALL_BUFFER: Final = 16  # so that a file is torn in its middle
 

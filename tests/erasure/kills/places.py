@@ -12,7 +12,7 @@ import sidecar
 
 _ROOT: Final = Path(sidecar.__file__).parent
 _PARTS: Final = ("erasure", "stores", "subject_keys", "targets")
-_OF_OS: Final = frozenset({"fsync", "write", "ftruncate", "rename", "replace", "unlink", "rmdir"})
+_OF_OS: Final = frozenset({"fsync", "write", "pwrite", "ftruncate", "rename", "replace", "unlink", "rmdir"})
 _OF_PATHS: Final = frozenset({"rename", "unlink", "rmdir"})
 _CALLS: Final = frozenset({"_checkpoint"})
 
@@ -27,7 +27,6 @@ EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
         "sidecar.stores.erasure_tasks:ErasureTasks._note_seen": _ONE,
         "sidecar.stores.erasure_tasks:ErasureTasks.spend": _ONE,
         "sidecar.stores.erasure_endings:ErasureEndings.give_back": _ONE,
-        "sidecar.stores.erasure_unrecorded:UnrecordedReceipts.kept": "a lock that writes nothing",
         "sidecar.stores.erasure_links:ErasureLinks.note": _ONE,
         "sidecar.stores.placeholders:StoredPlaceholders.forget_scope": _ONE,
         "sidecar.stores.erasure_unrecorded:UnrecordedReceipts.kept": "it reads alone, and waits for whoever writes",
