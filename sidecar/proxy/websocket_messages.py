@@ -99,7 +99,9 @@ class ScannedMessages:
         stream = self._streams.get(direction)
         if self._passes(direction) or stream is None:
             return self._shown(direction, [await self._scanned(text, self._format.of(), direction)])
-        return self._shown(direction, await self._within_time(stream.push(self._format.frame(text))))
+        out = await self._within_time(stream.push(self._format.frame(text)))
+        self._account.share.vary(sum(one.held_bytes for one in self._streams.values()))
+        return self._shown(direction, out)
 
     async def last(self, direction: Direction) -> Sequence[str]:
         stream = self._streams.get(direction)

@@ -14,6 +14,7 @@ import pytest
 from sidecar.audit.record import AuditWriter, Outcome
 from sidecar.metrics import Metrics
 from sidecar.payloads.presets import load_preset
+from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import BodyMode, MessageKind, RequestPolicy, WebsocketRules
 from tests.proxy import rewriting
@@ -182,3 +183,28 @@ async def test_E39_what_was_held_back_is_not_shown_once_its_upstream_is_closed_o
     while not audits[0].outcomes:
         await audits[0].changed.wait()
     assert audits[0].outcomes[0].reason == "quarantined"
+
+
+async def test_P45_what_waits_behind_a_text_that_is_held_back_is_in_the_budget(contexts: Contexts) -> None:
+    start, token = [frame for frame in FRAMES if "stream_start" in frame or "stream_token" in frame][:2]
+
+    async def talk(peer: Peer) -> None:
+        await peer.say(start)
+        await peer.say(token)
+        for _ in range(10):
+            await peer.say('42["note",{"n":"' + "x " * 2500 + '"}]')
+        await peer.next()
+
+    audits: list[MemoryAudit] = []
+    budget = BodyBudget(20_000, Metrics())
+    async with (
+        running(accepting(talk), contexts, [LIVE], real=real(audits), budget=budget) as rig,
+        connected(rig, target=TARGET) as peer,
+    ):
+        while (got := await peer.next()).opcode != CLOSE:
+            pass
+        assert got.code == 1013
+        await peer.send(CLOSE, got.payload)
+        await audits[0].changed.wait()
+    assert audits[0].outcomes[0].reason == "overloaded"
+    budget.move(20_000)  # all of it was given back
