@@ -9,7 +9,6 @@ from typing import Final
 
 from sidecar.detection.catalogue import Brands, Catalogue, CatalogueFormat, parse_catalogue
 from sidecar.detection.detector import Detector
-from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline
 from sidecar.detection.plugins import PluginSettings, load_plugins, plugins_version
 from sidecar.detection.rules import RuleSettings, rule_recognizers
 from sidecar.errors import ConfigError, Problem
@@ -42,6 +41,9 @@ class DetectorSettings:
 
 def build_detector(settings: DetectorSettings) -> Detector:
     """Load model, rules, catalogue and plug-ins. Takes seconds. Raises ``ConfigError``."""
+    # With it comes spaCy, which workers need and whoever starts them does not.
+    from sidecar.detection.ner import SHIPPED, NerRecognizer, load_pipeline
+
     rules = settings.rules
     if settings.catalogue is not None:
         rules = replace(rules, catalogue=read_catalogue(settings.catalogue))
