@@ -48,7 +48,7 @@ class Admission:
         self.check_open(route)
         if "Upgrade" in request.headers:
             check_handshake(request, route.websocket)
-        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        if any(one.lower() != "100-continue" for one in request.headers.getall("Expect", ())):
             raise RequestRefused(RequestFault.EXPECTATION)
         return target
 

@@ -83,8 +83,13 @@ class BodyFate(StrEnum):
     REWRITTEN = "rewritten"  # other bytes, in UTF-8, without coding
 
 
+def is_token(text: str) -> bool:
+    """Say whether a text is a token, as names of fields and of protocols are."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 @lru_cache(maxsize=1024)
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a request field's name as CGI and WSGI see it, who can't tell these apart."""
     return name.lower().replace("_", "-")
 
@@ -116,7 +121,7 @@ def request_fields(
         dropped |= {"authorization"}
     out: CIMultiDict[str] = CIMultiDict()
     for name, value in fields.items():
-        plain = _plain(name)
+        plain = plain_name(name)
         if plain in dropped or plain.startswith(_DROPPED_PREFIXES):
             continue
         if _NOT_A_VALUE.search(value):

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from sidecar.errors import RequestFault, RequestRefused, UpstreamFailed, UpstreamFault
 from sidecar.proxy.account import Account
-from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, request_fields
+from sidecar.proxy.headers import BodyFate, Hop, add_own_fields, plain_name, request_fields
 from sidecar.proxy.refusals import refusal_for
 from sidecar.proxy.routes import TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
@@ -81,7 +81,7 @@ class Websockets:
         upstream = self._upstreams[route.upstream]
         hop = Hop(request.remote or "unknown", request.headers.get("Host"), upstream.host, upstream.settings.origin)
         fields = request_fields(request.headers, request.method, route, hop, BodyFate.NONE, account.caller.proof)
-        for name in [name for name in fields if name.lower().startswith(_OUR_OWN)]:
+        for name in [name for name in fields if plain_name(name).startswith(_OUR_OWN)]:
             fields.popall(name, None)
         try:
             async with asyncio.timeout(route.limits.exchange_seconds):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from sidecar.errors import RequestFault, RequestRefused
+from sidecar.proxy.headers import is_token
 from sidecar.proxy.routes import WebsocketRules
+
+_SINGLE = ("Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
 
 
 def check_handshake(request: web.BaseRequest, rules: WebsocketRules | None) -> None:
@@ -16,8 +19,11 @@ def check_handshake(request: web.BaseRequest, rules: WebsocketRules | None) -> N
     """
     if rules is None or request.headers.get("Upgrade", "").strip().lower() != "websocket" or request.method != "GET":
         raise RequestRefused(RequestFault.UPGRADE)
-    ready = web.WebSocketResponse(protocols=offered_by(request)).can_prepare(request)
-    if not ready or request.version < (1, 1) or request.body_exists or len(request.headers.getall("Upgrade")) > 1:
+    offered = offered_by(request)
+    ready = web.WebSocketResponse(protocols=offered).can_prepare(request)
+    single = all(len(request.headers.getall(name, ())) == 1 for name in _SINGLE)
+    named = all(is_token(one) for one in offered) and len(set(offered)) == len(offered)
+    if not (ready and single and named) or request.version < (1, 1) or request.body_exists:
         raise RequestRefused(RequestFault.HEADER, "no handshake of WebSocket version 13")
     own = f"https://{request.headers.get('Host')}"
     if any(one != own and one not in rules.origins for one in request.headers.getall("Origin", ())):

@@ -370,10 +370,10 @@ async def test_P21_X1_the_upstreams_handshake(contexts: Contexts) -> None:
             "Origin: https://sidecar.example",
             "Cookie: a=b; c=d",
             "X-Forwarded-For: 6.6.6.6",
-            "Authorization: Bearer x",
+            "Sec_WebSocket_Extensions: permessage-deflate",
         )
         client = await rig.connect()
-        await opened(client, *lines[:3], target="/ws/a%2Fb?x=%27&sid=1")
+        await opened(client, *lines, target="/ws/a%2Fb?x=%27&sid=1")
         (received,) = rig.upstream.requests
         assert received.target == b"/ws/a%2Fb?x=%27&sid=1"
         port = rig.upstream._server.sockets[0].getsockname()[1]
@@ -383,6 +383,7 @@ async def test_P21_X1_the_upstreams_handshake(contexts: Contexts) -> None:
         assert received.values(b"x-forwarded-for") == [b"127.0.0.1"]
         assert received.values(b"authorization") == []
         assert received.values(b"sec-websocket-version") == [b"13"]
+        assert not [name for name, _ in received.fields if b"extensions" in name]
         await client.close()
 
 
@@ -441,6 +442,11 @@ BAD_HANDSHAKES = {
     "version 12": (handshake().replace(b"Version: 13", b"Version: 12"), 400),
     "short key": (handshake().replace(b"Key: AAEC", b"Key: "), 400),
     "no key": (handshake().replace(b"Sec-WebSocket-Key", b"X-Key"), 400),
+    "two keys": (handshake("Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw=="), 400),
+    "two versions": (handshake("Sec-WebSocket-Version: 8"), 400),
+    "a subprotocol that is no token": (handshake(f"Sec-WebSocket-Protocol: chat.v1, {CANARY}"), 400),
+    "a subprotocol twice": (handshake("Sec-WebSocket-Protocol: chat.v1, chat.v2, chat.v1"), 400),
+    "two expectations": (handshake("Expect: 100-continue", f"Expect: {CANARY}"), 417),
     "HTTP/1.0": (handshake().replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
     "a body": (handshake("Content-Length: 2") + b"{}", 400),
     "POST": (handshake().replace(b"GET", b"POST"), 501),
