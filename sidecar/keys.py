@@ -75,3 +75,8 @@ class Pseudonymizer:
     def label(self, *parts: str) -> str:
         """Return the pseudonym as written in records: ``k<key version>:<32 hex digits>``."""
         return f"k{self.version}:{self.digest(*parts)[:16].hex()}"
+
+
+def version_of(label: str) -> int:
+    """Return the version of the master key that made a label (``Pseudonymizer.label``)."""
+    return int(label[1 : label.index(":")])

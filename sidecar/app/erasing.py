@@ -107,9 +107,9 @@ def erasing_of(
     """
     if not settings.targets and settings.config.erasure.subject_keys is None:
         return None
-    audit, keys = auditing.log, settings.master.pseudonymizer
+    audit = auditing.log
     own = _own_of(settings, placeholders, audit, memories)
-    clock, people = SteadyClock(), keys(Purpose.ERASURE_PSEUDONYM)
+    clock, people = SteadyClock(), settings.pseudonymizers(Purpose.ERASURE_PSEUDONYM)
     peoples_keys = peoples_keys_of(settings, database, metrics, clock)
     witness = peoples_keys.witness
     backups = [a_set for one in settings.restorables for a_set in one.backup_targets(metrics, witness, clock)]
@@ -119,7 +119,7 @@ def erasing_of(
     stores = _stores(settings, database, seal, journal)
     signing_key = receipt_key(settings.master)
     dates = deadline_policy_of(settings.config.erasure.deadlines)
-    intake = Intake(stores.requests, targets, people, dates, clock)
+    intake = Intake(stores.requests, targets, people[0], dates, clock, former=people[1:])
     marks = marks_of(settings, database, metrics, clock)
     worker_settings = _worker_settings(settings)
     source, epochs = settings.hold_source, marks.epochs
@@ -139,7 +139,7 @@ def erasing_of(
     routes = (*receipts, *chat, *guards, *peoples_keys.routes, *by_hand, *_opendsr(settings, parts))
     notices = NoticeSender(stores.notices, settings.sender, metrics, clock)
     watching_clock = ClockWatch(clock, database, audit, metrics)
-    overhearing = Overhearing(ChatFiling(intake, stores.requests, people, audit, metrics), says_so, metrics)
+    overhearing = Overhearing(ChatFiling(intake, people, audit, metrics), says_so, metrics)
     return Erasing(
         marks.all, watch, suppressing, seen_to, targets, watching_clock, journal, worker, notices, routes, overhearing
     )

@@ -88,8 +88,9 @@ def peoples_keys_of(settings: Settings, database: Database, metrics: Metrics, cl
     if config is None:
         return PeoplesKeys()
     pending = timedelta(days=config.pending_days)
-    pseudonyms = settings.master.pseudonymizer(Purpose.SUBJECT_KEY)
-    keys = SubjectKeys(SubjectKeyTable(database), FileKms(config.folder, pending, clock), pseudonyms, metrics, clock)
+    pseudonyms, *former = settings.pseudonymizers(Purpose.SUBJECT_KEY)
+    kms = FileKms(config.folder, pending, clock)
+    keys = SubjectKeys(SubjectKeyTable(database), kms, pseudonyms, metrics, clock, former)
     target = SubjectKeyTarget(keys, config.identity, pending + timedelta(days=1))
     return PeoplesKeys((target,), subject_key_routes(keys))
 
@@ -105,8 +106,11 @@ def suppressing_of(
 ) -> Suppressing:
     """Return what keeps ``suppression`` as the store has it."""
     config = settings.config.erasure.suppression
-    keys = settings.master.pseudonymizer(Purpose.SUPPRESSION)
-    store = ErasureSuppressions(database, seal, lambda one: suppression_keys(one.type.value, one.value, keys))
+    all_keys = settings.pseudonymizers(Purpose.SUPPRESSION)
+    versions = [one.version for one in all_keys]
+    store = ErasureSuppressions(
+        database, seal, lambda one: suppression_keys(one.type.value, one.value, all_keys[0]), versions
+    )
     suppressing_settings = SuppressingSettings(
         kept_after=timedelta(days=config.kept_days_after_horizon),
         between_looks=timedelta(hours=config.look_again_hours),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -21,37 +21,39 @@ from sidecar.payloads.askings import AskingRule
 from sidecar.payloads.paths import BadPath, PathPattern, parse_path, path_problem
 from sidecar.proxy.overhearing import Asked, Filed
 from sidecar.proxy.routes import ErasureTrigger
-from sidecar.stores.erasures import ErasureRequests, IdTaken
+from sidecar.stores.erasures import IdTaken
 
 _ACTOR: Final = "overhearing"
 
 
 class ChatFiling:
-    """Files who asks in a chat, once for a conversation. What can't be recorded is not filed."""
+    """Files who asks in a chat, once for a conversation. What can't be recorded is not filed.
+
+    ``pseudonyms`` make requests' ids: by the current master key, and by those before it, for what was filed already.
+    """
 
     def __init__(
         self,
         intake: Intake,
-        requests: ErasureRequests,
-        pseudonyms: Pseudonymizer,
+        pseudonyms: Sequence[Pseudonymizer],
         audit: AuditWriter,
         metrics: Metrics,
     ) -> None:
         self._intake = intake
-        self._requests = requests
-        self._pseudonyms = pseudonyms
+        self._pseudonyms = tuple(pseudonyms)
         self._audit = audit
         self._metrics = metrics
 
     async def file(self, asked: Asked) -> Filed:
         """As ``Filing``. Requests that are there already are let be, and leave no record."""
-        wanted = overheard(asked.identities, asked.namespace, asked.regulation, self._pseudonyms)
-        if wanted is None:
+        ids = (overheard(asked.identities, asked.namespace, asked.regulation, one) for one in self._pseudonyms)
+        wanted = [one for one in ids if one is not None]
+        if not wanted:
             return Filed.UNIDENTIFIED
         try:
-            if await self._requests.find(wanted.id) is not None:
+            if await self._intake.kept_of(wanted) is not None:
                 return Filed.KNOWN
-            return await self._recorded(wanted, asked.route)
+            return await self._recorded(wanted[0], asked.route)
         except (StoreUnavailable, AuditUnavailable):
             return Filed.FAILED
 

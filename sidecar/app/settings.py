@@ -28,7 +28,7 @@ from sidecar.erasure.notices import SenderSettings
 from sidecar.erasure.processor import Processor, parse_processor
 from sidecar.erasure.webhook import WebhookKey
 from sidecar.errors import ConfigError, Problem
-from sidecar.keys import MasterKey
+from sidecar.keys import MasterKey, Pseudonymizer, Purpose
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.presets import load_preset
@@ -68,6 +68,11 @@ class Settings:
     hold_source: HoldSource = field(repr=False)
     trigger_senders: Mapping[str, WebhookKey] = field(repr=False)
     processor: Processor | None = field(default=None, repr=False)
+
+    def pseudonymizers(self, purpose: Purpose) -> tuple[Pseudonymizer, ...]:
+        """Return those of every master key, the current one first and then the newest of those before it."""
+        earlier = sorted(self.earlier_masters, key=lambda one: one.version, reverse=True)
+        return tuple(one.pseudonymizer(purpose) for one in (self.master, *earlier))
 
     @property
     def denial_limits(self) -> DenialLimits:

@@ -71,6 +71,7 @@ class _Api:
         parsed = parse_request(await read_body(request))
         request[SUBJECT] = self._parts.intake.subject(parsed)
         accepted = await self._parts.intake.accept(parsed)
+        request[SUBJECT] = accepted.view.subject  # as all records of it: after a rotation the person has another name
         if accepted.new:
             self._parts.metrics.erasure_requests.inc()
             self._parts.wake()

@@ -29,7 +29,10 @@ class Accepted:
 
 
 class Intake:
-    """Accepts requests for a fixed set of targets. Raises ``IdTaken``, ``PlanTooLarge`` and ``StoreUnavailable``."""
+    """Accepts requests for a fixed set of targets. Raises ``IdTaken``, ``PlanTooLarge`` and ``StoreUnavailable``.
+
+    ``former``: of master keys from before a rotation, by which requests may be kept that are sent again.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class Intake:
         pseudonyms: Pseudonymizer,
         deadline_policy: DeadlinePolicy,
         clock: Clock = utc_now,
+        former: Sequence[Pseudonymizer] = (),
     ) -> None:
         _check_names([target.name for target in targets])
         self._requests = requests
         self._targets = tuple(targets)
         self._planned_for = plan_digest(self._targets)
         self._pseudonyms = pseudonyms
+        self._former = tuple(former)
         self._deadline_policy = deadline_policy
         self._clock = clock
 
@@ -68,10 +73,18 @@ class Intake:
                 plan=plan(self._targets, request.identities),
                 unused_types=unused_types(self._targets, request.identities),
                 planned_for=self._planned_for,
+                former_digests=tuple(body_digest(request, one) for one in self._former),
             )
         )
         first = deadlines(request.regulation, view.received_at, request.submitted, self._deadline_policy)
-        return Accepted(view, new, salt, first.internal)
+        return Accepted(view, new, self._salt_of(request, view.commitment), first.internal)
+
+    async def kept_of(self, candidates: Sequence[ErasureRequest]) -> ErasureRequest | None:
+        """Return that of some requests whose id is taken, if any is. An id that is made by key changes with the key."""
+        for one in candidates:
+            if await self._requests.find(one.id) is not None:
+                return one
+        return None
 
     @property
     def asked_types(self) -> frozenset[IdentityType]:
@@ -90,6 +103,11 @@ class Intake:
     def subject(self, request: ErasureRequest) -> str:
         """Return the pseudonym of the person, as records call them."""
         return subject_pseudonym(request.identities, self._pseudonyms)
+
+    def _salt_of(self, request: ErasureRequest, commitment: str) -> str:
+        """Return the salt that the commitment was made with: one by which the body is known, so one of these."""
+        salts = [receipt_salt(request.id, one) for one in (self._pseudonyms, *self._former)]
+        return next(one for one in salts if subject_commitment(one, request.identities) == commitment)
 
 
 def _check_names(names: Sequence[str]) -> None:

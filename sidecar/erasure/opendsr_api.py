@@ -92,6 +92,7 @@ class _Api:
         parsed = parse_opendsr(raw, self._dialect, terms)
         request[SUBJECT] = self._parts.intake.subject(parsed)
         accepted = await self._parts.intake.accept(parsed)
+        request[SUBJECT] = accepted.view.subject  # as all records of it: after a rotation the person has another name
         if accepted.view.controller != identity.name:
             raise IdTaken("the id belongs to a request of another controller")
         if accepted.new:

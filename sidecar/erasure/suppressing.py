@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
 from sidecar.erasure.attempt import Clock
 from sidecar.erasure.loops import Loop
-from sidecar.errors import StoreUnavailable
+from sidecar.errors import KeyMaterialError, StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_suppressions import ErasureSuppressions
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("sidecar.erasure")
 class SuppressedPeople(Protocol):
     """What traffic is compared with, in memory."""
 
-    def load(self, requests: Mapping[bytes, str], /) -> None: ...
+    def load(self, requests: Mapping[bytes, str], versions: Collection[int | None], /) -> None: ...
 
     def take_hits(self) -> Mapping[str, int]: ...
 
@@ -58,6 +58,7 @@ class Suppressing:
         self._settings = settings
         self._clock = clock
         self._loaded: object = None
+        self._foreign: Sequence[int] = ()
         self._hits: Counter[str] = Counter()  # kept until the order to look again is durable
         self._loop = Loop("suppressing", self._repeat)
 
@@ -66,8 +67,14 @@ class Suppressing:
         return self._loop.running
 
     async def start(self) -> None:
+        """Raises ``KeyMaterialError`` where people are kept by a master key that is not configured: all would see them.
+
+        Raises ``StoreUnavailable``.
+        """
         while await self.pass_once():
             pass
+        if self._foreign:
+            raise KeyMaterialError(_not_compared(self._foreign))
         self._loop.start()
 
     async def stop(self) -> None:
@@ -97,11 +104,14 @@ class Suppressing:
         return added > 0
 
     async def _load(self) -> None:
-        keys = await self._store.load(self._settings.most_keys)
-        self._suppression.load(keys)
-        self._keys.set(len(keys))
-        if len(keys) == self._settings.most_keys:
+        people = await self._store.load(self._settings.most_keys)
+        self._suppression.load(people.requests, people.versions)
+        self._keys.set(len(people.requests))
+        if len(people.requests) == self._settings.most_keys:
             _log.error("more people are erased than traffic can be compared with: the oldest requests are left out")
+        self._foreign = await self._store.foreign()
+        if self._foreign and self._loop.running:  # of another replica, that was given a newer key
+            _log.error("%s", _not_compared(self._foreign))
 
     async def _repeat(self) -> None:
         while True:
@@ -110,3 +120,11 @@ class Suppressing:
                 await self.pass_once()
             except StoreUnavailable:
                 _log.warning("the set of erased people is not brought up to date: the store is unavailable")
+
+
+def _not_compared(versions: Sequence[int]) -> str:
+    which = ", ".join(str(one) for one in versions)
+    return (
+        f"erased people are known by version {which} of the master key, which is not configured: traffic can't be"
+        " compared with them. Give it under keys (an older one under keys.previous), and restart"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -26,7 +26,7 @@ _INTAKE: Final = frozenset({Role.INTAKE})
 
 def trigger_routes(
     intake: Intake,
-    pseudonyms: Pseudonymizer,
+    pseudonyms: Sequence[Pseudonymizer],
     intents: Collection[str],
     metrics: Metrics,
     clock: Clock,
@@ -34,6 +34,7 @@ def trigger_routes(
 ) -> tuple[AdminRoute, ...]:
     """Return the endpoint. 200: the message asks for nothing; 202: a request waits for confirmation.
 
+    ``pseudonyms`` make the request's id: by the current master key, and by those before it, for what was filed already.
     ``senders``: who may sign in place of a token or certificate.
     """
 
@@ -41,9 +42,11 @@ def trigger_routes(
         message = parse_message(await read_body(request))
         if not asks_to_be_forgotten(message.text, message.intent, intents):
             return web.json_response({"recognised": False})
-        wanted = filed(message, (request.get(SIGNED_AT) or clock()).date(), pseudonyms)
+        day = (request.get(SIGNED_AT) or clock()).date()
+        wanted, *former = (filed(message, day, one) for one in pseudonyms)
         request[SUBJECT] = intake.subject(wanted)
-        accepted = await intake.accept(wanted)
+        accepted = await intake.accept(await intake.kept_of(former) or wanted)
+        request[SUBJECT] = accepted.view.subject
         if accepted.new:
             metrics.erasure_requests.inc()
         said = {"recognised": True, "id": accepted.view.id, "state": accepted.view.accepted_state}

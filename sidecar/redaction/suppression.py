@@ -11,7 +11,7 @@ somebody's customer number and everybody's number of items.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -47,10 +47,14 @@ def suppression_keys(kind: str, value: str, keys: Pseudonymizer) -> tuple[bytes,
 
 
 class Suppression:
-    """Who is erased, in memory: 16 bytes of a keyed hash for each form of an identifier, and whose request it is."""
+    """Who is erased, in memory: 16 bytes of a keyed hash for each form of an identifier, and whose request it is.
 
-    def __init__(self, keys: Pseudonymizer) -> None:
-        self._keys = keys
+    ``former``: of master keys from before a rotation. A value is hashed by those alone that made a hash of the set.
+    """
+
+    def __init__(self, keys: Pseudonymizer, former: Sequence[Pseudonymizer] = ()) -> None:
+        self._keys = (keys, *former)
+        self._in_use = self._keys
         self._requests: Mapping[bytes, str] = {}
         self._hits: Counter[str] = Counter()
         self._generation = 0
@@ -60,8 +64,12 @@ class Suppression:
         """How often the set has changed: what was worked out under another one may not hold."""
         return self._generation
 
-    def load(self, requests: Mapping[bytes, str]) -> None:
-        """Replace the whole set: from the key of an identifier to the id of the request."""
+    def load(self, requests: Mapping[bytes, str], versions: Collection[int | None] = (None,)) -> None:
+        """Replace the whole set: from the key of an identifier to the id of the request.
+
+        ``versions``: of the master keys that made the set; None among them: nobody noted of which.
+        """
+        self._in_use = tuple(one for one in self._keys if None in versions or one.version in versions)
         if requests != self._requests:
             self._requests = requests
             self._generation += 1
@@ -84,11 +92,13 @@ class Suppression:
         forms = _FORMS.get(span.label)
         if forms is None:
             return span
-        for key in _keys(forms, text[span.start : span.end], self._keys):
-            request = self._requests.get(key)
-            if request is not None:
-                self._hits[request] += 1
-                return replace(span, label=ERASED, score=1.0)
+        value = text[span.start : span.end]
+        for keys in self._in_use:
+            for key in _keys(forms, value, keys):
+                request = self._requests.get(key)
+                if request is not None:
+                    self._hits[request] += 1
+                    return replace(span, label=ERASED, score=1.0)
         return span
 
 

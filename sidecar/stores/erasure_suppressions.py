@@ -6,14 +6,17 @@ Raises ``StoreUnavailable``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
+    Integer,
     LargeBinary,
     String,
     Table,
@@ -32,6 +35,7 @@ from sidecar.erasure.plan import OWN_NAME
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.erasure.steps import FOUND_GONE
 from sidecar.errors import KeyMaterialError
+from sidecar.keys import version_of
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_replays import reopen
 from sidecar.stores.erasure_tables import Moment, requests, steps, tasks
@@ -45,6 +49,7 @@ suppressed = Table(
     metadata,
     Column("request_id", String(36), ForeignKey(requests.c.id), primary_key=True),
     Column("looked_again_at", Moment),
+    Column("key_version", Integer),  # of the master key that made the keys; null: nobody noted it
 )
 
 suppression_keys = Table(
@@ -57,13 +62,25 @@ suppression_keys = Table(
 KeysOf = Callable[[SubjectIdentity], Collection[bytes]]
 
 
-class ErasureSuppressions:
-    """Derived state: made from the sealed identities of requests whose person was identified."""
+@dataclass(frozen=True, slots=True)
+class ErasedPeople:
+    """The request of each key; and the versions of the master keys that made them, None for one that nobody noted."""
 
-    def __init__(self, database: Database, seal: Seal, keys_of: KeysOf) -> None:
+    requests: Mapping[bytes, str] = field(repr=False)
+    versions: frozenset[int | None]
+
+
+class ErasureSuppressions:
+    """Derived state: made from the sealed identities of requests whose person was identified.
+
+    ``versions``: of the master keys that are configured; by the first are people's keys made.
+    """
+
+    def __init__(self, database: Database, seal: Seal, keys_of: KeysOf, versions: Sequence[int] = (1,)) -> None:
         self._database = database
         self._seal = seal
         self._keys_of = keys_of
+        self._versions = tuple(versions)
 
     async def refresh(self, now: datetime, kept_after: timedelta) -> int:
         """Add the people of new requests, up to a number at once, and drop those whose time is over.
@@ -82,9 +99,29 @@ class ErasureSuppressions:
         """
         return await self._database.read(_state)
 
-    async def load(self, limit: int) -> Mapping[bytes, str]:
+    async def load(self, limit: int) -> ErasedPeople:
         """Return the request of each key, of the newest requests if there are more than ``limit`` keys."""
         return await self._database.read(lambda connection: _load(connection, limit))
+
+    async def foreign(self) -> Sequence[int]:
+        """Return the versions of master keys that made keys here and are not configured: those match nobody."""
+        return await self._database.read(self._foreign)
+
+    def _foreign(self, connection: Connection) -> Sequence[int]:
+        noted = select(suppressed.c.key_version).where(suppressed.c.key_version.not_in(self._versions)).distinct()
+        # Where it was not noted it is that of the request, or a later one.
+        guessed = (
+            select(requests.c.subject)
+            .join(suppressed, suppressed.c.request_id == requests.c.id)
+            .where(suppressed.c.key_version.is_(None), ~self._ours())
+            .limit(1)
+        )
+        found = {one for one in connection.scalars(noted) if one is not None}
+        return sorted(found | {version_of(one) for one in connection.scalars(guessed)})
+
+    def _ours(self) -> ColumnElement[bool]:
+        """Requests that were accepted, and sealed, under a master key that is configured."""
+        return or_(*(requests.c.subject.startswith(f"k{one}:") for one in self._versions))
 
     async def look_again(self, request_ids: Collection[str], now: datetime, not_since: datetime) -> int:
         """Order what was found gone for these requests to be looked at once more; return for how many.
@@ -109,13 +146,15 @@ class ErasureSuppressions:
                 requests.c.verified_at.is_not(None),
                 requests.c.sealed.is_not(None),
                 requests.c.id.not_in(over),
+                # What another master key sealed is left to a replica that has it, or nobody would add that person.
+                self._ours(),
                 ~exists().where(suppressed.c.request_id == requests.c.id),
             )
             .limit(_AT_ONCE)
         )
         rows = connection.execute(wanted).all()
         for row in rows:
-            connection.execute(insert(suppressed).values(request_id=row.id))
+            connection.execute(insert(suppressed).values(request_id=row.id, key_version=self._versions[0]))
             keys = self._keys(row.id, Sealed(row.wrapped_key, row.sealed))
             if keys:
                 connection.execute(insert(suppression_keys), [{"request_id": row.id, "key": key} for key in keys])
@@ -137,15 +176,18 @@ def _state(connection: Connection) -> tuple[int, int, int]:
     return people, keys or 0, int(total or 0)
 
 
-def _load(connection: Connection, limit: int) -> Mapping[bytes, str]:
+def _load(connection: Connection, limit: int) -> ErasedPeople:
     query = (
-        select(suppression_keys.c.key, suppression_keys.c.request_id)
+        select(suppression_keys.c.key, suppression_keys.c.request_id, suppressed.c.key_version)
         .join(requests, requests.c.id == suppression_keys.c.request_id)
+        .join(suppressed, suppressed.c.request_id == suppression_keys.c.request_id)
         .order_by(requests.c.received_at.desc(), requests.c.id)
         .limit(limit)
     )
+    rows = connection.execute(query).all()
     # Of two requests of one person the newest is looked at again.
-    return {bytes(row.key): row.request_id for row in reversed(connection.execute(query).all())}
+    people = {bytes(row.key): row.request_id for row in reversed(rows)}
+    return ErasedPeople(people, frozenset(row.key_version for row in rows))
 
 
 def _look_again(connection: Connection, ids: Sequence[str], now: datetime, not_since: datetime) -> int:

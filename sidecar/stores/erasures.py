@@ -33,7 +33,10 @@ class IdTaken(SidecarError):
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """What intake has worked out about a request before it is kept."""
+    """What intake has worked out about a request before it is kept.
+
+    ``former_digests``: of the same body by the master keys from before a rotation, under which it may be kept.
+    """
 
     request: ErasureRequest
     body_digest: bytes = field(repr=False)
@@ -48,6 +51,12 @@ class NewRequest:
     plan: tuple[PlannedTask, ...]
     unused_types: tuple[str, ...]
     planned_for: str
+    former_digests: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """By any of which the body is known again."""
+        return (self.body_digest, *self.former_digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,7 @@ class ErasureRequests:
         views = {view.id: view for view in find_requests(connection, ids)}
         return [
             (views[new.request.id], first.get(new.request.id) is new)
-            if digests[new.request.id] == new.body_digest
+            if digests[new.request.id] in new.digests
             else IdTaken("the id belongs to a request with another body")
             for new in some
         ]

@@ -15,7 +15,7 @@ from sidecar.erasure.answers import error_response, invalid, read_body, unavaila
 from sidecar.erasure.reading import RequestInvalid
 from sidecar.erasure.request import parse_identity
 from sidecar.errors import StoreUnavailable
-from sidecar.stores.subject_keys import SubjectFenced
+from sidecar.stores.subject_keys import Subject, SubjectFenced
 from sidecar.subject_keys.keeper import SubjectKeys
 
 PATH: Final = "/v1/subject-keys"
@@ -26,19 +26,23 @@ _OFFICERS: Final = frozenset({Role.PRIVACY_OFFICER})
 def subject_key_routes(keys: SubjectKeys) -> tuple[AdminRoute, ...]:
     """Return the endpoints, with who may call each."""
 
-    async def subject_of(request: web.Request) -> str:
+    async def subject_of(request: web.Request) -> Subject:
         identity = parse_identity(await read_body(request))
-        request[SUBJECT] = subject = keys.subject(identity.type.value, identity.value)
+        subject = keys.subject(identity.type.value, identity.value)
+        request[SUBJECT] = subject.current
         return subject
 
     async def key(request: web.Request, _identity: Identity) -> web.StreamResponse:
-        subject = await subject_of(request)
-        body = {"subject": subject, "key": b64encode(await keys.key(subject)).decode("ascii")}
+        name, secret = await keys.named_key(await subject_of(request))
+        request[SUBJECT] = name
+        body = {"subject": name, "key": b64encode(secret).decode("ascii")}
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     async def authorise(request: web.Request, _identity: Identity) -> web.StreamResponse:
         subject = await subject_of(request)
-        return web.json_response({"subject": subject, "authorised": await keys.authorise(subject)})
+        authorised, name = await keys.authorise(subject), await keys.name(subject)
+        request[SUBJECT] = name
+        return web.json_response({"subject": name, "authorised": authorised})
 
     return (
         AdminRoute("POST", PATH, _USERS, Action.SUBJECT_KEY, _guarded(key)),

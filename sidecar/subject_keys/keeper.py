@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from sidecar.errors import KeyMaterialError, StoreUnavailable
 from sidecar.keys import Pseudonymizer
 from sidecar.metrics import Metrics
-from sidecar.stores.subject_keys import Epoch, SubjectFenced, SubjectKey, SubjectKeyTable
+from sidecar.stores.subject_keys import Epoch, Subject, SubjectFenced, SubjectKey, SubjectKeyTable
 from sidecar.subject_keys.kms import KeyState, KeyStatus, Kms
 
 KEY_BYTES: Final = 32
@@ -31,7 +31,10 @@ def _older() -> StoreUnavailable:
 
 
 class SubjectKeys:
-    """The library. ``pseudonyms`` name people by one identity each: ``Purpose.SUBJECT_KEY``."""
+    """The library. ``pseudonyms`` name people by one identity each: ``Purpose.SUBJECT_KEY``.
+
+    ``former``: of master keys from before a rotation, the newest first. Whom they named keeps that name, key and fence.
+    """
 
     def __init__(
         self,
@@ -40,59 +43,83 @@ class SubjectKeys:
         pseudonyms: Pseudonymizer,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        former: Sequence[Pseudonymizer] = (),
     ) -> None:
         self._table = table
         self._kms = kms
-        self._pseudonyms = pseudonyms
+        self._pseudonyms = (pseudonyms, *former)
         self._cancelled = metrics.subject_key_cancellations
         self._clock = clock
         self._retiring = asyncio.Lock()
 
-    def subject(self, kind: str, value: str) -> str:
-        """Return what a person is called here."""
-        return self._pseudonyms.label("subject-key", kind, value)
+    async def start(self) -> None:
+        """Raises ``KeyMaterialError`` if people have names here by a master key that is not configured."""
+        unknown = set(await self._table.versions()) - {one.version for one in self._pseudonyms}
+        if unknown:
+            which = ", ".join(map(str, sorted(unknown)))
+            raise KeyMaterialError(
+                f"keys of people, or their fences, are kept by version {which} of the master key, which is not"
+                " configured: nobody can be told from a person whose key was destroyed. Give it under keys (an older"
+                " one under keys.previous)"
+            )
 
-    async def key(self, subject: str) -> bytes:
+    def subject(self, kind: str, value: str) -> Subject:
+        """Return what a person is called here."""
+        current, *former = (one.label("subject-key", kind, value) for one in self._pseudonyms)
+        return Subject(current, tuple(former))
+
+    async def key(self, subject: Subject) -> bytes:
         """Return a person's 32 bytes: always the same until they are destroyed, made where there are none.
+
+        Raises as ``named_key`` does.
+        """
+        return (await self.named_key(subject))[1]
+
+    async def named_key(self, subject: Subject) -> tuple[str, bytes]:
+        """Return the name that a person keeps here, and their key.
 
         Raises ``SubjectFenced`` after a destruction; ``StoreUnavailable`` if table or wrapping keys can't be reached,
         and for everybody if an old copy of the table was put back: it may lack fences, so nobody gets a key from it.
         """
         for _ in range(_TRIES):
             held = await self._table.find(subject)
-            if held is not None and held.wrapped is not None:
-                return await self._open(held, held.wrapped)
-            if held is not None and not held.authorised:
+            if any(one.fenced for one in held):
                 raise SubjectFenced("the key of this person was destroyed; another one must be authorised")
-            await self._make(subject)
+            for one in held:
+                if one.wrapped is not None:
+                    return one.subject, await self._open(one, one.wrapped)
+            await self._make(subject, held[0].subject if held else subject.current)
         raise StoreUnavailable("a key for a person could not be agreed on")
 
-    async def destroy(self, subject: str) -> bool:
+    async def destroy(self, subject: Subject) -> bool:
         """Destroy a person's key and order the destruction of what could open it; tell whether there was one."""
         destroyed = await self._table.destroy(subject, self._clock())
         await self.retire()
         return destroyed
 
-    async def authorise(self, subject: str) -> bool:
+    async def authorise(self, subject: Subject) -> bool:
         """Allow an independent key for a person whose key was destroyed; tell whether there was a fence."""
         return await self._table.authorise(subject, self._clock())
 
-    async def had_key(self, subject: str) -> bool:
-        """Tell whether a person ever had a key, which may be destroyed by now."""
+    async def name(self, subject: Subject) -> str:
+        """Return the name that a person keeps here, or will have."""
         held = await self._table.find(subject)
-        return held is not None and held.epoch > 0
+        return held[0].subject if held else subject.current
 
-    async def state(self, subject: str) -> KeyState | None:
+    async def had_key(self, subject: Subject) -> bool:
+        """Tell whether a person ever had a key, which may be destroyed by now."""
+        return any(one.epoch > 0 for one in await self._table.find(subject))
+
+    async def state(self, subject: Subject) -> KeyState | None:
         """Return whether a person's key can still be opened from an old copy of the table; None: they have one now."""
         held = await self._table.find(subject)
-        if held is not None and held.wrapped is not None:
+        if any(one.wrapped is not None for one in held):
             return None
-        if held is None or held.epoch == 0:  # there never was one
+        last = max((one.epoch for one in held), default=0)
+        if not last:  # there never was one
             return KeyState(KeyStatus.DESTROYED)
         # Older wrappings of the same key are in older copies: the last of all these epochs decides.
-        states = [
-            await self._kms.state(one.wrapping_key) for one in await self._table.epochs() if one.number <= held.epoch
-        ]
+        states = [await self._kms.state(one.wrapping_key) for one in await self._table.epochs() if one.number <= last]
         for status in (KeyStatus.ENABLED, KeyStatus.PENDING):
             found = [state for state in states if state.status is status]
             if found:
@@ -119,17 +146,17 @@ class SubjectKeys:
         except KeyMaterialError:
             raise _older() from None
 
-    async def _make(self, subject: str) -> None:
+    async def _make(self, subject: Subject, name: str) -> None:
         epochs = await self._table.epochs()
         if not epochs:
             await self._begin_epoch()
             epochs = await self._table.epochs()
         current = epochs[-1]
         try:
-            wrapped = await self._kms.wrap(current.wrapping_key, secrets.token_bytes(KEY_BYTES), subject)
+            wrapped = await self._kms.wrap(current.wrapping_key, secrets.token_bytes(KEY_BYTES), name)
         except KeyMaterialError:
             raise _older() from None
-        await self._table.add(SubjectKey(subject, current.number, wrapped, authorised=False), self._clock())
+        await self._table.add(subject, SubjectKey(name, current.number, wrapped, authorised=False), self._clock())
 
     async def _begin_epoch(self) -> None:
         epochs = await self._table.epochs()

@@ -8,6 +8,7 @@ from typing import Final
 
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import KeyMaterialError, StoreUnavailable
+from sidecar.stores.subject_keys import Subject
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import KeyStatus
 from sidecar.targets.described import Described, Plain
@@ -30,6 +31,10 @@ class SubjectKeyTarget(Described[Plain]):
         super().__init__(Plain(NAME, max_completion, TargetLimits(concurrency=1), frozenset({identity})))
         self._keys = keys
         self._identity = identity
+
+    async def start(self) -> None:
+        """Raises ``KeyMaterialError`` where people can't be told from one another, ``StoreUnavailable``."""
+        await self._keys.start()
 
     async def delete(self, identities: Sequence[SubjectIdentity]) -> DeleteResult:
         try:
@@ -68,5 +73,5 @@ class SubjectKeyTarget(Described[Plain]):
             return VerifyResult(VerifyStatus.IMPOSSIBLE)
         return await self.verify(mine)
 
-    def _subject(self, one: SubjectIdentity) -> str:
+    def _subject(self, one: SubjectIdentity) -> Subject:
         return self._keys.subject(one.type.value, one.value)

@@ -17,7 +17,7 @@ from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
-from sidecar.stores.subject_keys import SubjectKeyTable
+from sidecar.stores.subject_keys import Subject, SubjectKeyTable
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import FileKms
 from sidecar.targets.backup import BackupTarget
@@ -46,7 +46,7 @@ class Vault:
     backup: BackupTarget
 
     @property
-    def anna(self) -> str:
+    def anna(self) -> Subject:
         return self.keys.subject("customer_id", "C-1007")
 
     async def wrapping_key(self) -> str:

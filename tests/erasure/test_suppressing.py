@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
+from sidecar.erasure.deadlines import DeadlinePolicy
+from sidecar.erasure.intake import Intake
 from sidecar.erasure.suppressing import Suppressing, SuppressingSettings
-from sidecar.errors import StoreUnavailable
-from sidecar.keys import Purpose
+from sidecar.errors import KeyMaterialError, StoreUnavailable
+from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.suppression import Suppression, suppression_keys
 from sidecar.stores.erasure_attestations import Attestation, Attestations, Found
-from sidecar.stores.erasure_suppressions import ErasureSuppressions
+from sidecar.stores.erasure_suppressions import ErasureSuppressions, suppressed
+from sidecar.stores.erasures import ErasureRequests
 from sidecar.stores.seal import Seal
 from sidecar.targets.manual import ManualSettings, ManualTarget
 from tests.erasure.world import (
@@ -33,15 +37,22 @@ from tests.erasure.world import (
     one_target,
     world,
 )
+from tests.services import fresh_postgresql
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
-KEYS = MASTER.pseudonymizer(Purpose.SUPPRESSION)
+NEW = MasterKey(b"n" * 32, version=2)
 
 
-def suppressing(w: World, **changes: object) -> tuple[Suppressing, Suppression]:
-    suppression = Suppression(KEYS)
-    seal = Seal(MASTER.derive(Purpose.ERASURE_SEAL))
-    store = ErasureSuppressions(w.database, seal, lambda one: suppression_keys(one.type.value, one.value, KEYS))
+def suppressing(w: World, *masters: MasterKey, **changes: object) -> tuple[Suppressing, Suppression]:
+    """``masters``: those that are configured, the current one first."""
+    current, *former = masters or (MASTER,)
+    keys = current.pseudonymizer(Purpose.SUPPRESSION)
+    suppression = Suppression(keys, [one.pseudonymizer(Purpose.SUPPRESSION) for one in former])
+    seal = Seal(current.derive(Purpose.ERASURE_SEAL), tuple(one.derive(Purpose.ERASURE_SEAL) for one in former))
+    versions = [one.version for one in (current, *former)]
+    store = ErasureSuppressions(
+        w.database, seal, lambda one: suppression_keys(one.type.value, one.value, keys), versions
+    )
     settings = SuppressingSettings(**changes)  # type: ignore[arg-type]
     return Suppressing(store, suppression, w.metrics, settings, w.clock), suppression
 
@@ -208,3 +219,95 @@ async def test_E30_what_people_attested_stays_attested_when_the_person_turns_up_
             await w.settle()
             assert (await w.view()).round == 2
             assert await w.state() == "completed"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state.db'}"
+    else:
+        with fresh_postgresql() as url:
+            yield url
+
+
+@asynccontextmanager
+async def rotating(state: str) -> AsyncIterator[World]:
+    """A world in which one person is erased, and known by the first master key."""
+    clock = Clock()
+    async with running_upstream() as upstream:
+        target = http_target("crm", target_mapping(upstream.url), clock)
+        async with world(state, [target], clock) as w:
+            await w.submit()
+            await w.settle()
+            keeper, _ = suppressing(w)
+            await keeper.pass_once()
+            yield w
+
+
+def renewed(w: World) -> Intake:
+    """What takes requests under the new master key."""
+    requests = ErasureRequests(w.database, Seal(NEW.derive(Purpose.ERASURE_SEAL)))
+    return Intake(requests, w.targets, NEW.pseudonymizer(Purpose.ERASURE_PSEUDONYM), DeadlinePolicy(), w.clock)
+
+
+async def started(w: World, *masters: MasterKey, **changes: object) -> Suppression:
+    keeper, suppression = suppressing(w, *masters, **changes)
+    await keeper.start()
+    await keeper.stop()
+    return suppression
+
+
+async def test_E27_who_was_erased_before_a_rotation_is_known_after_it(state: str) -> None:
+    async with rotating(state) as w:
+        suppression = await started(w, NEW, MASTER)
+        assert read(suppression) == "ERASED"
+        assert read(suppression, "bert@example.org") == "EMAIL"
+        w.clock.advance(days=36)
+        await w.settle()  # identities destroyed: nothing could be hashed anew
+        assert read(await started(w, NEW, MASTER, kept_after=timedelta(days=10))) == "ERASED"
+
+
+async def test_E27_who_is_erased_after_a_rotation_needs_no_former_key_for_it(state: str) -> None:
+    async with rotating(state) as w:
+        w.clock.advance(days=36)
+        await w.settle()
+        w.intake = renewed(w)
+        await w.submit(body(OTHER_ID, "bert@example.org"))
+        suppression = await started(w, NEW, MASTER)
+        assert (read(suppression), read(suppression, "bert@example.org")) == ("EMAIL", "ERASED")
+        assert read(await started(w, NEW), "bert@example.org") == "ERASED"
+
+
+async def test_E27_a_replica_with_the_old_key_leaves_who_comes_under_the_new_one_to_others(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rotating(state) as w:
+        old, _ = suppressing(w)
+        await old.start()
+        w.intake = renewed(w)
+        await w.submit(body(OTHER_ID, "bert@example.org"))
+        await old.pass_once()  # can't open what the new key sealed
+        assert read(await started(w, NEW, MASTER), "bert@example.org") == "ERASED"
+        await old.pass_once()
+        await old.stop()
+        assert "version 2 of the master key, which is not configured" in caplog.text
+
+
+async def test_E27_without_the_key_by_which_people_are_known_nothing_starts(state: str) -> None:
+    async with rotating(state) as w:
+        keeper, _ = suppressing(w, NEW)
+        with pytest.raises(KeyMaterialError, match=r"version 1 of the master key.*keys\.previous"):
+            await keeper.start()
+        assert not keeper.healthy
+        w.clock.advance(days=36)
+        await w.settle()
+        assert read(await started(w, NEW)) == "EMAIL"  # past the horizon nobody needs it
+
+
+async def test_E27_who_became_known_before_versions_were_noted_is_compared_by_every_key(state: str) -> None:
+    async with rotating(state) as w:
+        await w.database.run(lambda c: c.execute(update(suppressed).values(key_version=None)))
+        assert read(await started(w, NEW, MASTER)) == "ERASED"
+        keeper, _ = suppressing(w, NEW)
+        with pytest.raises(KeyMaterialError, match="version 1 of the master key"):
+            await keeper.start()

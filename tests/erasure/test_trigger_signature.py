@@ -42,7 +42,7 @@ async def taking(path: Path) -> AsyncIterator[tuple[Caller, World]]:
     async with one_target(path) as (w, _):
         pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
         senders = SignedSenders({name: KEYS[name] for name in ("shop", "desk")}, w.clock)
-        routes = trigger_routes(w.intake, pseudonyms, INTENTS, w.metrics, w.clock, senders)
+        routes = trigger_routes(w.intake, [pseudonyms], INTENTS, w.metrics, w.clock, senders)
         async with listening(w, routes) as caller:
             yield caller, w
 

@@ -74,7 +74,7 @@ def message(**changes: Any) -> bytes:
 async def test_E7_what_is_recognised_waits_for_confirmation_and_ten_messages_are_one_request(tmp_path: Path) -> None:
     async with one_target(tmp_path) as (w, upstream):
         pseudonyms = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
-        async with listening(w, trigger_routes(w.intake, pseudonyms, INTENTS, w.metrics, w.clock)) as caller:
+        async with listening(w, trigger_routes(w.intake, [pseudonyms], INTENTS, w.metrics, w.clock)) as caller:
             quiet = await caller.call(Role.INTAKE, "POST", PATH, message(text="hello"))
             assert (quiet.status, quiet.json) == (200, {"recognised": False})
             answers = [await caller.call(Role.INTAKE, "POST", PATH, message()) for _ in range(3)]

@@ -57,7 +57,7 @@ def chat(text: str = "Please delete my data!", role: str = "customer", **more: A
 
 
 def filing_of(w: World) -> ChatFiling:
-    return ChatFiling(w.intake, w.stores.requests, MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM), w.ledger, w.metrics)
+    return ChatFiling(w.intake, [MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)], w.ledger, w.metrics)
 
 
 @asynccontextmanager

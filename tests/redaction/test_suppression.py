@@ -11,7 +11,7 @@ from sidecar.detection.entity_types import ERASED
 from sidecar.detection.recognizer import Message
 from sidecar.detection.rules import RuleSettings, rule_recognizers
 from sidecar.detection.span import Span
-from sidecar.keys import MasterKey, Purpose
+from sidecar.keys import MasterKey, Pseudonymizer, Purpose
 from sidecar.redaction.policy import Operator, Policy, TypePolicy
 from sidecar.redaction.redactor import Redactor
 from sidecar.redaction.suppression import KEY_BYTES, Suppression, suppression_keys
@@ -122,3 +122,37 @@ def test_the_generation_tells_every_change_and_nothing_else() -> None:
     assert suppression.generation == first
     suppression.load({})
     assert suppression.generation > first
+
+
+class Counting(Pseudonymizer):
+    """Counts how many values it hashed."""
+
+    hashed = 0
+
+    def digest(self, *parts: str) -> bytes:
+        type(self).hashed += 1
+        return super().digest(*parts)
+
+
+NEW = MasterKey(bytes(32), version=2).pseudonymizer(Purpose.SUPPRESSION)
+
+
+@pytest.mark.parametrize("versions", [{1}, {1, 2}, {None}])
+async def test_E27_who_was_erased_before_a_rotation_is_known_after_it(versions: set[int | None]) -> None:
+    suppression = Suppression(NEW, [KEYS])
+    suppression.load(dict.fromkeys(suppression_keys("email", ANNA["email"], KEYS), "request-1"), versions)
+    text, _, _ = await redacted("at anna.canary@example.org", Fixed(("EMAIL", "anna.canary@example.org")), suppression)
+    assert text == "at [ERASED_1]"
+    assert suppression.take_hits() == {"request-1": 1}
+
+
+@pytest.mark.parametrize(("versions", "hashed"), [({2}, 0), ({1, 2}, 1), ({None}, 1)])
+async def test_a_value_is_hashed_only_by_the_keys_that_somebody_is_known_by(
+    versions: set[int | None], hashed: int
+) -> None:
+    old = Counting(KEYS.key, KEYS.version)
+    suppression = Suppression(NEW, [old])
+    suppression.load(dict.fromkeys(suppression_keys("email", ANNA["email"], NEW), "request-1"), versions)
+    Counting.hashed = 0
+    await redacted("at bert@example.org", Fixed(("EMAIL", "bert@example.org")), suppression)
+    assert Counting.hashed == hashed

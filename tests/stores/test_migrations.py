@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
@@ -19,6 +20,7 @@ from sidecar.stores import migrations
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.migrations import known_revisions
 from sidecar.stores.schema import metadata
+from sidecar.stores.subject_keys import SubjectKeyTable
 
 for one in iter_modules(stores.__path__):
     import_module(f"sidecar.stores.{one.name}")  # those that declare tables add them to ``metadata``
@@ -93,3 +95,32 @@ def test_a_step_that_fails_leaves_nothing_behind(database_url: str) -> None:
     with engine.connect() as connection:
         assert inspect(connection).get_table_names() == []
     engine.dispose()
+
+
+async def test_names_of_keys_tell_by_which_master_key_they_were_made(database_url: str) -> None:
+    """Step 13: a key from before it is looked for, and missed, by the version in its name."""
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        upgrade_to(connection, "0012")
+        for number, name in enumerate(("k1:aa", "k2:bb", "k40:cc")):
+            row = {"name": name, "epoch": number}
+            connection.execute(
+                text("INSERT INTO subject_keys (subject, epoch, created_at) VALUES (:name, :epoch, 0)"), row
+            )
+    engine.dispose()
+    database = Database(DatabaseSettings(database_url))
+    await database.start()
+    assert await SubjectKeyTable(database).versions() == [1, 2, 40]
+    assert await database.read(_differences) == []
+    await database.stop()
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    """Bring a database up to an earlier step."""
+    script = ScriptDirectory(str(VERSIONS.parent))
+    options = {"fn": lambda held, _context: script._upgrade_revs(revision, held)}
+    context = MigrationContext.configure(connection, opts=options)
+    with Operations.context(context):
+        context.run_migrations()

@@ -21,7 +21,7 @@ async def test_E42_keys_for_applications_and_fences_for_late_writers(tmp_path: P
             given = await caller.call(Role.KEY_USER, "POST", PATH, ANNA)
             assert given.status == 200
             assert b64decode(given.json["key"]) == await k.keys.key(k.anna)
-            assert given.json["subject"] == k.anna
+            assert given.json["subject"] == k.anna.current
             assert given.headers["Cache-Control"] == "no-store"
             assert b"C-1007" not in given.data
             for role in (Role.TRAINER, Role.INTAKE, Role.PRIVACY_OFFICER, Role.AUDITOR):
@@ -38,7 +38,7 @@ async def test_E42_keys_for_applications_and_fences_for_late_writers(tmp_path: P
             assert bad.status == 400
             assert b"C-1007" not in bad.data
     subjects = {getattr(entry, "subject", None) for entry in w.ledger.entries}
-    assert k.anna in subjects
+    assert k.anna.current in subjects
 
 
 async def test_E42_an_erasure_destroys_the_key_and_says_so(tmp_path: Path) -> None:

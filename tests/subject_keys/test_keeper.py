@@ -21,7 +21,7 @@ from sidecar.errors import ConfigError, KeyMaterialError, StoreUnavailable
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.stores.database import Database, DatabaseSettings
-from sidecar.stores.subject_keys import SubjectFenced, SubjectKeyTable
+from sidecar.stores.subject_keys import Subject, SubjectFenced, SubjectKeyTable
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import FileKms, KeyStatus
 from sidecar.targets.subject_keys import SubjectKeyTarget
@@ -43,11 +43,11 @@ class Keeping:
     clock: Clock
 
     @property
-    def anna(self) -> str:
+    def anna(self) -> Subject:
         return self.keys.subject("customer_id", "C-1007")
 
     @property
-    def bert(self) -> str:
+    def bert(self) -> Subject:
         return self.keys.subject("customer_id", "C-2001")
 
     @property
@@ -105,12 +105,11 @@ async def test_E42_an_old_copy_of_the_key_table_opens_nothing(tmp_path: Path) ->
         await k.keys.destroy(k.anna)
         assert await k.keys.key(k.bert) == bert
     async with keeping(tmp_path, state="old.db") as old:
-        held = await old.table.find(old.anna)
-        assert held is not None
+        [held] = await old.table.find(old.anna)
         assert held.wrapped is not None
         [epoch] = await old.table.epochs()
         with pytest.raises(KeyMaterialError):
-            await old.kms.unwrap(epoch.wrapping_key, held.wrapped, old.anna)
+            await old.kms.unwrap(epoch.wrapping_key, held.wrapped, old.anna.current)
         for subject in (old.anna, old.bert, old.keys.subject("customer_id", "never seen")):
             with pytest.raises(StoreUnavailable, match="older"):
                 await old.keys.key(subject)
@@ -223,8 +222,7 @@ async def test_E42_of_several_old_wrappings_the_last_that_can_be_opened_decides(
 async def test_E42_no_byte_of_key_or_identity_is_in_database_or_log(tmp_path: Path) -> None:
     async with keeping(tmp_path) as k:
         key = await k.keys.key(k.anna)
-        held = await k.table.find(k.anna)
-        assert held is not None
+        [held] = await k.table.find(k.anna)
         assert held.wrapped is not None
         assert held.wrapped.hex() not in repr(held)
         await k.keys.destroy(k.anna)

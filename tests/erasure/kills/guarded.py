@@ -18,7 +18,7 @@ from sidecar.metrics import Metrics
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_attestations import Attestation, Attestations, Found
-from sidecar.stores.subject_keys import SubjectFenced, SubjectKeyTable
+from sidecar.stores.subject_keys import Subject, SubjectFenced, SubjectKeyTable
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import FileKms
 from sidecar.targets.subject_keys import SubjectKeyTarget
@@ -112,7 +112,7 @@ def key_target(keys: SubjectKeys) -> SubjectKeyTarget:
     return SubjectKeyTarget(keys, IdentityType.CUSTOMER_ID, PENDING + timedelta(hours=1))
 
 
-def subject(keys: SubjectKeys, person: Person) -> str:
+def subject(keys: SubjectKeys, person: Person) -> Subject:
     return keys.subject("customer_id", person.customer_id)
 
 
