@@ -180,12 +180,21 @@ def check_person(body: Any, salt: str, lines: str) -> None:
         fail("the receipt", "it holds, but is about somebody else")
 
 
+def vkey(text: str) -> str:
+    """A key that can't be read is a mistake of the caller's, no verdict about the receipt."""
+    try:
+        Keys([text])
+    except (Broken, ValueError) as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+    return text
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Verifies a receipt of an erasure without the sidecar.")
     parser.add_argument("receipt", type=Path)
     parser.add_argument("--public-key", type=Path, required=True, metavar="FILE", help="keys that sign receipts, PEM")
     parser.add_argument("--proof", type=Path, metavar="FILE", help="that the audit log tells of it")
-    parser.add_argument("--key", metavar="VKEY", help="the log's first key; goes with --proof")
+    parser.add_argument("--key", type=vkey, metavar="VKEY", help="the log's first key; goes with --proof")
     parser.add_argument(
         "--witness-key", action="append", default=[], metavar="VKEY", help="of one who cosigned the proof"
     )
@@ -211,16 +220,16 @@ def main() -> int:
 def verify(args: argparse.Namespace) -> int:
     data = args.receipt.read_bytes()
     body = check_receipt(data, args.public_key.read_bytes())
-    print(f"receipt: holds ({body.get('kind', 'final')}, {body['state']}, signed {body['signed_time']})")
+    said = [f"receipt: holds ({body.get('kind', 'final')}, {body['state']}, signed {body['signed_time']})"]
     if args.salt is not None:
         check_person(body, args.salt, args.identities.read_text("utf-8"))
-        print("person: it is about the one who was given the salt")
+        said.append("person: it is about the one who was given the salt")
     if args.proof is not None:
         head = check_proof(data, body, args.proof.read_bytes(), Keys([args.key]), args.witness_key)
         cosigned = f", cosigned by {len(args.witness_key)} witnesses" if args.witness_key else ""
-        print(f"proof: the log {head.origin} tells of it, by its first {head.size} records{cosigned}")
-    for one in body["targets"]:
-        print(f"  {one['target']}: {one['outcome']}")
+        said.append(f"proof: the log {head.origin} tells of it, by its first {head.size} records{cosigned}")
+    said += [f"  {one['target']}: {one['outcome']}" for one in body["targets"]]
+    print("\n".join(said))  # all of it, or nothing: what does not hold whole is not said to hold
     return 0
 
 

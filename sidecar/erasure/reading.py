@@ -84,8 +84,11 @@ def read_time(value: Json, problems: Problems, path: str = "submitted_time") -> 
         parsed = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", value)) if isinstance(value, str) else None
     except ValueError:
         parsed = None
-    if parsed is None or parsed.tzinfo is None or not 1970 < parsed.year < 9999:
+    if parsed is None or parsed.tzinfo is None:
         problems.add(path, "is no RFC 3339 time with an offset", "Write it like 2025-03-01T12:00:00Z")
+        return None
+    if not 1970 < parsed.year < 9999:
+        problems.add(path, "is of a year that can't be meant", "Give a time from 1971 to 9998")
         return None
     return parsed.astimezone(UTC)
 

@@ -160,3 +160,14 @@ def test_E44_any_changed_byte_of_a_cosigned_proof_fails(cosigned: bytes, data: s
     changed[data.draw(st.integers(note, len(cosigned) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(NO):
         check_proof(RECEIPT, bytes(changed), WITNESS.verifier, OTHER_WITNESS.verifier)
+
+
+def test_E44_a_key_that_can_not_be_read_is_no_verdict_about_the_receipt(files: Path) -> None:
+    code, said = run(files, "--proof", "proof", "--key", "segment {" + str(LOG_KEY))
+    assert (code, "BROKEN" in said, "name+id+base64" in said) == (2, False, True)
+
+
+def test_E44_what_does_not_hold_whole_is_not_said_to_hold(files: Path) -> None:
+    (files / "proof").write_bytes((files / "proof").read_bytes()[:-20])
+    code, said = run(files, "--proof", "proof", "--key", str(LOG_KEY))
+    assert (code, "holds" in said) == (1, False)
