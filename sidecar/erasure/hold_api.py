@@ -30,7 +30,7 @@ def hold_routes(store: ErasureHolds, wake: Callable[[], None], clock: Clock) -> 
         except UnknownItem as unknown:
             return error_response(HTTPStatus.CONFLICT, "unknown_item", str(unknown))
         if placed is None:
-            return not_found()
+            return not_found("there is no such request, or its identities are destroyed")
         request[SUBJECT] = placed.subject
         said = {"hold": placed.id, "held": list(placed.held), "too_late": list(placed.too_late)}
         return web.json_response(said, status=HTTPStatus.CREATED)
