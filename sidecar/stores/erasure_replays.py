@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -80,11 +81,11 @@ def reopen(connection: Connection, request_id: str, now: datetime) -> bool:
     return True
 
 
-def replay_all(connection: Connection, now: datetime) -> int:
+def replay_all(connection: Connection, now: datetime, configured: Collection[str] | None = None) -> int:
     """Order everybody whose identities can still be opened to be erased once more; return how many (E39).
 
     Also of requests that wait for backups, for a second look, for people or for a system that is down: whoever they are
-    about came back with a restore like everybody else.
+    about came back with a restore like everybody else. ``configured``: the targets that there are (None: all).
     """
     query = select(requests.c.id).where(
         requests.c.cancelled_at.is_(None),
@@ -92,10 +93,11 @@ def replay_all(connection: Connection, now: datetime) -> int:
         requests.c.sealed.is_not(None),
         or_(requests.c.ended_at.is_(None), requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    return sum(_replay(connection, one, now) for one in connection.scalars(query.order_by(requests.c.id)).all())
+    ids = connection.scalars(query.order_by(requests.c.id)).all()
+    return sum(_replay(connection, one, now, configured) for one in ids)
 
 
-def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
+def _replay(connection: Connection, request_id: str, now: datetime, configured: Collection[str] | None) -> bool:
     """Begin a new round of whatever was done or begun for a request; False where that is nothing."""
     mine = requests.c.id == request_id
     row = connection.execute(select(requests).where(mine).with_for_update(key_share=True)).one()
@@ -105,6 +107,10 @@ def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
         return False
     begun = (tasks.c.request_id == request_id) & tasks.c.outcome.in_(sorted(_DONE_OR_BEGUN))
     connection.execute(update(tasks).where(begun).values(**_following(connection, row, now)))
+    if configured is not None:  # nobody runs a task of a system that is not there (E12)
+        gone = (tasks.c.request_id == request_id) & tasks.c.target.not_in(sorted(configured))
+        unresolved = {"outcome": Outcome.CAPABILITY_UNRESOLVED.value}
+        connection.execute(update(tasks).where(gone, tasks.c.outcome == Outcome.PENDING.value).values(unresolved))
     if row.ended_at is not None:
         return reopen(connection, request_id, now)
     # What people said, what was signed and what was counted was of the round before. A request that had nothing left to

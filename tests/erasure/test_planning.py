@@ -54,6 +54,27 @@ async def test_E12_targets_that_come_and_go_between_starts(tmp_path: Path) -> No
             assert await w.state() == "completed"
 
 
+async def test_E12_E39_a_replay_asks_people_about_a_system_that_is_configured_no_more(tmp_path: Path) -> None:
+    """Nobody runs a task of a system that is not there: pending, it would wait for ever, and so would the request."""
+    clock = Clock()
+    async with running_upstream() as upstream:
+        old, new = (http_target(name, target_mapping(upstream.url), clock) for name in ("old", "new"))
+        async with world(tmp_path / "state.db", [old, new], clock) as w:
+            await w.submit()
+            await w.settle()
+            assert await w.state() == "completed"
+        async with world(tmp_path / "state.db", [new], clock) as w:
+            await w.worker.recover()
+            assert await w.stores.tasks.replay(clock(), w.intake.target_names) == 1
+            await w.settle()
+            assert await w.outcomes() == {"old": "capability_unresolved", "new": "verified_no_data"}
+            assert await w.state() == "needs_attention"
+        async with world(tmp_path / "state.db", [old, new], clock) as w:
+            await w.worker.recover()
+            await w.settle()
+            assert await w.state() == "completed"
+
+
 async def test_every_identity_of_a_kind_gets_its_own_call(tmp_path: Path) -> None:
     async with one_target(tmp_path) as (w, upstream):
         upstream.customers |= {"second@example.org": 1}
