@@ -20,7 +20,7 @@ from sidecar.access import Role
 from sidecar.audit.store import LOCK_NAME
 from sidecar.demo.setup import DemoSetup, prepare
 
-START_S = 60.0
+START_S = 150.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,11 +109,20 @@ async def effects_of(make: MakeSystems, folder: Path) -> list[str]:
 
 
 async def every_kill(
-    make: MakeSystems, folder: Path, chosen: Callable[[list[str]], list[int]] | None = None
+    make: MakeSystems,
+    folder: Path,
+    chosen: Callable[[list[str]], list[int]] | None = None,
+    *,
+    each_time: bool = False,
 ) -> list[str]:
-    """Be killed before each effect in turn, begin again, and check what has become of it. Return the effects."""
+    """Be killed before each effect in turn, begin again, and check what has become of it. Return the effects.
+
+    ``each_time``: of an effect that comes again and again not the first and the last time alone.
+    """
     effects = await effects_of(make, folder / "whole")
-    numbers = first_and_last((chosen or while_at_work)(effects), effects)
+    numbers = (chosen or while_at_work)(effects)
+    if not each_time:
+        numbers = first_and_last(numbers, effects)
     assert numbers
     turn = asyncio.Semaphore(AT_ONCE)
 
