@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from asyncio import gather, timeout
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -82,10 +82,12 @@ class Endings:
         checkpoint: Checkpoint,
         opened: Callable[[], None],
         wanted: Callable[[], str | None],
+        configured: Collection[str],
     ) -> None:
         """``opened`` is called when other tasks may be run than before.
 
         ``wanted`` says for which targets a request must have been planned before anything is signed for it.
+        ``configured``: the names of the targets that there are.
         """
         self._store = store
         self._keys = keys
@@ -101,6 +103,7 @@ class Endings:
         self._checkpoint = checkpoint
         self._opened = opened
         self._wanted = wanted
+        self._configured = configured
 
     async def make(self) -> bool:
         """Look at requests whose turn has come and sign what is due, all at once; tell whether there was anything."""
@@ -111,7 +114,10 @@ class Endings:
         if self._owes_records:
             await self._record_owed()
         now = self._clock()
-        ready = await self._store.take(self._signer.name, now, now + self._signer.lease, _AT_ONCE, self._wanted())
+        until = now + self._signer.lease
+        ready = await self._store.take(
+            self._signer.name, now, until, _AT_ONCE, self._wanted(), configured=self._configured
+        )
         if ready.opened:
             self._opened()
         for late in ready.late:

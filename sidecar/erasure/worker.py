@@ -109,6 +109,7 @@ class ErasureWorker:
             checkpoint,
             self._wake_targets,
             lambda: self._catch_up.wanted,
+            frozenset(target.name for target in self._targets),
         )
         self._catch_up = stores.plans.catch_up(self._targets)
         self._loops: tuple[asyncio.Task[None], ...] = ()

@@ -86,16 +86,24 @@ class ErasureEndings:
         await self._database.run(lambda connection: release_turns(connection, worker, now))
 
     async def take(
-        self, worker: str, now: datetime, until: datetime, limit: int, planned_for: str | None = None
+        self,
+        worker: str,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        planned_for: str | None = None,
+        configured: Collection[str] | None = None,
     ) -> Ready:
         """Look at the requests whose turn has come; return what ``worker`` is to sign before ``until``.
 
         ``planned_for``: nothing that was planned for other targets, which may lack one: it has another turn (E12).
+        ``configured``: the targets that can be looked at once more (None: all).
         """
         if not await self._database.read(lambda connection: bool(due_turns(connection, now, 1))):
             return Ready()
         try:
-            take = partial(self._take, worker=worker, now=now, until=until, limit=limit, planned_for=planned_for)
+            whose = partial(self._take, worker=worker, now=now, until=until, limit=limit)
+            take = partial(whose, planned_for=planned_for, configured=configured)
             return await self._database.run(take)
         except Conflict:  # somebody changed the same tasks: the turns are there still
             return Ready()
@@ -123,10 +131,11 @@ class ErasureEndings:
         until: datetime,
         limit: int,
         planned_for: str | None,
+        configured: Collection[str] | None,
     ) -> Ready:
         due = due_turns(connection, now, limit)
         found = standings(connection, due.values())
-        looks = begin_second_looks(connection, found, now) if self._second_look else 0
+        looks = begin_second_looks(connection, found, now, configured) if self._second_look else 0
         if looks:
             found = standings(connection, due.values())
         to_sign = self._sort(connection, found, now)

@@ -166,3 +166,28 @@ async def test_E27_E39_a_replay_before_the_second_look_erases_again_and_has_a_se
         await w.settle()
         assert await w.state() == "completed"
         assert w.metrics.registry.get_sample_value("sidecar_erasure_late_writers_total", {"target": "crm"}) is None
+
+
+async def test_E12_E27_what_was_taken_out_before_its_second_look_is_for_people_to_resolve(tmp_path: Path) -> None:
+    """Nobody can look there any more: a request that waited for it would be confirming for ever, and no alert tell."""
+    clock = Clock()
+    async with running_upstream() as upstream:
+        old, new = (http_target(name, target_mapping(upstream.url), clock) for name in ("old", "new"))
+        async with world(tmp_path / "state.db", [old, new], clock, second_look=DAY) as w:
+            await w.submit()
+            await w.settle()
+            assert await w.state() == "confirming"
+        async with world(tmp_path / "state.db", [new], clock, second_look=DAY) as w:
+            await w.worker.recover()
+            await w.settle()
+            clock.advance(hours=25)
+            await w.settle()
+            assert await w.outcomes() == {"old": "capability_unresolved", "new": "verified_no_data"}
+            assert await w.state() == "needs_attention"
+        async with world(tmp_path / "state.db", [old, new], clock, second_look=DAY) as w:
+            await w.worker.recover()  # it came back
+            for _ in range(2):
+                await w.settle()
+                clock.advance(hours=25)
+            await w.settle()
+            assert await w.state() == "completed"
