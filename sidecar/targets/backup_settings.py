@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +22,7 @@ def _known_format(value: str) -> str:
     written = datetime(2025, 12, 31, tzinfo=UTC)
     try:
         read = datetime.strptime(written.strftime(value), value)
-    except ValueError:
+    except (ValueError, re.error):  # the second for a directive that stands there twice
         read = None
     if read is None or read.date() != written.date():
         raise ValueError("is no format of strptime that gives a whole date; write e.g. crm-%Y%m%dT%H%M.dump")

@@ -232,6 +232,23 @@ def test_a_target_of_a_kind_that_is_not_known_is_told_by_its_place(raw: dict[str
             "erasure.targets[0].backups[0].time_format",
             "strptime",
         ),
+        (
+            {
+                "targets": [
+                    {
+                        "name": "x",
+                        "type": "manual",
+                        "due_days": 3,
+                        "instructions": "x",
+                        "backups": [
+                            {"name": "n", "type": "files", "folder": ".", "kept_days": 9, "time_format": "%Y/%Y%m%d"}
+                        ],
+                    }
+                ]
+            },
+            "erasure.targets[0].backups[0].time_format",
+            "strptime",
+        ),
     ],
 )
 def test_each_mistake_about_erasures_is_named_with_its_place_and_remedy(
