@@ -9,6 +9,7 @@ honest one takes milliseconds, so it ends long before it is the oldest.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -48,12 +49,23 @@ class Acceptor:
         return port
 
     async def open(self, host: str, port: int, backlog: int) -> None:
-        """Listen on every address that the host has. Raises ``OSError`` where one can't be bound."""
+        """Listen on every address that the host has. Raises ``OSError`` where one can't be bound.
+
+        Addresses of a family that this machine does not have are left out, unless there are no others.
+        """
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        missing: OSError | None = None
         try:
             for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
-                self._listening.append(_listening(family, address, backlog))
+                try:
+                    self._listening.append(_listening(family, address, backlog))
+                except OSError as error:
+                    if error.errno != errno.EAFNOSUPPORT:
+                        raise
+                    missing = error
+            if missing is not None and not self._listening:
+                raise missing
         except OSError:
             self.close()
             raise
@@ -64,6 +76,8 @@ class Acceptor:
         for task in self._accepting:
             task.cancel()
         for one in self._listening:
+            # Not left to the cancelled task: until it has run, the descriptor may be somebody else's.
+            asyncio.get_running_loop().remove_reader(one)
             one.close()
         self._accepting, self._listening = [], []
 

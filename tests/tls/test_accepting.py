@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,38 @@ async def test_an_address_in_use_is_an_error_and_leaves_no_socket() -> None:
             await second.open("127.0.0.1", first.port, 10)
         with pytest.raises(IndexError):
             _ = second.port
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_p49_a_descriptor_that_listened_is_free_for_others_once_closed(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def take_its_place() -> None:
+        async with accepting(None) as acceptor:
+            await asyncio.sleep(0.05)  # it waits for a connection
+            acceptor.close()
+            ours, theirs = socket.socketpair()  # of the same number, as what is under way may open one meanwhile
+            with ours, theirs:
+                readable = asyncio.Event()
+                asyncio.get_running_loop().add_reader(ours, readable.set)
+                await asyncio.sleep(0.05)
+                theirs.send(b"x")
+                async with asyncio.timeout(20):
+                    await readable.wait()
+                asyncio.get_running_loop().remove_reader(ours)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(take_its_place())
+
+
+async def test_a_host_of_two_families_is_served_by_the_one_that_there_is() -> None:
+    loop = asyncio.get_running_loop()
+    resolve = loop.getaddrinfo
+    missing = (socket.AF_AX25, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))  # as IPv6 on a kernel without it
+
+    async def answer(*args: Any, **more: Any) -> Any:
+        return [missing, *await resolve(*args, **more)]
+
+    loop.getaddrinfo = answer  # type: ignore[method-assign]
+    async with accepting(None) as acceptor:
+        assert await served(acceptor.port, None)
