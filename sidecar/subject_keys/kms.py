@@ -8,6 +8,7 @@ its own, with the same delays if wished.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -158,8 +159,9 @@ class FileKms:
         """
         descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            data = json.dumps(content).encode("ascii")
-            os.write(descriptor, data.ljust(os.fstat(descriptor).st_size))
+            data = json.dumps(content).encode("ascii").ljust(os.fstat(descriptor).st_size)
+            if os.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, "a wrapping key was not written whole")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

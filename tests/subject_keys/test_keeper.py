@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -200,6 +201,17 @@ async def test_E43_a_shorter_entry_is_never_read_with_the_end_of_a_longer_one(
         monkeypatch.setattr(os, "ftruncate", refuse)
         await k.kms.cancel(name)
         assert (await k.kms.state(name)).status is KeyStatus.ENABLED
+
+
+async def test_E43_a_wrapping_key_that_is_not_written_whole_is_none(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as k:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # the beginning fits: the system tells of no error
+        try:
+            with pytest.raises(StoreUnavailable):
+                await k.kms.create()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def refuse(*_given: object, **_more: object) -> None:
