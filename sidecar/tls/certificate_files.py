@@ -91,16 +91,16 @@ def digest_of(files: tuple[Path, ...]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificates are trusted, and which of them are not: issuer (DER) and serial number."""
+    """Whose certificates are trusted, and which of them are not: issuer, however it is coded, and serial number."""
 
     authorities: tuple[x509.Certificate, ...] = ()
-    revoked: frozenset[tuple[bytes, int]] = frozenset()
+    revoked: frozenset[tuple[x509.Name, int]] = frozenset()
 
 
 def trust_of(authorities: Path | None, revocations: Path | None) -> Trust:
     """Return what the files hold now; nothing of those that can't be read."""
     lists = _read_revocations(revocations, []) if revocations else []
-    revoked = frozenset((one.issuer.public_bytes(), entry.serial_number) for one in lists for entry in one)
+    revoked = frozenset((one.issuer, entry.serial_number) for one in lists for entry in one)
     return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked)
 
 

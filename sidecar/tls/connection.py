@@ -93,7 +93,7 @@ class _Verdict:
     by_issuer: bool
 
     def holds_for(self, certificate: x509.Certificate) -> bool:
-        if (certificate.issuer.public_bytes(), certificate.serial_number) in self.trust.revoked:
+        if (certificate.issuer, certificate.serial_number) in self.trust.revoked:
             return False
         return not self.by_issuer or _is_issued_by(certificate, self.trust.authorities)
 

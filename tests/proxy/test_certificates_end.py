@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.x509.name import _ASN1Type
 
 from sidecar.access import Identity, KnownCaller, Role
 from sidecar.metrics import Metrics
@@ -153,7 +154,10 @@ async def test_P54_open_connections_end_whose_authority_is_taken_out(authority: 
         await successors.close()
 
 
-async def test_P55_open_connections_end_whose_certificate_is_revoked(authority: Authority) -> None:
+@pytest.mark.parametrize("coded", [None, _ASN1Type.PrintableString])  # as its certificates name it, and otherwise
+async def test_P55_open_connections_end_whose_certificate_is_revoked(
+    authority: Authority, coded: _ASN1Type | None
+) -> None:
     tls = authority.serve()
     shutil.copy(authority.file, authority.folder / "server-ca.pem")
     issued, other = (authority.issue(name, uri(NAME), CLIENT_USE) for name in ("revoked", "other"))
@@ -168,7 +172,7 @@ async def test_P55_open_connections_end_whose_certificate_is_revoked(authority: 
         rig.trust.check_hostname = False
         others = await rig.connect()
         assert await status_of_next(others) == 200
-        write_list(authority, [issued])
+        write_list(authority, [issued], coded=coded)
         assert await listener.look() is Look.SWAPPED
         assert await status_of_next(kept) == 401
         await _all_is_over(upstream, peer, streaming.reader)

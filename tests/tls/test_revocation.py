@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from sidecar.errors import ConfigError
@@ -30,8 +31,9 @@ def write_list(
     *,
     until: datetime = NOW + timedelta(days=1),
     name: str = "crl",
+    coded: _ASN1Type | None = None,
 ) -> Path:
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority.name)])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority.name, coded)])
     builder = x509.CertificateRevocationListBuilder(issuer, NOW - timedelta(days=2), until)
     key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = builder.add_extension(key_id, critical=False).add_extension(x509.CRLNumber(1), critical=False)
