@@ -110,7 +110,7 @@ class _Api:
         return web.Response(body=data, content_type="application/json")
 
     async def replay(self, _request: web.Request, _identity: Identity) -> web.StreamResponse:
-        replayed = await self._parts.tasks.replay(self._parts.clock(), self._parts.intake.target_names)
+        replayed = await self._parts.tasks.replay(self._parts.clock())
         self._parts.wake()
         return web.json_response({"requests": replayed}, status=HTTPStatus.ACCEPTED)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from asyncio import gather, timeout
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +24,7 @@ from sidecar.audit.record import Action, AuditWriter, Decision, Intent, Outcome
 from sidecar.erasure.attempt import Checkpoint, Clock
 from sidecar.erasure.loops import to_the_end
 from sidecar.erasure.outcomes import RequestState, ended_state
+from sidecar.erasure.plan import Configured
 from sidecar.erasure.receipt import Evidence, ReceiptFacts, ReceiptKind, TaskFacts, key_id, receipt_digest, sign_receipt
 from sidecar.errors import AuditUnavailable, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -82,12 +83,12 @@ class Endings:
         checkpoint: Checkpoint,
         opened: Callable[[], None],
         wanted: Callable[[], str | None],
-        configured: Collection[str],
+        configured: Configured,
     ) -> None:
         """``opened`` is called when other tasks may be run than before.
 
         ``wanted`` says for which targets a request must have been planned before anything is signed for it.
-        ``configured``: the names of the targets that there are.
+        ``configured``: the targets that there are.
         """
         self._store = store
         self._keys = keys

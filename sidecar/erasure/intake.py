@@ -87,11 +87,6 @@ class Intake:
         return None
 
     @property
-    def target_names(self) -> frozenset[str]:
-        """The targets that are configured, the sidecar's own and backup sets among them."""
-        return frozenset(target.name for target in self._targets)
-
-    @property
     def asked_types(self) -> frozenset[IdentityType]:
         """The types of identities that some upstream system is asked about."""
         upstream = [target.required for target in self._targets if target.side is Side.UPSTREAM]

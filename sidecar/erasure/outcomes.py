@@ -42,6 +42,9 @@ WAITING: Final = frozenset({Outcome.AWAITING_EXPIRY, Outcome.KEY_PENDING})
 STUCK: Final = frozenset({Outcome.MANUAL_REQUIRED, Outcome.CAPABILITY_UNRESOLVED})
 """Only a person can move these on."""
 
+LEFT_TO_DO: Final = RUNNABLE | WAITING | {Outcome.MANUAL_REQUIRED}
+"""What can't be done any more where its system is configured no longer, by people neither: nobody would ask them."""
+
 
 class RequestState(StrEnum):
     """Where a request stands, derived from its tasks and the clock; never stored."""

@@ -91,6 +91,18 @@ def plan_digest(targets: Sequence[Plannable]) -> str:
     return sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The targets that there are, the sidecar's own and backup sets among them, and the digest of plans for them."""
+
+    names: frozenset[str]
+    digest: str
+
+    @classmethod
+    def of(cls, targets: Sequence[Plannable]) -> Configured:
+        return cls(frozenset(target.name for target in targets), plan_digest(targets))
+
+
 def unused_types(targets: Sequence[Plannable], identities: Sequence[SubjectIdentity]) -> tuple[IdentityType, ...]:
     """Return the types of identities that no upstream system is asked about, sorted.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import random
 from socket import gethostname
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -33,7 +33,7 @@ from sidecar.erasure.endings import Endings, Signer
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.holds import Holds
 from sidecar.erasure.loops import report_end
-from sidecar.erasure.plan import Side
+from sidecar.erasure.plan import Configured, Side
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 from sidecar.metrics import Metrics
@@ -41,6 +41,8 @@ from sidecar.stores.erasure_evidence import Leased
 from sidecar.targets.target import Target
 
 _log = logging.getLogger("sidecar.erasure")
+
+_CLOSED: Final = "sealed identities of %d open erasure requests do not open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class ErasureWorker:
             checkpoint,
             self._wake_targets,
             lambda: self._catch_up.wanted,
-            frozenset(target.name for target in self._targets),
+            Configured.of(self._targets),
         )
         self._catch_up = stores.plans.catch_up(self._targets)
         self._loops: tuple[asyncio.Task[None], ...] = ()
@@ -199,13 +201,21 @@ class ErasureWorker:
         before = self._catch_up.unopened
         more = await self._catch_up.some(self._clock())
         if (unopened := self._catch_up.unopened) > before:
-            _log.error("sealed identities of %d open erasure requests do not open", unopened)
-        return more
+            _log.error(_CLOSED, unopened)
+        return await self._plan_anew() or more
+
+    async def _plan_anew(self) -> bool:
+        """Plan for what is to be done once more; tell whether there was anything."""
+        anew = await self._stores.plans.plan_anew(self._targets, self._clock())
+        if anew.unopened:
+            _log.error(_CLOSED, anew.unopened)
+        return anew.requests > 0
 
     async def pass_once(self) -> bool:
         """Do everything that is due now, once; tell whether there was anything."""
+        anew = await self._plan_anew()
         busy = [await self._endings.make(), *[await self._drive(target) for target in self._targets]]
-        return await self.tend() or any(busy)
+        return await self.tend() or anew or any(busy)
 
     async def tend(self) -> bool:
         """Do what is nobody's call to a target; tell whether there was anything."""

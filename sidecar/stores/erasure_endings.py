@@ -16,15 +16,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
-from sidecar.erasure.outcomes import ENDED, WAITING
+from sidecar.erasure.outcomes import ENDED, LEFT_TO_DO, WAITING
+from sidecar.erasure.plan import Configured
 from sidecar.stores.database import Conflict, Database
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_second_looks import begin_second_looks, put_off
 from sidecar.stores.erasure_signing import Claim, Signed, Signing, previous_receipts
-from sidecar.stores.erasure_tables import interim_receipts
+from sidecar.stores.erasure_tables import ANEW, interim_receipts, requests
 from sidecar.stores.erasure_turns import (
     Standing,
     derive,
@@ -32,6 +33,7 @@ from sidecar.stores.erasure_turns import (
     due_turns,
     keep_turns,
     mark,
+    parts,
     release_turns,
     return_turn,
     standings,
@@ -92,12 +94,13 @@ class ErasureEndings:
         until: datetime,
         limit: int,
         planned_for: str | None = None,
-        configured: Collection[str] | None = None,
+        configured: Configured | None = None,
     ) -> Ready:
         """Look at the requests whose turn has come; return what ``worker`` is to sign before ``until``.
 
         ``planned_for``: nothing that was planned for other targets, which may lack one: it has another turn (E12).
-        ``configured``: the targets that can be looked at once more (None: all).
+        ``configured``: the targets that there are. What is to be done in another one is planned anew: nobody runs it,
+        so it would keep its request open for ever. Each way in which a task comes to be done again gives a turn.
         """
         if not await self._database.read(lambda connection: bool(due_turns(connection, now, 1))):
             return Ready()
@@ -131,18 +134,20 @@ class ErasureEndings:
         until: datetime,
         limit: int,
         planned_for: str | None,
-        configured: Collection[str] | None,
+        configured: Configured | None,
     ) -> Ready:
         due = due_turns(connection, now, limit)
         found = standings(connection, due.values())
-        looks = begin_second_looks(connection, found, now, configured) if self._second_look else 0
+        looks = begin_second_looks(connection, found, now) if self._second_look else 0
         if looks:
             found = standings(connection, due.values())
         to_sign = self._sort(connection, found, now)
+        others = _plan_anew(connection, found, configured) if configured is not None else set()
+        others |= {one.request.id for one in found if one.request.planned_for == ANEW}
         if planned_for is not None:
-            others = {one.request.id for one in found if one.request.planned_for != planned_for}
-            mark(connection, others & (to_sign.interim | to_sign.final), now + _PLANNED_SOON)
-            to_sign = _Sorted(to_sign.interim - others, to_sign.final - others)
+            others |= {one.request.id for one in found if one.request.planned_for != planned_for}
+        mark(connection, others & (to_sign.interim | to_sign.final), now + _PLANNED_SOON)
+        to_sign = _Sorted(to_sign.interim - others, to_sign.final - others)
         off = self._put_off(connection, [one for one in found if one.request.id in to_sign.final], now)
         to_sign.final -= off.keys()
         opened = derive(connection, found, to_sign.final)
@@ -196,6 +201,23 @@ class ErasureEndings:
             return []
         before = previous_receipts(connection, kept)
         return [Claim(kept[one.id], worker, one, before.get(one.id)) for one in find_requests(connection, kept)]
+
+
+def _plan_anew(connection: Connection, found: Sequence[Standing], configured: Configured) -> set[str]:
+    """Order requests to be planned anew that have something to do in a target that is not there; return which.
+
+    Only those that were planned for these targets: what was planned for others, by a replica with another
+    configuration, is not ours to give up.
+    """
+    anew = {
+        one.request.id
+        for one in found
+        if one.request.ended_at is None and one.request.planned_for == configured.digest
+        if any(task.outcome in LEFT_TO_DO and task.target not in configured.names for task in one.tasks)
+    }
+    for some in parts(sorted(anew)):
+        connection.execute(update(requests).where(requests.c.id.in_(some)).values(planned_for=ANEW))
+    return anew
 
 
 def _interim_rounds(connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:

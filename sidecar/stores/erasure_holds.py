@@ -21,7 +21,7 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_journal import Keeper, NoJournal
 from sidecar.stores.erasure_notices import NoticeEvent, Teller
 from sidecar.stores.erasure_replays import fresh
-from sidecar.stores.erasure_tables import IS_RETAINED, holds, requests, split_indices, tasks
+from sidecar.stores.erasure_tables import ANEW, IS_RETAINED, holds, requests, split_indices, tasks
 from sidecar.stores.erasure_turns import look_at_held, mark
 from sidecar.stores.seal import Seal, Sealed
 from sidecar.stores.together import Together
@@ -169,7 +169,7 @@ class ErasureHolds:
         values: dict[str, Any] = {"second_look_at": None}
         if row.ended_at is not None:
             # What was kept until now stands in every backup until now: its horizon begins with its own end.
-            values |= {"round": row.round + 1, "ended_at": None, "forget_at": None}
+            values |= {"round": row.round + 1, "ended_at": None, "forget_at": None, "planned_for": ANEW}
         connection.execute(update(requests).where(requests.c.id == request_id).values(values))
         self._teller.tell(connection, request_id, NoticeEvent.RELEASED, now)
 

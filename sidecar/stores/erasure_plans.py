@@ -3,7 +3,8 @@
 A target that was added is planned for; one that was taken away is unresolved, never dropped; one that came back, or
 can be reached in another way now, is tried again. Each request says for which targets it was planned, so that a start
 with the same targets looks at none of those that are up to date, however many are open. A start with others goes
-through the rest beside the work, and nothing ends meanwhile that was not planned for all of them.
+through the rest beside the work, and nothing ends meanwhile that was not planned for all of them. So it is with a
+request that had ended and is to be done once more, and with one that has something to do in a target that is not there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Row, Select, delete, exists, insert, select, tuple_, update
 
-from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
+from sidecar.erasure.outcomes import ENDED, LEFT_TO_DO, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import Plannable, PlannedTask, PlanTooLarge, Side, plan, plan_digest, unused_types
 from sidecar.erasure.readiness import is_backup
 from sidecar.erasure.request import SubjectIdentity
@@ -30,9 +31,6 @@ from sidecar.stores.seal import Seal, Sealed
 
 _AT_ONCE: Final = 200
 _SAMPLED: Final = 50
-
-_LEFT_TO_DO: Final = RUNNABLE | WAITING | {Outcome.MANUAL_REQUIRED}
-"""What can't be done any more where its system is configured no longer, by people neither: nobody would ask them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,14 @@ class Sample:
         return self.closed == self.sampled > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """``requests``: how many were looked at; ``unopened``: the identities of how many of them did not open."""
+
+    requests: int
+    unopened: int
+
+
 class ErasurePlans:
     """What is planned for open requests. Raises ``StoreUnavailable``."""
 
@@ -63,6 +69,15 @@ class ErasurePlans:
     def catch_up(self, targets: Sequence[Plannable]) -> CatchUp:
         """Return what brings every open request up to date that was planned for other targets."""
         return CatchUp(self._database, self._seal, tuple(targets))
+
+    async def plan_anew(self, targets: Sequence[Plannable], now: datetime) -> Anew:
+        """Bring the next requests up to date that must be planned anew, in one transaction."""
+        wanted = (requests.c.planned_for == tables.ANEW, requests.c.ended_at.is_(None))
+        query = select(requests.c.id).where(*wanted).order_by(requests.c.id).limit(_AT_ONCE)
+        ids = [row.id for row in await self._database.read(partial(_rows, query=query))]
+        if not ids:
+            return Anew(0, 0)
+        return Anew(len(ids), await self._database.run(_Reconciler(self._seal, ids, targets, now)))
 
     def _sample(self, connection: Connection) -> Sample:
         query = select(requests.c.id, requests.c.wrapped_key, requests.c.sealed).where(
@@ -160,9 +175,10 @@ class _Reconciler:
         known = _noted_types(connection, [one.request.id for one in found])
         opened = [one.request.id for one in found if self._bring_up(connection, one, known[one.request.id])]
         insert_tasks(connection, self._plans)
-        for some in parts(opened):
-            values = {"planned_for": plan_digest(self._targets)}
-            connection.execute(update(requests).where(requests.c.id.in_(some)).values(values))
+        _note_plans(connection, opened, plan_digest(self._targets))
+        # What does not open now may at a start with another key; it must be in nobody's way until then.
+        closed = {one.request.id for one in found if one.request.planned_for == tables.ANEW} - set(opened)
+        _note_plans(connection, sorted(closed), tables.NOTHING)
         derive(connection, [one for one in found if one.request.id not in self._changed])
         derive(connection, standings(connection, self._changed))
         mark(connection, self._changed, self._now)
@@ -198,7 +214,7 @@ class _Reconciler:
             outcome, possible = outcomes[task.id], (task.target, task.identities) in feasible
             if outcome is Outcome.CAPABILITY_UNRESOLVED and possible:
                 outcomes[task.id] = self._set(connection, task, Outcome.PENDING)
-            elif outcome in _LEFT_TO_DO and not possible:
+            elif outcome in LEFT_TO_DO and not possible:
                 outcomes[task.id] = self._set(connection, task, Outcome.CAPABILITY_UNRESOLVED)
             elif outcome is Outcome.CAPABILITY_UNRESOLVED and not task.identities and task.target in targets_met:
                 _drop_stand_in(connection, task.id)
@@ -247,6 +263,11 @@ class _Reconciler:
         connection.execute(delete(table).where(table.c.request_id == request_id))
         if types:
             connection.execute(insert(table), [{"request_id": request_id, "type": str(one)} for one in types])
+
+
+def _note_plans(connection: Connection, ids: Sequence[str], planned_for: str) -> None:
+    for some in parts(ids):
+        connection.execute(update(requests).where(requests.c.id.in_(some)).values(planned_for=planned_for))
 
 
 def _noted_types(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:

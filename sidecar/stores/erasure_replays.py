@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, or_, 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.erasure.readiness import period
-from sidecar.stores.erasure_tables import Moment, interim_receipts, requests, steps, tasks
+from sidecar.stores.erasure_tables import ANEW, Moment, interim_receipts, requests, steps, tasks
 from sidecar.stores.erasure_turns import mark, parts
 
 _UNDER_WAY: Final = sorted((RUNNABLE | WAITING) - {Outcome.PENDING})
@@ -66,6 +65,8 @@ def _last_seen() -> ColumnElement[datetime]:
 def reopen(connection: Connection, request_id: str, now: datetime) -> bool:
     """Begin another round of a request that has ended, with a new deadline. One that is open stays as it is.
 
+    It was planned for the targets that there were until then, so that it is planned anew (E12).
+
     False: its identities were destroyed meanwhile, so that there is nothing to be done any more.
 
     Locked, so that an end that is being written is seen: it does not cover what was ordered just now.
@@ -76,16 +77,16 @@ def reopen(connection: Connection, request_id: str, now: datetime) -> bool:
         return False
     mark(connection, [request_id], now)
     if row.ended_at is not None:
-        following = {"round": row.round + 1, "overdue_at": now + period(row), "alerted_percent": 0}
+        following = {"round": row.round + 1, "overdue_at": now + period(row), "alerted_percent": 0, "planned_for": ANEW}
         connection.execute(update(requests).where(mine).values(ended_at=None, second_look_at=None, **following))
     return True
 
 
-def replay_all(connection: Connection, now: datetime, configured: Collection[str] | None = None) -> int:
+def replay_all(connection: Connection, now: datetime) -> int:
     """Order everybody whose identities can still be opened to be erased once more; return how many (E39).
 
     Also of requests that wait for backups, for a second look, for people or for a system that is down: whoever they are
-    about came back with a restore like everybody else. ``configured``: the targets that there are (None: all).
+    about came back with a restore like everybody else.
     """
     query = select(requests.c.id).where(
         requests.c.cancelled_at.is_(None),
@@ -93,11 +94,10 @@ def replay_all(connection: Connection, now: datetime, configured: Collection[str
         requests.c.sealed.is_not(None),
         or_(requests.c.ended_at.is_(None), requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    ids = connection.scalars(query.order_by(requests.c.id)).all()
-    return sum(_replay(connection, one, now, configured) for one in ids)
+    return sum(_replay(connection, one, now) for one in connection.scalars(query.order_by(requests.c.id)).all())
 
 
-def _replay(connection: Connection, request_id: str, now: datetime, configured: Collection[str] | None) -> bool:
+def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
     """Begin a new round of whatever was done or begun for a request; False where that is nothing."""
     mine = requests.c.id == request_id
     row = connection.execute(select(requests).where(mine).with_for_update(key_share=True)).one()
@@ -107,10 +107,6 @@ def _replay(connection: Connection, request_id: str, now: datetime, configured: 
         return False
     begun = (tasks.c.request_id == request_id) & tasks.c.outcome.in_(sorted(_DONE_OR_BEGUN))
     connection.execute(update(tasks).where(begun).values(**_following(connection, row, now)))
-    if configured is not None:  # nobody runs a task of a system that is not there (E12)
-        gone = (tasks.c.request_id == request_id) & tasks.c.target.not_in(sorted(configured))
-        unresolved = {"outcome": Outcome.CAPABILITY_UNRESOLVED.value}
-        connection.execute(update(tasks).where(gone, tasks.c.outcome == Outcome.PENDING.value).values(unresolved))
     if row.ended_at is not None:
         return reopen(connection, request_id, now)
     # What people said, what was signed and what was counted was of the round before. A request that had nothing left to

@@ -7,7 +7,7 @@ late because nobody asked earlier. A *late writer* is only who was found gone, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -60,14 +60,8 @@ def history(evidence: Iterable[StepRow], second_look_at: datetime) -> History:
     return History(gone_at, came_back)
 
 
-def begin_second_looks(
-    connection: Connection, found: Sequence[Standing], now: datetime, configured: Collection[str] | None = None
-) -> int:
-    """Have every task looked at whose second look is due; return how many.
-
-    ``configured``: the targets that there are (None: all). What nobody can look at any more is for people to resolve:
-    it would wait for ever, and its request with it (E12).
-    """
+def begin_second_looks(connection: Connection, found: Sequence[Standing], now: datetime) -> int:
+    """Have every task looked at whose second look is due; return how many."""
     candidates = [task.id for one in found for task in one.tasks if _unconfirmed(one, task, now)]
     looked = [
         task_id
@@ -79,9 +73,6 @@ def begin_second_looks(
     values = {"outcome": Outcome.VERIFYING.value, "due_at": now, "failures": 0, "submitted_at": None}
     for some in parts(looked):
         connection.execute(update(tasks).where(tasks.c.id.in_(some)).values(values))
-        if configured is not None:
-            gone = tasks.c.id.in_(some) & tasks.c.target.not_in(sorted(configured))
-            connection.execute(update(tasks).where(gone).values(outcome=Outcome.CAPABILITY_UNRESOLVED.value))
     return len(looked)
 
 

@@ -40,7 +40,10 @@ from sidecar.stores.schema import (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD: Final = 64
 NOTHING: Final = "nothing"
-"""Of a request that no targets were planned for since it was brought back, or turns were introduced."""
+"""Of a request that no targets were planned for since it was brought back, or turns were introduced: the next start
+plans for it."""
+ANEW: Final = "anew"
+"""Of a request that must be planned anew at once, beside the work: nothing is signed for it before (E12)."""
 
 
 def milliseconds(moment: datetime) -> int:

@@ -6,7 +6,7 @@ calling the target, which is harmless; what it then writes is refused (``LeaseLo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -128,12 +128,9 @@ class ErasureTasks:
             self._to_forget.clear()
         return len(forgotten)
 
-    async def replay(self, now: datetime, configured: Collection[str] | None = None) -> int:
-        """Order everybody who can still be opened, and was begun, to be erased once more; return how many (E39).
-
-        ``configured``: the targets that there are; a task of another one is for people to resolve (E12).
-        """
-        return await self._database.run(lambda connection: replay_all(connection, now, configured))
+    async def replay(self, now: datetime) -> int:
+        """Order everybody who can still be opened, and was begun, to be erased once more; return how many (E39)."""
+        return await self._database.run(lambda connection: replay_all(connection, now))
 
     async def _record(self, some: Sequence[Attempted]) -> Sequence[int | LeaseLost]:
         return await self._database.run(lambda connection: write_attempts(connection, self._seal, self._teller, some))

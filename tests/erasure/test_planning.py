@@ -65,7 +65,7 @@ async def test_E12_E39_a_replay_asks_people_about_a_system_that_is_configured_no
             assert await w.state() == "completed"
         async with world(tmp_path / "state.db", [new], clock) as w:
             await w.worker.recover()
-            assert await w.stores.tasks.replay(clock(), w.intake.target_names) == 1
+            assert await w.stores.tasks.replay(clock()) == 1
             await w.settle()
             assert await w.outcomes() == {"old": "capability_unresolved", "new": "verified_no_data"}
             assert await w.state() == "needs_attention"
