@@ -184,3 +184,32 @@ async def test_a_host_of_two_families_is_served_by_the_one_that_there_is() -> No
     loop.getaddrinfo = answer  # type: ignore[method-assign]
     async with accepting(None) as acceptor:
         assert await served(acceptor.port, None)
+
+
+class Delays(Echo):
+    """Says whether what it writes is sent at once."""
+
+    def data_received(self, data: bytes) -> None:
+        held = self.transport.get_extra_info("socket")
+        at_once = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        super().data_received(b"at once" if at_once else b"delayed")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_small_answers_do_not_wait_for_the_client_to_acknowledge_others(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def ask() -> bytes:
+        acceptor = Acceptor(Delays, None, handshake_seconds=60, most_handshakes=MOST)
+        await acceptor.open("127.0.0.1", 0, 100)
+        reader, writer = await asyncio.open_connection("127.0.0.1", acceptor.port)
+        writer.write(b"?")
+        async with asyncio.timeout(20):
+            said = await reader.readexactly(7)
+        writer.close()
+        acceptor.close()
+        await acceptor.end()
+        return said
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(ask()) == b"at once"
