@@ -198,6 +198,8 @@ class JournalFile:
                 raise StoreUnavailable("the journal of erasures is not open")
             in_place = os.open(self.path, _IN_PLACE)  # ours is one that only appends
             try:
+                if not os.path.samestat(os.fstat(in_place), os.fstat(self._descriptor)):
+                    raise StoreUnavailable("another file was put in the place of the journal of erasures")
                 for number in numbers:
                     _write_all_at(in_place, _BLANK * (self.length(number) - 1), self._starts[number])
                 os.fsync(in_place)
