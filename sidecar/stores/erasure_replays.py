@@ -111,7 +111,7 @@ def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
         return reopen(connection, request_id, now)
     # What people said, what was signed and what was counted was of the round before. A request that had nothing left to
     # do in live systems kept its deadline, and has as long again; one that had keeps the clock that it has.
-    following: dict[str, Any] = {"round": row.round + 1, "second_look_at": None}
+    following: dict[str, Any] = {"round": row.round + 1, "second_look_at": None, "planned_for": ANEW}
     if row.second_look_at is not None or outcomes <= ENDED | WAITING:
         following |= {"overdue_at": max(row.overdue_at, now + period(row)), "alerted_percent": 0}
     connection.execute(update(requests).where(mine).values(following))

@@ -222,6 +222,35 @@ async def test_E12_a_replica_of_the_former_configuration_leaves_alone_what_other
         assert await other.state() == "completed"
 
 
+async def test_E12_E39_a_replay_reaches_who_was_accepted_by_a_replica_of_the_former_configuration(
+    systems: Systems,
+) -> None:
+    async with systems.started("old", look=DAY) as former, systems.started("old", "new", look=DAY) as w:
+        await former.submit()
+        await former.settle()
+        assert (await w.outcomes(), await w.state()) == ({"old": "verified_erased"}, "confirming")
+        assert await w.stores.tasks.replay(w.clock()) == 1
+        await w.settle()
+        assert await w.outcomes() == {"old": "verified_no_data", "new": "verified_erased"}
+
+
+async def test_E12_E39_a_replay_finds_what_a_replica_of_the_former_configuration_left_behind(systems: Systems) -> None:
+    """It took the turn of a request, had the system that is taken out, and went before it could delete there."""
+    async with systems.started("old", "new", look=DAY) as former:
+        await former.submit()
+        placed = await former.stores.holds.place(ID, Hold(HoldGround.LEGAL_CLAIMS, "old"), former.clock())
+        assert placed is not None
+        await former.settle()
+        async with systems.started("new", look=DAY) as w:
+            await w.stores.holds.release(ID, placed.id, w.clock())
+            await w.worker._keep_house()
+            await former.worker._endings.make()
+            await w.settle()
+            assert await w.outcomes() == {"old": "pending", "new": "verified_erased"}
+            assert await w.stores.tasks.replay(w.clock()) == 1
+            await is_left_to_people(w)
+
+
 async def test_E39_who_can_not_be_opened_is_planned_at_a_start_and_asked_about_once(
     systems: Systems, caplog: pytest.LogCaptureFixture
 ) -> None:
