@@ -16,6 +16,7 @@ import binascii
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
 from array import array
@@ -35,6 +36,7 @@ _IN_PLACE: Final = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _AT_ONCE_BYTES: Final = 1 << 20
 _BLANK: Final = b"-"  # base64 has none
 _NAMES_BLANKS: Final = b"\0blanks "  # no entry begins so
+_log = logging.getLogger("sidecar.erasure")
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class JournalFile:
         try:
             if self._descriptor is None:
                 raise StoreUnavailable("the journal of erasures is not open")
+            _require_same(self.path.stat() if self.path.exists() else None, self._descriptor)
             _write_all(self._descriptor, b"".join(lines))
             os.fsync(self._descriptor)
         except OSError:
@@ -135,8 +138,7 @@ class JournalFile:
 
         Raises ``StoreUnavailable``: then do it once more; a blank line may be blanked again.
         """
-        names = _NAMES_BLANKS + json.dumps(sorted(numbers)).encode("ascii")
-        first = self.append(*entries, names)
+        first = self.append(*entries, _NAMES_BLANKS + json.dumps(sorted(numbers)).encode("ascii"))
         self._overwrite(numbers)
         return first
 
@@ -198,8 +200,7 @@ class JournalFile:
                 raise StoreUnavailable("the journal of erasures is not open")
             in_place = os.open(self.path, _IN_PLACE)  # ours is one that only appends
             try:
-                if not os.path.samestat(os.fstat(in_place), os.fstat(self._descriptor)):
-                    raise StoreUnavailable("another file was put in the place of the journal of erasures")
+                _require_same(os.fstat(in_place), self._descriptor)
                 for number in numbers:
                     _write_all_at(in_place, _BLANK * (self.length(number) - 1), self._starts[number])
                 os.fsync(in_place)
@@ -271,6 +272,13 @@ def _lines_of(descriptor: int) -> tuple[array[int], int]:
             end = data.find(b"\n", end + 1)
         at += len(data)
     return starts, begin
+
+
+def _require_same(named: os.stat_result | None, descriptor: int) -> None:
+    """Raise ``StoreUnavailable`` unless the file of that name is ours: no start would read what we wrote to another."""
+    if named is None or not os.path.samestat(named, os.fstat(descriptor)):
+        _log.critical("the journal of erasures was taken away while it was written to: put it back, and restart")
+        raise StoreUnavailable("the journal of erasures was taken away")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -141,15 +141,23 @@ def test_E49_blanks_that_failed_are_made_by_the_next_try(tmp_path: Path, monkeyp
     assert entries(path) == [b"bert", b"anna is forgotten", b"anna is forgotten"]
 
 
-def test_E40_a_file_that_was_put_in_the_place_of_ours_is_left_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", ["removed", "replaced"])
+def test_E40_nothing_is_kept_in_a_file_that_no_start_will_read(
+    tmp_path: Path, taken: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path, copy = tmp_path / "journal", tmp_path / "copy"
     file = written(path, b"anna", b"bert")
     copy.write_bytes(path.read_bytes())
-    copy.replace(path)  # as by somebody who restores under a sidecar that runs
-    held = path.read_bytes()
+    if taken == "removed":
+        path.unlink()
+    else:
+        copy.replace(path)  # as by somebody who restores under a sidecar that runs
+    with pytest.raises(StoreUnavailable):
+        file.append(b"carl")
+    assert "restart" in caplog.text
     with pytest.raises(StoreUnavailable):
         file.blank([0], b"anna is forgotten")
-    assert path.read_bytes() == held
+    assert taken == "removed" or entries(path) == [b"anna", b"bert"]
 
 
 def _no_space(*_arguments: object) -> int:
