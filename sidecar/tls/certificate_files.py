@@ -144,9 +144,10 @@ def _read_revocations(path: Path, problems: list[Problem]) -> list[x509.Certific
         return []
     try:
         found = [x509.load_pem_x509_crl(one) for one in _REVOCATION_LIST.findall(data)]
+        issuers = [one.issuer for one in found]  # read only now, and not each that OpenSSL reads
     except ValueError:
-        found = []
-    if not found:
+        found, issuers = [], []
+    if not issuers:
         remedy = "Write the lists of all client CAs as PEM, each between BEGIN X509 CRL and END X509 CRL."
         problems.append(Problem(str(path), "holds no readable PEM revocation list", remedy))
     return found

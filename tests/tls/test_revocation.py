@@ -94,6 +94,22 @@ def test_p55_a_file_without_a_list_does_not_serve(authority: Authority, text: st
         server_context(serving(authority, path))
 
 
+async def test_p55_a_list_whose_authority_can_not_be_read_is_told_of_like_any_other_fault(authority: Authority) -> None:
+    """OpenSSL takes it: Latin-1 in a T61String, as old CAs have it. Nor may it end the look for new files."""
+    path = write_list(authority)
+    listener = reloaded_listener("data", serving(authority, path), Metrics())
+    listener.open()
+    sound = x509.load_pem_x509_crl(path.read_bytes()).public_bytes(Encoding.DER)
+    name, size = authority.name.encode(), bytes([len(authority.name)])
+    der = sound.replace(b"\x0c" + size + name, b"\x14" + size + b"\xfc" * len(name))
+    assert der != sound
+    path.write_bytes(ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "X509 CRL").encode())
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    assert await listener.look() is Look.KEPT
+    with pytest.raises(ConfigError, match="no readable"):
+        reloaded_listener("data", serving(authority, path), Metrics()).open()
+
+
 def test_p55_a_list_that_has_expired_does_not_serve(authority: Authority) -> None:
     with pytest.raises(ConfigError, match="expired"):
         server_context(serving(authority, write_list(authority, until=NOW - timedelta(hours=1))))
