@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from weakref import WeakKeyDictionary, WeakSet
@@ -93,7 +93,7 @@ class _Verdict:
     by_issuer: bool
 
     def holds_for(self, certificate: x509.Certificate) -> bool:
-        if (certificate.issuer, certificate.serial_number) in self.trust.revoked:
+        if self.trust.revoked and _is_revoked(certificate, self.trust.revoked):
             return False
         return not self.by_issuer or _is_issued_by(certificate, self.trust.authorities)
 
@@ -109,6 +109,14 @@ def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
         certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
         judged = _judged[connection] = verdict, verdict.holds_for(certificate)
     return judged[1]
+
+
+def _is_revoked(certificate: x509.Certificate, revoked: Collection[tuple[x509.Name, int]]) -> bool:
+    """Whether it is on a list. Not every name that OpenSSL reads can be read here: whose can't is taken for revoked."""
+    try:
+        return (certificate.issuer, certificate.serial_number) in revoked
+    except ValueError:
+        return True
 
 
 def _is_issued_by(certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> bool:

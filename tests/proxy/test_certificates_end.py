@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type
 
 from sidecar.access import Identity, KnownCaller, Role
@@ -20,10 +24,11 @@ from sidecar.proxy.routes import BodyMode, Route, WebsocketRules
 from sidecar.tls.reload import Look, ReloadedListener, reloaded_listener
 from tests.proxy.frames import Peer, accepting, connected, echo, said
 from tests.proxy.rig import Received, Rig, answering, route, running
-from tests.tls.authority import CLIENT_USE, NOW, Authority, Issued, uri
+from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri
 from tests.tls.conftest import plain_client
 from tests.tls.test_revocation import write_list
 
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 NAME = "spiffe://test/trainer"
 CALLER = KnownCaller(Identity("notebook", frozenset({Role.TRAINER})), certificate_name=f"URI:{NAME}")
 GET = b"GET /api/1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -178,3 +183,33 @@ async def test_P55_open_connections_end_whose_certificate_is_revoked(
         await _all_is_over(upstream, peer, streaming.reader)
         assert await status_of_next(others) == 200
         await others.close()
+
+
+def write_in_latin_1(authority: Authority, path: Path) -> None:
+    """Write a certificate anew with the authority's name in Latin-1 in a T61String, as old CAs have theirs."""
+    name, size = authority.name.encode(), bytes([len(authority.name)])
+    signed = x509.load_pem_x509_certificate(path.read_bytes()).tbs_certificate_bytes
+    signed = signed.replace(b"\x0c" + size + name, b"\x14" + size + b"\xfc" * len(name))
+    signature = b"\0" + authority.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    body = signed + _ECDSA_WITH_SHA256 + bytes([3, len(signature)]) + signature
+    path.write_text(ssl.DER_cert_to_PEM_cert(b"\x30\x82" + len(body).to_bytes(2, "big") + body))
+
+
+async def test_P54_a_client_whose_authority_only_openssl_can_name_is_served_on_after_a_rotation(
+    authority: Authority,
+) -> None:
+    listener = listening(authority)
+    theirs = Authority(authority.folder, "theirs")
+    issued = theirs.issue("t", uri(NAME), CLIENT_USE)
+    for path in (theirs.write(), issued.certificate):
+        write_in_latin_1(theirs, path)
+    with pytest.raises(ValueError, match="asn1"):
+        _ = x509.load_pem_x509_certificate(issued.certificate.read_bytes()).issuer
+    shutil.copy(theirs.file, authority.file)
+    async with serving(authority, issued, listener) as (rig, _):
+        kept = await rig.connect()
+        assert await status_of_next(kept) == 200
+        authority.issue("server", LOCALHOST, SERVER_USE)
+        assert await listener.look() is Look.SWAPPED
+        assert await status_of_next(kept) == 200
+        await kept.close()
