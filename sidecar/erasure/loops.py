@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +41,15 @@ def report_end(task: asyncio.Task[None]) -> None:
     """Say that a loop ended by a bug, by its kind alone: the text may hold what must not be logged."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("the loop %s ended by a bug: %s", task.get_name(), type(error).__name__)
+
+
+async def woken(waker: asyncio.Event, at_most: timedelta) -> None:
+    """Return once the event is set, or after ``at_most``."""
+    try:
+        async with asyncio.timeout(at_most.total_seconds()):
+            await waker.wait()
+    except TimeoutError:
+        return
 
 
 async def to_the_end(work: Awaitable[T]) -> T:

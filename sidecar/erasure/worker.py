@@ -32,7 +32,7 @@ from sidecar.erasure.durable import ErasureStores
 from sidecar.erasure.endings import Endings, Signer
 from sidecar.erasure.hold_sources import HoldSource
 from sidecar.erasure.holds import Holds
-from sidecar.erasure.loops import report_end
+from sidecar.erasure.loops import report_end, woken
 from sidecar.erasure.plan import Configured, Side
 from sidecar.erasure.steps import Pace
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
@@ -256,7 +256,7 @@ class ErasureWorker:
                 _log.warning("erasure waits: the store is unavailable")
                 busy = False
             if not busy and not self._stopping.is_set():
-                await _wait(waker, every)
+                await woken(waker, every)
 
     async def _drive(self, target: Target) -> bool:
         await self._give_back(target)
@@ -294,11 +294,3 @@ class ErasureWorker:
         while stranded:
             await self._stores.tasks.postpone(stranded[-1], self._clock() + self._settings.pace.backoff.first)
             stranded.pop()
-
-
-async def _wait(waker: asyncio.Event, at_most: timedelta) -> None:
-    try:
-        async with asyncio.timeout(at_most.total_seconds()):
-            await waker.wait()
-    except TimeoutError:
-        return
