@@ -121,6 +121,8 @@ class FileKms:
             return await asyncio.to_thread(call)
         except OSError as error:
             raise StoreUnavailable(f"the folder of wrapping keys: {error.strerror}") from None
+        except ValueError:  # no JSON: damaged, which must not pass for a key that was destroyed
+            raise StoreUnavailable("the folder of wrapping keys holds one that can't be read") from None
 
     def _order(self, name: str) -> None:
         if self._state(name).status is KeyStatus.ENABLED:

@@ -214,6 +214,20 @@ async def test_E43_a_wrapping_key_that_is_not_written_whole_is_none(tmp_path: Pa
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.parametrize("damaged", [b"", b'{"key": "ab', b"\xff"])
+async def test_E43_a_wrapping_key_that_can_not_be_read_is_a_fault_and_no_destruction(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    async with keeping(tmp_path) as k:
+        await k.keys.key(k.anna)
+        [path] = (tmp_path / "kms").iterdir()
+        path.write_bytes(damaged)
+        with pytest.raises(StoreUnavailable):
+            await k.keys.key(k.anna)
+        assert (await k.target.delete([ANNA])).status is DeleteStatus.FAILED
+        assert (await k.target.verify([ANNA])).status is VerifyStatus.FAILED
+
+
 def refuse(*_given: object, **_more: object) -> None:
     raise OSError(errno.EIO, "told to fail")
 
