@@ -42,8 +42,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     variables = {"SHOP_CHATBOT_HEARD": str(heard), "CHAINLIT_APP_ROOT": str(folder)}
     with serving(command, folder, url, variables), fronted(folder / "front", url, "chainlit") as front:
         yield Shop(front, heard)
-        left = front.written().lower()
-        assert [trace for trace in TRACES if trace in left] == [], "P60"
+        assert front.left_behind("kowalczyk", "example.net", "601 555 014") == [], "P60"
 
 
 def traces_in(text: str) -> list[str]:
