@@ -220,10 +220,10 @@ def written(path: Path, *lines: bytes) -> JournalFile:
 
 def test_what_was_appended_is_read_again_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    written(path, b"one", b"two").close()
-    assert entries(path) == [b"one", b"two"]
+    written(path, b"the first", b"the second").close()
+    assert entries(path) == [b"the first", b"the second"]
     assert path.stat().st_mode & 0o777 == 0o600
-    assert b"one" not in path.read_bytes()
+    assert b"first" not in path.read_bytes()
     with pytest.raises(KeyMaterialError):
         opened(JournalFile(path, b"k" * 32))
 
