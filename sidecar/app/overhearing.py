@@ -46,8 +46,8 @@ class ChatFiling:
 
     async def file(self, asked: Asked) -> Filed:
         """As ``Filing``. Requests that are there already are let be, and leave no record."""
-        ids = (overheard(asked.identities, asked.namespace, asked.regulation, one) for one in self._pseudonyms)
-        wanted = [one for one in ids if one is not None]
+        by_key = (overheard(asked.identities, asked.namespace, asked.regulation, one) for one in self._pseudonyms)
+        wanted = [one for one in by_key if one is not None]
         if not wanted:
             return Filed.UNIDENTIFIED
         try:

@@ -15,13 +15,11 @@ from aiohttp import web
 from sidecar.erasure.worker import WorkerSettings
 from sidecar.targets.target import TargetLimits
 from tests.erasure.limited_worker import CONCURRENCY
-from tests.erasure.test_leases import LEASE, url
+from tests.erasure.test_leases import LEASE
 from tests.erasure.test_loops import Faulty
 from tests.erasure.world import Clock, World, body, http_target, world
 from tests.services import fresh_postgresql
 from tests.targets.upstream import target_mapping
-
-__all__ = ["url"]
 
 
 def people(count: int) -> bytes:
@@ -30,22 +28,22 @@ def people(count: int) -> bytes:
 
 
 @asynccontextmanager
-async def workers(url: str, count: int, limits: TargetLimits) -> AsyncIterator[tuple[list[World], Faulty]]:
+async def workers(database_url: str, count: int, limits: TargetLimits) -> AsyncIterator[tuple[list[World], Faulty]]:
     """Several workers, each with connections of its own, in front of one system that counts its calls."""
     clock, system = Clock(), Faulty("system", None)
     system.limits = limits
     async with AsyncExitStack() as stack:
         yield (
             [
-                await stack.enter_async_context(world(url, [system], clock, WorkerSettings(name=f"worker{n}")))
+                await stack.enter_async_context(world(database_url, [system], clock, WorkerSettings(name=f"worker{n}")))
                 for n in range(count)
             ],
             system,
         )
 
 
-async def test_E19_calls_in_a_second_are_shared_by_all_workers(url: str) -> None:
-    async with workers(url, 3, TargetLimits(concurrency=8, per_second=2.0)) as (some, system):
+async def test_E19_calls_in_a_second_are_shared_by_all_workers(database_url: str) -> None:
+    async with workers(database_url, 3, TargetLimits(concurrency=8, per_second=2.0)) as (some, system):
         await some[0].submit(people(12))
         await asyncio.gather(*(one.worker.pass_once() for one in some))
         assert system.calls == 2
@@ -60,8 +58,8 @@ async def test_E19_calls_in_a_second_are_shared_by_all_workers(url: str) -> None
         assert system.calls == 6
 
 
-async def test_E19_less_than_one_call_in_a_second(url: str) -> None:
-    async with workers(url, 2, TargetLimits(per_second=0.5)) as (some, system):
+async def test_E19_less_than_one_call_in_a_second(database_url: str) -> None:
+    async with workers(database_url, 2, TargetLimits(per_second=0.5)) as (some, system):
         await some[0].submit(people(3))
         for seconds, calls in ((0, 1), (1, 1), (1, 2), (1, 2), (1, 3)):
             some[0].clock.advance(seconds=seconds)
@@ -69,8 +67,8 @@ async def test_E19_less_than_one_call_in_a_second(url: str) -> None:
             assert system.calls == calls
 
 
-async def test_E35_a_clock_that_goes_back_gives_nothing_away(url: str) -> None:
-    async with workers(url, 1, TargetLimits(per_second=1.0)) as ([one], system):
+async def test_E35_a_clock_that_goes_back_gives_nothing_away(database_url: str) -> None:
+    async with workers(database_url, 1, TargetLimits(per_second=1.0)) as ([one], system):
         await one.submit(people(5))
         await one.worker.pass_once()
         one.clock.advance(days=-30)
@@ -84,9 +82,9 @@ async def leased(w: World, worker: str, limits: TargetLimits) -> int:
     return len(leases.tasks)
 
 
-async def test_E19_calls_at_the_same_time_are_shared_and_come_back_with_the_lease(url: str) -> None:
+async def test_E19_calls_at_the_same_time_are_shared_and_come_back_with_the_lease(database_url: str) -> None:
     limits = TargetLimits(concurrency=3)
-    async with workers(url, 4, limits) as (some, _):
+    async with workers(database_url, 4, limits) as (some, _):
         await some[0].submit(people(12))
         taken = await asyncio.gather(*(leased(one, f"worker{n}", limits) for n, one in enumerate(some)))
         assert sum(taken) == 3

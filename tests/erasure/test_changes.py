@@ -14,10 +14,10 @@ from sidecar.erasure.deadlines import ClockPolicy, DeadlinePolicy, ExtensionGrou
 from sidecar.erasure.intake import Intake
 from sidecar.keys import Purpose
 from sidecar.stores.erasure_changes import NotExtendable, NotPending
-from tests.erasure.test_leases import lease, url, w
+from tests.erasure.test_leases import lease, w
 from tests.erasure.world import ID, MASTER, OTHER_ID, World, body, bytes_on_disk, one_target
 
-__all__ = ["url", "w"]
+__all__ = ["w"]
 PAUSING = DeadlinePolicy(unverified=ClockPolicy.PAUSE)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -25,19 +24,10 @@ from tests.targets.upstream import running_upstream, target_mapping
 LEASE = timedelta(minutes=5)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as made:
-            yield made
-
-
 @pytest.fixture
-async def w(url: str) -> AsyncIterator[World]:
+async def w(database_url: str) -> AsyncIterator[World]:
     clock = Clock()
-    async with world(url, [http_target("crm", target_mapping("https://crm.example"), clock)], clock) as made:
+    async with world(database_url, [http_target("crm", target_mapping("https://crm.example"), clock)], clock) as made:
         yield made
 
 
@@ -98,11 +88,11 @@ async def test_a_restarted_worker_takes_back_its_own_and_nobody_elses(w: World) 
     assert len(await lease(w, "mine")) == 1
 
 
-async def test_E3_one_request_of_many_submitted_at_once_to_several_replicas(url: str) -> None:
+async def test_E3_one_request_of_many_submitted_at_once_to_several_replicas(database_url: str) -> None:
     clock = Clock()
     target = http_target("crm", target_mapping("https://crm.example"), clock)
     async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(world(url, [target], clock)) for _ in range(4)]
+        replicas = [await stack.enter_async_context(world(database_url, [target], clock)) for _ in range(4)]
         answers = await asyncio.gather(*(replicas[n % 4].submit() for n in range(80)))
         assert sum(answer.new for answer in answers) == 1
         assert len({answer.salt for answer in answers}) == 1
@@ -127,13 +117,13 @@ async def test_E3_a_thousand_at_once_over_four_processes_are_one_request() -> No
             assert await w.database.read(lambda c: c.scalar(select(func.count()).select_from(requests))) == 1
 
 
-async def test_several_workers_end_every_request_once(url: str) -> None:
+async def test_several_workers_end_every_request_once(database_url: str) -> None:
     clock = Clock()
     async with running_upstream() as upstream, AsyncExitStack() as stack:
         replicas = [
             await stack.enter_async_context(
                 world(
-                    url,
+                    database_url,
                     [http_target("crm", target_mapping(upstream.url), clock)],
                     clock,
                     WorkerSettings(name=f"replica{n}"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ from random import Random
 from typing import Any, cast
 from uuid import UUID
 
-import pytest
 from sqlalchemy import Connection, insert
 
 from sidecar.access import Role
@@ -30,19 +28,9 @@ from sidecar.stores.erasure_overview import Overview
 from sidecar.stores.erasure_tables import requests, tasks, unused_types
 from tests.erasure.test_api import listening, parts_of
 from tests.erasure.world import CANARY, ID, OTHER_ID, START, Clock, World, body, http_target, one_target, world
-from tests.services import fresh_postgresql
 from tests.targets.upstream import target_mapping
 
 MANY = 300
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as made:
-            yield made
 
 
 def name_of(number: int) -> str:
@@ -80,9 +68,9 @@ async def counted(w: World) -> Overview:
     return await w.stores.overview.at(w.clock())
 
 
-async def test_E50_requests_are_counted_by_the_states_that_each_is_said_to_be_in(url: str) -> None:
+async def test_E50_requests_are_counted_by_the_states_that_each_is_said_to_be_in(database_url: str) -> None:
     clock = Clock()
-    async with world(url, [http_target("crm", target_mapping("https://crm.example"), clock)], clock) as w:
+    async with world(database_url, [http_target("crm", target_mapping("https://crm.example"), clock)], clock) as w:
         await w.database.run(lambda connection: put(connection, Random(50)))
         views = [await w.view(name_of(number)) for number in range(MANY)]
         states = Counter((view.regulation, view.state_at(clock()).value) for view in views)

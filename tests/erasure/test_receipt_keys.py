@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,7 +30,6 @@ from sidecar.stores.erasure_signing import Claim, Signed
 from tests.erasure.test_api import listening
 from tests.erasure.test_receipt import FACTS, KEY, LATER_KEY, WHEN
 from tests.erasure.world import ID, OTHER_ID, SIGNING_KEY, START, Clock, World, body, http_target, one_target, world
-from tests.services import fresh_postgresql
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 HOUR = timedelta(hours=1)
@@ -106,21 +105,12 @@ def test_what_can_not_be_read_is_no_key_rather_than_one_without_a_time(data: byt
         read_key_file(data)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as made:
-            yield made
-
-
 @asynccontextmanager
-async def on(url: str) -> AsyncIterator[tuple[World, Upstream]]:
+async def on(database_url: str) -> AsyncIterator[tuple[World, Upstream]]:
     clock = Clock()
     async with running_upstream() as upstream:
         targets = [http_target("crm", target_mapping(upstream.url), clock)]
-        async with world(url, targets, clock) as w:
+        async with world(database_url, targets, clock) as w:
             yield w, upstream
 
 
@@ -141,8 +131,8 @@ async def receipt_of(w: World, request_id: str) -> bytes:
     return data
 
 
-async def test_E44_old_receipts_verify_after_a_rotation_by_what_is_published(url: str) -> None:
-    async with on(url) as (w, _):
+async def test_E44_old_receipts_verify_after_a_rotation_by_what_is_published(database_url: str) -> None:
+    async with on(database_url) as (w, _):
         await w.submit()
         await w.settle()
         w.clock.advance(days=1)
@@ -165,9 +155,9 @@ async def test_E44_old_receipts_verify_after_a_rotation_by_what_is_published(url
 
 
 async def test_E44_a_replica_with_the_former_key_signs_nothing_more_and_says_so_once(
-    url: str, caplog: pytest.LogCaptureFixture
+    database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with on(url) as (w, _):
+    async with on(database_url) as (w, _):
         await w.settle()  # it has begun to sign
         w.clock.advance(hours=1)
         later = after_rotation(w)
@@ -186,8 +176,8 @@ async def test_E44_a_replica_with_the_former_key_signs_nothing_more_and_says_so_
         assert holds(await w.stores.receipt_keys.listed(), await receipt_of(w, ID))
 
 
-async def test_E44_a_rotation_that_is_taken_back_gives_the_key_a_second_time(url: str) -> None:
-    async with on(url) as (w, _):
+async def test_E44_a_rotation_that_is_taken_back_gives_the_key_a_second_time(database_url: str) -> None:
+    async with on(database_url) as (w, _):
         keys = w.stores.receipt_keys
         for _ in range(2):
             for key in (FIRST, LATER, LATER):
@@ -203,16 +193,16 @@ async def test_E44_a_rotation_that_is_taken_back_gives_the_key_a_second_time(url
         ]
 
 
-async def test_E44_replicas_that_start_together_have_one_key_once(url: str) -> None:
-    async with on(url) as (w, _):
+async def test_E44_replicas_that_start_together_have_one_key_once(database_url: str) -> None:
+    async with on(database_url) as (w, _):
         keys = w.stores.receipt_keys
         moments = [START + timedelta(milliseconds=one) for one in range(8)]
         await asyncio.gather(*(keys.begin(FIRST, (), moment) for moment in moments))
         assert len(await keys.listed()) == 1
 
 
-async def test_E44_keys_from_before_times_were_kept_count_from_the_first_request_on(url: str) -> None:
-    async with on(url) as (w, _):
+async def test_E44_keys_from_before_times_were_kept_count_from_the_first_request_on(database_url: str) -> None:
+    async with on(database_url) as (w, _):
         await w.submit()  # as by an earlier release, which kept no keys
         w.clock.advance(days=3)
         await w.stores.receipt_keys.begin(FIRST, (LATER,), w.clock())

@@ -16,19 +16,17 @@ from sqlalchemy import func, select
 
 from sidecar.stores.erasure_tables import requests, steps
 from tests.erasure.replica import BERT, RealClock, request_id
-from tests.erasure.test_leases import url
 from tests.erasure.world import CANARY, ID, body, http_target, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
-__all__ = ["url"]
 pytestmark = pytest.mark.timeout(600)
 LEASE_SECONDS = 4
 
 
 @asynccontextmanager
-async def replica(url: str, part: str, upstream: Upstream, *given: str) -> AsyncIterator[Process]:
+async def replica(database_url: str, part: str, upstream: Upstream, *given: str) -> AsyncIterator[Process]:
     """A replica that is ready, and begins when it is told to."""
-    command = (sys.executable, "-m", "tests.erasure.replica", url, part, upstream.url, *given)
+    command = (sys.executable, "-m", "tests.erasure.replica", database_url, part, upstream.url, *given)
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     try:
         assert process.stdout is not None
@@ -47,13 +45,15 @@ async def said(process: Process) -> Any:
     return json.loads(output)
 
 
-async def test_E2_E3_a_thousand_submissions_of_two_bodies_over_four_processes_are_one_request(url: str) -> None:
-    async with running_upstream() as upstream, world(url, [target(upstream)]) as w:
+async def test_E2_E3_a_thousand_submissions_of_two_bodies_over_four_processes_are_one_request(
+    database_url: str,
+) -> None:
+    async with running_upstream() as upstream, world(database_url, [target(upstream)]) as w:
         async with (
-            replica(url, "submit", upstream, "250") as one,
-            replica(url, "submit", upstream, "250") as two,
-            replica(url, "submit", upstream, "250") as three,
-            replica(url, "submit", upstream, "250") as four,
+            replica(database_url, "submit", upstream, "250") as one,
+            replica(database_url, "submit", upstream, "250") as two,
+            replica(database_url, "submit", upstream, "250") as three,
+            replica(database_url, "submit", upstream, "250") as four,
         ):
             answers = [tuple(one) for some in await asyncio.gather(*map(said, (one, two, three, four))) for one in some]
         assert len(answers) == 1000
@@ -65,15 +65,15 @@ async def test_E2_E3_a_thousand_submissions_of_two_bodies_over_four_processes_ar
         assert len((await w.view()).tasks) == 1
 
 
-async def test_E10_taken_back_or_begun_but_never_both(url: str) -> None:
+async def test_E10_taken_back_or_begun_but_never_both(database_url: str) -> None:
     count = 40
-    async with running_upstream() as upstream, world(url, [target(upstream)], RealClock()) as w:
+    async with running_upstream() as upstream, world(database_url, [target(upstream)], RealClock()) as w:
         for number in range(count):
             upstream.customers[f"a{number}@example.org"] = 1
             await w.submit(body(request_id(number), f"a{number}@example.org"))
         async with (
-            replica(url, "cancel", upstream, str(count)) as canceller,
-            replica(url, "work", upstream, "300") as worker,
+            replica(database_url, "cancel", upstream, str(count)) as canceller,
+            replica(database_url, "work", upstream, "300") as worker,
         ):
             taken_back, _ = await asyncio.gather(said(canceller), said(worker))
         await w.settle(200)
@@ -85,18 +85,18 @@ async def test_E10_taken_back_or_begun_but_never_both(url: str) -> None:
             assert view.sealed == gone  # what was taken back is forgotten at once
 
 
-async def test_E20_a_worker_that_hung_beyond_its_lease_writes_nothing_when_it_goes_on(url: str) -> None:
-    async with running_upstream() as upstream, world(url, [target(upstream)], RealClock()) as w:
+async def test_E20_a_worker_that_hung_beyond_its_lease_writes_nothing_when_it_goes_on(database_url: str) -> None:
+    async with running_upstream() as upstream, world(database_url, [target(upstream)], RealClock()) as w:
         upstream.customers[CANARY] = 1
         await w.submit()
         lease = str(LEASE_SECONDS)
-        async with replica(url, "work", upstream, lease, "called") as hung:
+        async with replica(database_url, "work", upstream, lease, "called") as hung:
             assert hung.stdin is not None
             hung.stdin.write(b"\n")
             while upstream.count("DELETE") == 0:  # noqa: ASYNC110 - another process, which tells nobody
                 await asyncio.sleep(0.05)
             await asyncio.sleep(LEASE_SECONDS + 1)
-            async with replica(url, "work", upstream, "300") as other:
+            async with replica(database_url, "work", upstream, "300") as other:
                 await said(other)
             assert await w.outcomes() == {"crm": "verified_no_data"}  # it found nothing left to delete
             before = await evidence(w.database)

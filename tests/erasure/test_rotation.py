@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from sidecar.access import Role
 from sidecar.app.overhearing import ChatFiling
@@ -22,27 +19,17 @@ from sidecar.keys import MasterKey, Pseudonymizer, Purpose
 from sidecar.proxy.overhearing import Asked, Filed
 from tests.erasure.test_api import Caller, listening
 from tests.erasure.world import CANARY, ID, MASTER, Clock, World, body, http_target, receipt_body, world
-from tests.services import fresh_postgresql
 from tests.targets.upstream import running_upstream, target_mapping
 
 NEW = MasterKey(b"n" * 32, version=2)
 ANNA = (SubjectIdentity(IdentityType.EMAIL, CANARY),)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as url:
-            yield url
-
-
 @asynccontextmanager
-async def rotating(state: str) -> AsyncIterator[World]:
+async def rotating(database_url: str) -> AsyncIterator[World]:
     clock = Clock()
     async with running_upstream() as upstream:  # noqa: SIM117
-        async with world(state, [http_target("crm", target_mapping(upstream.url), clock)], clock) as w:
+        async with world(database_url, [http_target("crm", target_mapping(upstream.url), clock)], clock) as w:
             yield w
 
 
@@ -61,8 +48,8 @@ async def sent(caller: Caller, data: bytes | None = None) -> tuple[int, Any]:
     return answer.status, answer.json
 
 
-async def test_E2_sent_again_after_a_rotation_it_gets_the_same_answer(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E2_sent_again_after_a_rotation_it_gets_the_same_answer(database_url: str) -> None:
+    async with rotating(database_url) as w:
         async with listening(w) as caller:
             first = await sent(caller)
         await w.settle()
@@ -77,8 +64,8 @@ async def test_E2_sent_again_after_a_rotation_it_gets_the_same_answer(state: str
             assert (await sent(caller))[0] == 409
 
 
-async def test_E45_the_salt_that_is_told_after_a_rotation_is_that_of_the_receipt(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E45_the_salt_that_is_told_after_a_rotation_is_that_of_the_receipt(database_url: str) -> None:
+    async with rotating(database_url) as w:
         await w.submit()
         rotate(w, NEW, MASTER)
         salt = (await w.submit()).salt
@@ -88,8 +75,8 @@ async def test_E45_the_salt_that_is_told_after_a_rotation_is_that_of_the_receipt
         assert is_about(receipt_body(data), salt, ANNA)
 
 
-async def test_E48_records_of_what_is_sent_again_call_the_person_as_all_others_do(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E48_records_of_what_is_sent_again_call_the_person_as_all_others_do(database_url: str) -> None:
+    async with rotating(database_url) as w:
         await w.submit()
         name = (await w.view()).subject
         rotate(w, NEW, MASTER)
@@ -105,9 +92,9 @@ async def test_E48_records_of_what_is_sent_again_call_the_person_as_all_others_d
         assert [one.subject for one in w.ledger.entries if isinstance(one, Outcome)] == [NOBODY]
 
 
-async def test_E7_who_asked_a_chatbot_before_a_rotation_has_asked_once(state: str) -> None:
+async def test_E7_who_asked_a_chatbot_before_a_rotation_has_asked_once(database_url: str) -> None:
     message = json.dumps({"text": "delete my data", "subject": {"identities": [{"type": "email", "value": CANARY}]}})
-    async with rotating(state) as w:
+    async with rotating(database_url) as w:
         answers = []
         for masters in ((MASTER,), (NEW, MASTER)):
             rotate(w, *masters)
@@ -121,9 +108,9 @@ async def test_E7_who_asked_a_chatbot_before_a_rotation_has_asked_once(state: st
         assert (await w.view(tomorrow["id"])).subject.startswith("k2:")
 
 
-async def test_E7_a_chat_that_was_filed_before_a_rotation_is_not_filed_again(state: str) -> None:
+async def test_E7_a_chat_that_was_filed_before_a_rotation_is_not_filed_again(database_url: str) -> None:
     asked = Asked("chats", "", "gdpr", (("email", CANARY), ("conversation_id", "c-77")))
-    async with rotating(state) as w:
+    async with rotating(database_url) as w:
         told = []
         for masters in ((MASTER,), (NEW, MASTER), (NEW, MASTER)):
             rotate(w, *masters)

@@ -21,11 +21,10 @@ from sidecar.erasure.steady import ClockWatch, SteadyClock
 from sidecar.erasure.suppressing import Suppressing
 from sidecar.subject_keys.keeper import SubjectKeys
 from sidecar.subject_keys.kms import FileKms
-from tests.erasure.test_leases import LEASE, url
+from tests.erasure.test_leases import LEASE
 from tests.erasure.world import START, Clock, body, http_target, world
 from tests.targets.upstream import running_upstream, target_mapping
 
-__all__ = ["url"]
 MONTH = timedelta(days=30)
 
 
@@ -60,12 +59,14 @@ def test_E35_a_little_drift_is_no_jump() -> None:
 
 
 @pytest.mark.parametrize("jump", [MONTH, -MONTH])
-async def test_E35_a_lease_lasts_as_long_as_it_was_given_for_whatever_the_host_says(url: str, jump: timedelta) -> None:
+async def test_E35_a_lease_lasts_as_long_as_it_was_given_for_whatever_the_host_says(
+    database_url: str, jump: timedelta
+) -> None:
     wall, counter = Clock(), Counter()
     clock = SteadyClock(wall, counter)
     async with running_upstream() as upstream:
         targets = [http_target("crm", target_mapping(upstream.url), wall)]
-        async with world(url, targets, wall) as w:
+        async with world(database_url, targets, wall) as w:
             await w.submit()
             assert (await w.stores.tasks.lease("crm", "one", clock(), clock() + LEASE, 9)).tasks
             wall.now += jump
@@ -75,10 +76,10 @@ async def test_E35_a_lease_lasts_as_long_as_it_was_given_for_whatever_the_host_s
             assert (await w.view()).legal_at == datetime(2025, 4, 1, 23, 59, 59, tzinfo=UTC)
 
 
-async def test_E35_a_jump_is_recorded_and_counted_and_the_database_tells_the_time(url: str) -> None:
+async def test_E35_a_jump_is_recorded_and_counted_and_the_database_tells_the_time(database_url: str) -> None:
     wall, counter = Clock(datetime.now(UTC)), Counter()
     clock = SteadyClock(wall, counter)
-    async with world(url, [http_target("crm", target_mapping("https://crm.example"), wall)], wall) as w:
+    async with world(database_url, [http_target("crm", target_mapping("https://crm.example"), wall)], wall) as w:
         watch = ClockWatch(clock, w.database, w.ledger, w.metrics)
         await watch.look()
         assert w.ledger.entries == []

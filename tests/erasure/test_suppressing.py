@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,6 @@ from tests.erasure.world import (
     one_target,
     world,
 )
-from tests.services import fresh_postgresql
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 NEW = MasterKey(b"n" * 32, version=2)
@@ -221,22 +220,13 @@ async def test_E30_what_people_attested_stays_attested_when_the_person_turns_up_
             assert await w.state() == "completed"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as url:
-            yield url
-
-
 @asynccontextmanager
-async def rotating(state: str) -> AsyncIterator[World]:
+async def rotating(database_url: str) -> AsyncIterator[World]:
     """A world in which one person is erased, and known by the first master key."""
     clock = Clock()
     async with running_upstream() as upstream:
         target = http_target("crm", target_mapping(upstream.url), clock)
-        async with world(state, [target], clock) as w:
+        async with world(database_url, [target], clock) as w:
             await w.submit()
             await w.settle()
             keeper, _ = suppressing(w)
@@ -257,8 +247,8 @@ async def started(w: World, *masters: MasterKey, **changes: object) -> Suppressi
     return suppression
 
 
-async def test_E27_who_was_erased_before_a_rotation_is_known_after_it(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E27_who_was_erased_before_a_rotation_is_known_after_it(database_url: str) -> None:
+    async with rotating(database_url) as w:
         suppression = await started(w, NEW, MASTER)
         assert read(suppression) == "ERASED"
         assert read(suppression, "bert@example.org") == "EMAIL"
@@ -267,8 +257,8 @@ async def test_E27_who_was_erased_before_a_rotation_is_known_after_it(state: str
         assert read(await started(w, NEW, MASTER, kept_after=timedelta(days=10))) == "ERASED"
 
 
-async def test_E27_who_is_erased_after_a_rotation_needs_no_former_key_for_it(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E27_who_is_erased_after_a_rotation_needs_no_former_key_for_it(database_url: str) -> None:
+    async with rotating(database_url) as w:
         w.clock.advance(days=36)
         await w.settle()
         w.intake = renewed(w)
@@ -279,9 +269,9 @@ async def test_E27_who_is_erased_after_a_rotation_needs_no_former_key_for_it(sta
 
 
 async def test_E27_a_replica_with_the_old_key_leaves_who_comes_under_the_new_one_to_others(
-    state: str, caplog: pytest.LogCaptureFixture
+    database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with rotating(state) as w:
+    async with rotating(database_url) as w:
         old, _ = suppressing(w)
         await old.start()
         w.intake = renewed(w)
@@ -293,8 +283,8 @@ async def test_E27_a_replica_with_the_old_key_leaves_who_comes_under_the_new_one
         assert "version 2 of the master key, which is not configured" in caplog.text
 
 
-async def test_E27_without_the_key_by_which_people_are_known_nothing_starts(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E27_without_the_key_by_which_people_are_known_nothing_starts(database_url: str) -> None:
+    async with rotating(database_url) as w:
         keeper, _ = suppressing(w, NEW)
         with pytest.raises(KeyMaterialError, match=r"version 1 of the master key.*keys\.previous"):
             await keeper.start()
@@ -304,8 +294,8 @@ async def test_E27_without_the_key_by_which_people_are_known_nothing_starts(stat
         assert read(await started(w, NEW)) == "EMAIL"  # past the horizon nobody needs it
 
 
-async def test_E27_who_became_known_before_versions_were_noted_is_compared_by_every_key(state: str) -> None:
-    async with rotating(state) as w:
+async def test_E27_who_became_known_before_versions_were_noted_is_compared_by_every_key(database_url: str) -> None:
+    async with rotating(database_url) as w:
         await w.database.run(lambda c: c.execute(update(suppressed).values(key_version=None)))
         assert read(await started(w, NEW, MASTER)) == "ERASED"
         keeper, _ = suppressing(w, NEW)

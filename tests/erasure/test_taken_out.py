@@ -6,7 +6,7 @@ is erased once more is erased from every system that is configured then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,26 +25,16 @@ from sidecar.targets.target import Target
 from tests.erasure.test_backups import SET, backed_up
 from tests.erasure.test_suppressing import read, suppressing
 from tests.erasure.world import CANARY, ID, OTHER_ID, Clock, World, body, http_target, receipt_body, world
-from tests.services import fresh_postgresql
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as made:
-            yield made
 
 
 @dataclass
 class Systems:
     """An old system that is taken out, and one that stays; both have the person."""
 
-    url: str
+    database_url: str
     upstream: Upstream
     added: Upstream
     clock: Clock = field(default_factory=Clock)
@@ -55,16 +45,16 @@ class Systems:
 
     @asynccontextmanager
     async def started(self, *names: str, look: timedelta = timedelta()) -> AsyncIterator[World]:
-        async with world(self.url, self.configured(*names), self.clock, second_look=look) as w:
+        async with world(self.database_url, self.configured(*names), self.clock, second_look=look) as w:
             await w.worker.recover()
             yield w
 
 
 @pytest.fixture
-async def systems(url: str) -> AsyncIterator[Systems]:
+async def systems(database_url: str) -> AsyncIterator[Systems]:
     async with running_upstream() as upstream, running_upstream() as added:
         upstream.customers[CANARY] = added.customers[CANARY] = 1
-        yield Systems(url, upstream, added)
+        yield Systems(database_url, upstream, added)
 
 
 async def is_seen(w: World) -> None:

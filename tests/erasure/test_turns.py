@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, delete, event, text, update
 
 from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.stores.erasure_tables import NOTHING, requests, tasks, turns
-from tests.erasure.test_leases import url, w
+from tests.erasure.test_leases import w
 from tests.erasure.world import CANARY, ID, OTHER_ID, Clock, World, body, http_target, one_target, world
 from tests.targets.upstream import Mode, Upstream, running_upstream, target_mapping
 
-__all__ = ["url", "w"]
+__all__ = ["w"]
 MINUTES = timedelta(minutes=5)
 READING = ("SELECT", "UPDATE", "DELETE")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,29 +27,19 @@ from sidecar.targets.subject_keys import SubjectKeyTarget
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
 from tests.erasure.test_api import listening
 from tests.erasure.world import MASTER, Clock, world
-from tests.services import fresh_postgresql
 
 NEW = MasterKey(b"n" * 32, version=2)
 ANNA = SubjectIdentity(IdentityType.CUSTOMER_ID, "C-1007")
 BERT = SubjectIdentity(IdentityType.CUSTOMER_ID, "C-2001")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "kms").mkdir()
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        with fresh_postgresql() as url:
-            yield url
-
-
 @asynccontextmanager
-async def replica(state: str, folder: Path, *masters: MasterKey) -> AsyncIterator[SubjectKeys]:
+async def replica(database_url: str, folder: Path, *masters: MasterKey) -> AsyncIterator[SubjectKeys]:
     """A sidecar's keys of people; ``masters``: those that are configured, the current one first."""
-    database, clock = Database(DatabaseSettings(state)), Clock()
+    database, clock = Database(DatabaseSettings(database_url)), Clock()
     await database.start()
     current, *former = (one.pseudonymizer(Purpose.SUBJECT_KEY) for one in masters)
+    (folder / "kms").mkdir(mode=0o700, exist_ok=True)
     kms = FileKms(folder / "kms", timedelta(), clock)
     try:
         yield SubjectKeys(SubjectKeyTable(database), kms, current, Metrics(), clock, former)
@@ -65,24 +55,26 @@ def target_of(keys: SubjectKeys) -> SubjectKeyTarget:
     return SubjectKeyTarget(keys, IdentityType.CUSTOMER_ID, timedelta(days=1))
 
 
-async def test_E42_the_same_key_and_name_after_a_rotation_and_after_two(state: str, tmp_path: Path) -> None:
+async def test_E42_the_same_key_and_name_after_a_rotation_and_after_two(database_url: str, tmp_path: Path) -> None:
     newest = MasterKey(b"m" * 32, version=3)
-    async with replica(state, tmp_path, MASTER) as old:
+    async with replica(database_url, tmp_path, MASTER) as old:
         anna = await old.named_key(named(old))
-    async with replica(state, tmp_path, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, NEW, MASTER) as keys:
         await keys.start()
         assert await keys.named_key(named(keys)) == anna
         bert = await keys.named_key(named(keys, BERT))
         assert bert[0].startswith("k2:")
-    async with replica(state, tmp_path, newest, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, newest, NEW, MASTER) as keys:
         assert await keys.named_key(named(keys)) == anna
         assert await keys.named_key(named(keys, BERT)) == bert
 
 
-async def test_E42_what_was_made_before_a_rotation_is_destroyed_after_it_and_fenced(state: str, tmp_path: Path) -> None:
-    async with replica(state, tmp_path, MASTER) as old:
+async def test_E42_what_was_made_before_a_rotation_is_destroyed_after_it_and_fenced(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with replica(database_url, tmp_path, MASTER) as old:
         key, bert = await old.key(named(old)), await old.key(named(old, BERT))
-    async with replica(state, tmp_path, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, NEW, MASTER) as keys:
         target = target_of(keys)
         assert (await target.verify([ANNA])).status is VerifyStatus.PRESENT
         assert (await target.delete([ANNA])).status is DeleteStatus.DELETED
@@ -101,13 +93,13 @@ async def test_E42_what_was_made_before_a_rotation_is_destroyed_after_it_and_fen
 
 
 async def test_E42_a_fence_from_before_a_rotation_holds_whether_there_was_a_key_or_not(
-    state: str, tmp_path: Path
+    database_url: str, tmp_path: Path
 ) -> None:
-    async with replica(state, tmp_path, MASTER) as old:
+    async with replica(database_url, tmp_path, MASTER) as old:
         await old.key(named(old))
         for one in (ANNA, BERT):
             await old.destroy(named(old, one))
-    async with replica(state, tmp_path, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, NEW, MASTER) as keys:
         for one, had in ((ANNA, True), (BERT, False)):
             with pytest.raises(SubjectFenced):
                 await keys.key(named(keys, one))
@@ -118,11 +110,11 @@ async def test_E42_a_fence_from_before_a_rotation_holds_whether_there_was_a_key_
 
 
 async def test_E42_without_the_key_that_named_people_nothing_starts_and_nobody_is_served(
-    state: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with replica(state, tmp_path, MASTER) as old:
+    async with replica(database_url, tmp_path, MASTER) as old:
         await old.key(named(old))
-    async with replica(state, tmp_path, NEW) as keys:
+    async with replica(database_url, tmp_path, NEW) as keys:
         target = target_of(keys)
         with pytest.raises(KeyMaterialError, match=r"version 1 of the master key.*keys\.previous"):
             await target.start()
@@ -134,15 +126,15 @@ async def test_E42_without_the_key_that_named_people_nothing_starts_and_nobody_i
             assert (deleted.status, deleted.fault) == (DeleteStatus.FAILED, TargetFault.STORE)
             assert looked.status is VerifyStatus.FAILED
         assert "version 1 of the master key" in caplog.text
-    async with replica(state, tmp_path, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, NEW, MASTER) as keys:
         await target_of(keys).start()
         assert await keys.destroy(named(keys))
 
 
 async def test_E42_a_replica_with_the_old_key_gives_what_there_is_and_decides_nothing(
-    state: str, tmp_path: Path
+    database_url: str, tmp_path: Path
 ) -> None:
-    async with replica(state, tmp_path, MASTER) as old, replica(state, tmp_path, NEW, MASTER) as new:
+    async with replica(database_url, tmp_path, MASTER) as old, replica(database_url, tmp_path, NEW, MASTER) as new:
         key = await old.key(named(old))
         await new.key(named(new, BERT))
         assert await old.key(named(old)) == key
@@ -156,8 +148,10 @@ async def test_E42_a_replica_with_the_old_key_gives_what_there_is_and_decides_no
             await old.key(named(old))
 
 
-async def test_E42_replicas_with_old_and_new_keys_never_make_two_for_one_person(state: str, tmp_path: Path) -> None:
-    async with replica(state, tmp_path, MASTER) as old, replica(state, tmp_path, NEW, MASTER) as new:
+async def test_E42_replicas_with_old_and_new_keys_never_make_two_for_one_person(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with replica(database_url, tmp_path, MASTER) as old, replica(database_url, tmp_path, NEW, MASTER) as new:
         for number in range(12):
             one = SubjectIdentity(IdentityType.CUSTOMER_ID, f"C-{number}")
             calls = [keys.key(named(keys, one)) for keys in (old, new) for _ in range(3)]
@@ -167,9 +161,9 @@ async def test_E42_replicas_with_old_and_new_keys_never_make_two_for_one_person(
 
 
 async def test_E42_of_two_keys_that_an_older_program_gave_one_person_both_are_destroyed(
-    state: str, tmp_path: Path
+    database_url: str, tmp_path: Path
 ) -> None:
-    async with replica(state, tmp_path, MASTER) as old, replica(state, tmp_path, NEW, MASTER) as keys:
+    async with replica(database_url, tmp_path, MASTER) as old, replica(database_url, tmp_path, NEW, MASTER) as keys:
         await old.key(named(old))
         row, table = stored.keys.c, old._table
         copied = {"subject": named(keys).current, "wrapped": b"w", "epoch": 1, "key_version": 2}
@@ -186,19 +180,19 @@ async def test_E42_of_two_keys_that_an_older_program_gave_one_person_both_are_de
             await keys.key(named(keys))
 
 
-async def test_E42_applications_are_given_the_name_that_they_know(state: str, tmp_path: Path) -> None:
+async def test_E42_applications_are_given_the_name_that_they_know(database_url: str, tmp_path: Path) -> None:
     body = json.dumps({"type": "customer_id", "value": "C-1007"}).encode()
-    async with replica(state, tmp_path, MASTER) as old:
+    async with replica(database_url, tmp_path, MASTER) as old:
         name = named(old).current
         await old.key(named(old))
-    async with replica(state, tmp_path, NEW, MASTER) as keys, world(tmp_path / "e.db", [target_of(keys)]) as w:
+    async with replica(database_url, tmp_path, NEW, MASTER) as keys, world(tmp_path / "e.db", [target_of(keys)]) as w:
         async with listening(w, subject_key_routes(keys)) as caller:
             assert (await caller.call(Role.KEY_USER, "POST", PATH, body)).json["subject"] == name
             await keys.destroy(named(keys))
             said = await caller.call(Role.PRIVACY_OFFICER, "POST", f"{PATH}/authorisations", body)
             assert said.json == {"subject": name, "authorised": True}
         assert name in {getattr(entry, "subject", None) for entry in w.ledger.entries}
-    async with replica(state, tmp_path, NEW) as keys, world(tmp_path / "f.db", [Unstarted(keys)]) as w:  # noqa: SIM117
+    async with replica(database_url, tmp_path, NEW) as keys, world(tmp_path / "f.db", [Unstarted(keys)]) as w:  # noqa: SIM117
         async with listening(w, subject_key_routes(keys)) as caller:
             refused = await caller.call(Role.KEY_USER, "POST", PATH, body)
             assert (refused.status, "Retry-After" in refused.headers) == (503, True)
