@@ -192,7 +192,18 @@ def halves_of(entry: Entry) -> Halves:
 def _counts_json(name: str, counts: dict[object, object]) -> str:
     if len(counts) > ITEM_LIMIT:
         raise RecordRejected(name)
-    texts = {_label_json(name, label): _checked_count(name, count) for label, count in counts.items()}
+    try:
+        return _recurring_counts_json(name, *counts, *counts.values())
+    except TypeError:  # a count that can't even be looked up
+        raise RecordRejected(name) from None
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _recurring_counts_json(name: str, *labels_and_counts: object) -> str:
+    """A conversation that is read again has the same counts again. Flat, so that each one's type tells it apart."""
+    half = len(labels_and_counts) // 2
+    counts = zip(labels_and_counts[:half], labels_and_counts[half:], strict=True)
+    texts = {_label_json(name, label): _checked_count(name, count) for label, count in counts}
     return "{" + ",".join([f"{label}{texts[label]:d}" for label in sorted(texts)]) + "}"
 
 

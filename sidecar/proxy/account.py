@@ -123,5 +123,8 @@ class Account:
 
 
 def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    if not counts:
+        counts.update(more)
+        return
     for label, count in more.items():
         counts[label] = counts.get(label, 0) + count

@@ -7,9 +7,9 @@ upstream sends is validated here before any of it is relayed (P19).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -57,7 +57,8 @@ _OF_THE_BYTES = frozenset({
 })  # fmt: skip
 _OF_THE_REPRESENTATION = _OF_THE_BYTES | {"accept-ranges", "etag", "last-modified"}
 # Alt-Svc leads clients around the sidecar; the others are ours to say.
-_NEVER_RELAYED = frozenset({"alt-svc", "alt-used", "server", "strict-transport-security", "x-exchange-id"})
+_NEVER_RELAYED = _HOP_BY_HOP | {"alt-svc", "alt-used", "server", "strict-transport-security", "x-exchange-id"}
+_NEVER_RELAYED_OF_OTHER_BYTES = _NEVER_RELAYED | _OF_THE_REPRESENTATION
 _SINGLE = frozenset({
     "content-disposition", "content-encoding", "content-length", "content-location", "content-range", "content-type",
     "location", "transfer-encoding",
@@ -102,8 +103,7 @@ def _lower(name: str) -> str:
     return name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """The two sides of one exchange: who asks, under which name, and whom we ask."""
 
     client_address: str
@@ -140,16 +140,22 @@ def request_fields(
 
 
 def _dropped_from_request(fields: CIMultiDictProxy[str], method: str, route: Route, body: BodyFate) -> frozenset[str]:
-    dropped = _HOP_BY_HOP | _NEVER_FORWARDED
+    dropped = _never_forwarded(route.body is BodyMode.OPAQUE, method in _SAFE_METHODS, body)
     if "Connection" in fields:
         options = connection_options(fields)
         if options & (_NOT_CONNECTION_OPTIONS | _NEVER_FORWARDED):
             raise RequestRefused(RequestFault.HEADER, "Connection names a field that is not its own")
         dropped |= options
-    if route.body is not BodyMode.OPAQUE:
+    return dropped
+
+
+@cache
+def _never_forwarded(is_opaque: bool, is_safe: bool, body: BodyFate) -> frozenset[str]:
+    dropped = _HOP_BY_HOP | _NEVER_FORWARDED
+    if not is_opaque:
         dropped |= _OF_THE_ORIGINAL
         # On a write a condition guards against a lost update; there it can't lead to a 304.
-        if method in _SAFE_METHODS:
+        if is_safe:
             dropped |= _CONDITIONS
     if body is BodyFate.REWRITTEN:
         dropped |= _OF_THE_BYTES
@@ -182,11 +188,9 @@ def _name_hosts(out: CIMultiDict[str], route: Route, hop: Hop) -> None:
 
 def response_fields(fields: CIMultiDictProxy[str], body: BodyFate) -> CIMultiDict[str]:
     """Return the fields for the client (P15, P17, P24). ``validate_response`` has seen them before."""
-    dropped = _HOP_BY_HOP | _NEVER_RELAYED
+    dropped = _NEVER_RELAYED if body is BodyFate.SAME else _NEVER_RELAYED_OF_OTHER_BYTES
     if "Connection" in fields:
         dropped |= connection_options(fields) - _NOT_CONNECTION_OPTIONS
-    if body is not BodyFate.SAME:
-        dropped |= _OF_THE_REPRESENTATION
     out: CIMultiDict[str] = CIMultiDict()
     for name, value in fields.items():
         lower = _lower(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sidecar.errors import Direction
 from sidecar.payloads.document import Leaf
@@ -15,15 +15,17 @@ Sources = Callable[[Direction, Sequence[Leaf]], Awaitable[SourceTexts]]
 """Fetches the texts that the annotations of a payload speak of, when they are not in it; raises ``PayloadRefused``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """Which way a payload goes, where texts are that its annotations speak of (X6), whose URLs are ours (X2)."""
 
     direction: Direction = Direction.RESPONSE
-    sources: Sources | None = field(default=None, repr=False)
-    urls: OwnUrls | None = field(default=None, repr=False)
-    turns: EarlierTurns | None = field(default=None, repr=False)
+    sources: Sources | None = None
+    urls: OwnUrls | None = None
+    turns: EarlierTurns | None = None
     """What was said before on the same connection; None where a payload stands alone."""
+
+    def __repr__(self) -> str:
+        return f"Passage({self.direction.value})"
 
 
 PLAIN = Passage()

@@ -16,9 +16,10 @@ import pickle
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha512
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import Counter
@@ -40,13 +41,15 @@ class MemoryLimits:
     longest: int = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the answer to one payload is, or belongs. ``secret`` opens it. ``epoch``: when the place was made."""
 
-    key: bytes = field(repr=False)
-    secret: bytes = field(repr=False)
+    key: bytes
+    secret: bytes
     epoch: Hashable
+
+    def __repr__(self) -> str:
+        return "Place(...)"
 
 
 class RewriteMemory:
@@ -76,7 +79,7 @@ class RewriteMemory:
         Strings count by what they say. Other objects count by which they are, so they have to be frozen.
         """
         parts = [one if isinstance(one, str) else self._names.of(one) for one in decisive]
-        both = sha512(self._keys.digest(text, *parts)).digest()  # neither half says anything of the other
+        both = sha512(self._keys.digest(text, repr(parts))).digest()  # neither half says anything of the other
         return Place(both[:32], both[32:], self._now())
 
     def recall(self, place: Place) -> Rewritten | None:

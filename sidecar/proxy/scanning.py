@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -111,7 +110,7 @@ class Scanner:
         if stream_format is None:
             return None
         limits = stream_limits(route.limits)
-        together = replace(passage, turns=EarlierTurns())
+        together = passage._replace(turns=EarlierTurns())
         rules = StreamRules(stream_format, route.fields, route.policy, scope, together, limits)
         events = EventStream(rules, self._rewriter.without_memory(), account.add)
         framing = stream_format.framing(route.limits.response_body_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -49,8 +49,7 @@ async def take_request(
     return rewritten.body, BodyFate.REWRITTEN
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """The response for the client: complete, or a head alone where the body is streamed from ``body``."""
 
     response: web.StreamResponse

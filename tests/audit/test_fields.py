@@ -79,6 +79,13 @@ def test_counts_are_whole_numbers_that_json_can_hold(count: Any) -> None:
             write(replace(outcome(), bytes_sent=count))
 
 
+@pytest.mark.parametrize("count", [True, 1.0, [1]])
+def test_a_count_is_judged_by_itself_though_one_that_equals_it_was_taken_before(count: Any) -> None:
+    halves_of(replace(outcome(), entities={"PERSON": 1}))
+    with pytest.raises(RecordRejected):
+        halves_of(replace(outcome(), entities={"PERSON": count}))
+
+
 def test_a_subclass_can_not_carry_fields_of_its_own_a20() -> None:
     @dataclass(frozen=True)
     class Wide(Event):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,7 +235,7 @@ async def test_memory_holds_no_text_and_opens_only_for_who_brings_the_payload(wo
     place = world.memory.place(BODY, FORMAT, FIELDS, world.policy, "here", "response", "")
     assert world.memory.recall(place) is not None
     with pytest.raises(Exception, match=r"^$") as caught:
-        world.memory.recall(replace(place, secret=bytes(32)))
+        world.memory.recall(place._replace(secret=bytes(32)))
     assert type(caught.value).__name__ == "InvalidTag"
 
 
