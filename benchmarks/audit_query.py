@@ -41,8 +41,8 @@ def exchanges(count: int, conversations: int) -> Iterator[Entry]:
                       bytes_sent=2048, duration_us=12_345, policy="default", detector="rules ner")  # fmt: skip
     for number in range(count):
         name = f"{number:032x}"
-        yield replace(intent, exchange_id=name, actor=f"trainer-{number % 20}")
-        yield replace(outcome, exchange_id=name, conversations=(label(draw.randrange(conversations)),))
+        yield intent._replace(exchange_id=name, actor=f"trainer-{number % 20}")
+        yield outcome._replace(exchange_id=name, conversations=(label(draw.randrange(conversations)),))
 
 
 def label(number: int) -> str:

@@ -60,7 +60,7 @@ class Metrics:
         )
         self.upstream_seconds = Histogram(
             "sidecar_upstream_duration_seconds",
-            "Waiting for the upstream.",
+            "Waiting for the upstream: the head of its answer, and the body where it is read in whole.",
             ["route"],
             buckets=_SECONDS,
             registry=one,

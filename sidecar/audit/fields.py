@@ -33,7 +33,11 @@ INTEGER_LIMIT = 2**53
 ITEM_LIMIT = 100_000
 
 _PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
-_NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Intent, Outcome, Event)}
+_NAMES: dict[type, tuple[str, ...]] = {
+    Intent: Intent._fields,
+    Outcome: Outcome._fields,
+    Event: tuple(one.name for one in fields(Event)),
+}
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")

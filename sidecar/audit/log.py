@@ -76,6 +76,7 @@ class AuditLog:
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
+        self._latest: tuple[asyncio.AbstractEventLoop, Outbox] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -236,9 +237,12 @@ class AuditLog:
 
     def _outbox(self) -> Outbox:
         loop = asyncio.get_running_loop()
+        if self._latest is not None and self._latest[0] is loop:
+            return self._latest[1]
         outbox = self._outboxes.get(loop)
         if outbox is None:
             outbox = self._outboxes[loop] = Outbox(self._submit, self._settings.deadline_seconds, self._metrics)
+        self._latest = loop, outbox
         return outbox
 
     def _submit(self, records: Sequence[Pending], haste: Haste) -> int:

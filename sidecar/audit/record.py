@@ -6,10 +6,10 @@ Every access writes two records with one ``exchange_id``: an intent before it ha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 SCHEMA_VERSION = 1
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -63,8 +63,7 @@ class Decision(StrEnum):
     ABORTED = "aborted"  # cut off after the first byte
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """Written and fsynced before anything happens. Names are the operator's own words, never the caller's."""
 
     exchange_id: str
@@ -81,8 +80,7 @@ class Intent:
     purpose: str | None = None  # why an auditor looks or exports: the reference of a ticket (A36)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Written when it ended. ``entities`` counts by entity type; never a value, never an offset (A23).
 
     ``confidence`` counts the same entities by score, in tenths rounded down: ``p80`` is 0.8 up to 0.9.
@@ -95,8 +93,8 @@ class Outcome:
     status: int | None = None
     conversations: tuple[str, ...] = ()
     subject: str | None = None
-    entities: Mapping[str, int] = field(default_factory=lambda: NOTHING)
-    confidence: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    entities: Mapping[str, int] = NOTHING
+    confidence: Mapping[str, int] = NOTHING
     residuals: int = 0
     messages: int | None = None  # of a WebSocket, both ways
     results: int | None = None  # of a search or an export: how many records it gave

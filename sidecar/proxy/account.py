@@ -46,6 +46,8 @@ class Account:
     status: int | None = None
     received: int = 0
     sent: int = 0
+    upstream_seconds: float | None = None
+    """How long the upstream was waited for; None where it was not asked."""
     entities: dict[str, int] = field(default_factory=dict)
     confidence: dict[str, int] = field(default_factory=dict)
     residuals: int = 0
@@ -75,6 +77,10 @@ class Account:
             self.reason = self.reason or PayloadFault.SUPPRESSED.value
             if self.admitted_route.suppression is SuppressionPolicy.REFUSE:
                 raise PayloadRefused(PayloadFault.SUPPRESSED)
+
+    def waited(self, seconds: float) -> None:
+        """Count time that the upstream was waited for."""
+        self.upstream_seconds = (self.upstream_seconds or 0.0) + seconds
 
     def end(self, refusal: Refusal) -> None:
         self.decision, self.reason = refusal.decision, refusal.reason

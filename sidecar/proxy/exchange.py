@@ -214,7 +214,7 @@ class Exchange:
         try:
             return await upstream.send(request.method, target, fields, content)
         finally:
-            self._meter.upstream(route.name, time.perf_counter() - began)
+            account.waited(time.perf_counter() - began)
 
     async def _relay(
         self, request: web.BaseRequest, taken: Taken, body: RequestBody, account: Account

@@ -32,6 +32,7 @@ class _Ended(NamedTuple):
     decision: Decision
     reason: str | None
     seconds: float
+    upstream_seconds: float | None
     received: int
     sent: int
     residuals: int
@@ -64,9 +65,6 @@ class Meter:
         """Count bytes of streams that are held back, or (negative) held no longer."""
         self._metrics.holdback_bytes.inc(more)
 
-    def upstream(self, route: str, seconds: float) -> None:
-        self._observe(self._upstream_seconds(route), seconds)
-
     def rewriting(self, route: str, direction: Direction, seconds: float) -> None:
         self._observe(self._rewrite_seconds(route, direction.value), seconds)
 
@@ -80,6 +78,7 @@ class Meter:
             account.decision,
             account.reason,
             time.perf_counter() - account.began,
+            account.upstream_seconds,
             account.received,
             account.sent,
             account.residuals,
@@ -106,6 +105,8 @@ class Meter:
         entities: Counter[str] = Counter()
         for one in ended:
             self._request_seconds(one.route).observe(one.seconds)
+            if one.upstream_seconds is not None:
+                self._upstream_seconds(one.route).observe(one.upstream_seconds)
             self._count_seldom(one)
             entities.update(one.entities)
         for label, count in entities.items():

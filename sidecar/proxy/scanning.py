@@ -131,7 +131,7 @@ class Scanner:
         payload_format = _format_of_answer(kind, route.body)
         began = time.perf_counter()
         data = await answer.read(route.limits.response_body_bytes, account.share)
-        self._meter.upstream(route.name, time.perf_counter() - began)
+        account.waited(time.perf_counter() - began)
         if not data:
             return None
         text = await _decode(data, answer.fields, kind, route.limits.response_body_bytes, account.share)

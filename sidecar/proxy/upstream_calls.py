@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import StreamWriter
+from aiohttp.http_writer import _serialize_headers
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -103,7 +103,8 @@ class UpstreamCalls:
         connection = await self._connected()
         try:
             protocol = connection.protocol
-            if protocol is None:
+            transport = None if protocol is None else protocol.transport
+            if protocol is None or transport is None or transport.is_closing():
                 raise aiohttp.ServerDisconnectedError
             protocol.set_response_params(
                 skip_payload=method == "HEAD",
@@ -111,9 +112,8 @@ class UpstreamCalls:
                 auto_decompress=False,
                 read_timeout=self._read_seconds,
             )
-            writer = StreamWriter(protocol, self._loop)
-            await writer.write_headers(f"{method} {target} HTTP/1.1", fields)
-            await writer.write_eof(body or b"")
+            head = _serialize_headers(f"{method} {target} HTTP/1.1", fields)
+            transport.write(head + body if body else head)
             protocol.start_timeout()
             return await _reply(protocol, connection)
         except BaseException:

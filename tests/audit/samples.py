@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from sidecar.audit.appender import Appender, Head, LogKeys, Pace
 from sidecar.audit.fields import halves_of
@@ -31,6 +32,16 @@ START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 PSEUDONYM = "k1:" + "0123456789abcdef" * 2
 ORIGIN = "example.org/audit/pod-0"
 MASTER = MasterKey(bytes(range(32)))
+
+
+def types_of(entry: Entry) -> dict[str, str]:
+    """Return the names of an entry's fields, each with its type in words."""
+    return {name: str(kind) for name, kind in get_type_hints(type(entry)).items()}
+
+
+def changed(entry: Entry, **values: Any) -> Entry:
+    """Return an entry with other values in some fields."""
+    return replace(entry, **values) if isinstance(entry, Event) else entry._replace(**values)
 
 
 def intent(exchange_id: str = "x1", actor: str = "trainer-1") -> Intent:

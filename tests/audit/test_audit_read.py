@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,7 +113,7 @@ def test_a_conversation_is_found_by_its_clear_id_under_old_and_new_keys_a21_a22(
     made: list[Entry] = []
     for version, key in KEYS.items():
         label = key.pseudonymizer(Purpose.AUDIT_PSEUDONYM).label("conversation", "c-100")
-        made += [intent(f"y{version}"), replace(outcome(f"y{version}"), conversations=(label,))]
+        made += [intent(f"y{version}"), outcome(f"y{version}")._replace(conversations=(label,))]
     log.write(made)
     (tmp_path / "ids").write_text("c-99\nc-100\n")
 
@@ -138,7 +137,7 @@ def test_a_subject_is_found_by_the_identities_of_its_request_in_any_order_a21(
 ) -> None:
     email, phone = SubjectIdentity(IdentityType.EMAIL, "a@example.com"), SubjectIdentity(IdentityType.PHONE, "555-0143")
     keys = MASTER.pseudonymizer(Purpose.ERASURE_PSEUDONYM)
-    log.write([intent("y1"), replace(outcome("y1"), subject=subject_pseudonym((email, phone), keys))])
+    log.write([intent("y1"), outcome("y1")._replace(subject=subject_pseudonym((email, phone), keys))])
 
     def found(*subject: str) -> int:
         (tmp_path / "person").write_text("\n".join(subject))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from dataclasses import fields, replace
 from hashlib import md5, sha1, sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from sidecar.audit.record import Action, Event
 from sidecar.errors import AuditUnavailable
 from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
-from tests.audit.samples import intent, keys_of, make_log, outcome
+from tests.audit.samples import changed, intent, keys_of, make_log, outcome, types_of
 
 CANARIES = ("canary.person@example.com", "Canary Persönlich", "DE02120300000000202051", "+1 212 555 0199")
 OPERATOR_WORDS = {"actor", "route", "policy", "detector"}
@@ -41,8 +40,8 @@ async def test_no_canary_reaches_a_file_a_metric_or_a_log_a19(tmp_path: Path, ca
     await log.start()
     for canary in CANARIES:
         label = keys.label("conversation", canary)
-        await log.intend(replace(intent(), target_pseudonym=label, conversation=label, subject=label, method=canary))
-        await log.conclude(replace(outcome(), conversations=(label,), subject=label))
+        await log.intend(intent()._replace(target_pseudonym=label, conversation=label, subject=label, method=canary))
+        await log.conclude(outcome()._replace(conversations=(label,), subject=label))
         await _try_every_field(log, canary)
     await log.stop()
 
@@ -66,11 +65,11 @@ def canonical_records(folder: Path) -> bytes:
 async def _try_every_field(log: Any, canary: str) -> None:
     """Put the canary where a fault of our own could put it; each record must be refused."""
     for sample, write in ((intent(), log.intend), (outcome(), log.conclude), (Event(Action.START), log.note)):
-        for one in fields(sample):
-            if "str" not in str(one.type) or one.name in OPERATOR_WORDS | {"method"}:
+        for name, kind in types_of(sample).items():
+            if "str" not in kind or name in OPERATOR_WORDS | {"method"}:
                 continue
             maps = {"entities": {canary: 1}, "confidence": {canary: 1}, "conversations": (canary,)}
-            value: Any = maps.get(one.name, canary)
+            value: Any = maps.get(name, canary)
             with pytest.raises(AuditUnavailable) as caught:
-                await write(replace(sample, **{one.name: value}))
+                await write(changed(sample, **{name: value}))
             assert canary not in str(caught.value)

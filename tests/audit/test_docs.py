@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ DOCS = "".join(
 WORDS = {
     *(one.value for kind in (Action, Flaw, Phase) for one in kind),
     *(one.value for one in Decision if one is not Decision.PENDING),
-    *(one.name for kind in (Intent, Outcome, Event) for one in fields(kind)),
+    *(name for kind in (Intent, Outcome, Event) for name in kind.__annotations__),
     "--expect-head", "--checkpoint", "--anchors", "--key", "--silence-seconds",
     "--since", "--until", "--actor", "--route", "--decision", "--action", "--exchange",
     "--conversation", "--subject", "--conversation-file", "--subject-file", "--key-file", "--format", "--json",

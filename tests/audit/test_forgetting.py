@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,9 @@ async def _write(path: Path, pace: Pace | None = None) -> None:
     log = make_log(path, pace=pace)
     await log.start()
     for name, talks in (("both", (ANNA, BERT)), ("carl", (CARL,)), ("anna", (ANNA,))):
-        await log.intend(replace(intent(name), target_pseudonym=PATH))
-        await log.conclude(replace(outcome(name), conversations=talks, subject=talks[0]))
-    await log.intend(replace(intent("open"), conversation=BERT))
+        await log.intend(intent(name)._replace(target_pseudonym=PATH))
+        await log.conclude(outcome(name)._replace(conversations=talks, subject=talks[0]))
+    await log.intend(intent("open")._replace(conversation=BERT))
     await log.stop()
 
 
@@ -163,9 +162,9 @@ async def test_records_of_the_segment_that_is_written_are_forgotten_as_well_whil
 ) -> None:
     log = make_log(path)
     await log.start()
-    await log.intend(replace(intent("x1"), conversation=ANNA))
+    await log.intend(intent("x1")._replace(conversation=ANNA))
     assert await log.forget_subject([ANNA]) == 1
-    await log.intend(replace(intent("x2"), conversation=ANNA))  # she writes again: that is another matter
+    await log.intend(intent("x2")._replace(conversation=ANNA))  # she writes again: that is another matter
     await log.stop()
     assert [one.links is None for one in (*_of(path, "x1"), *_of(path, "x2"))] == [True, False]
     assert check(path).intact

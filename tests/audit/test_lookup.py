@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -131,9 +130,9 @@ def test_an_index_of_another_log_is_made_anew(tmp_path: Path) -> None:
 
 
 SPANNING = [
-    replace(intent("long"), actor="trainer-1"),
+    intent("long")._replace(actor="trainer-1"),
     *visits(60),
-    replace(outcome("long"), conversations=(pseudonym(1),)),
+    outcome("long")._replace(conversations=(pseudonym(1),)),
     Event(Action.LINKS_ERASED, record=3, conversations=(pseudonym(9),)),
     *visits(30),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ SCHEMA = Draft202012Validator(json.loads((Path(__file__).parent / "ocsf_1_4_0.sc
 
 def exchange(action: Action, method: str = "GET", decision: Decision = Decision.COMPLETED) -> list[Entry]:
     name = f"{action.value}-{method.lower()}-{decision.value}"
-    ended = replace(outcome(name), action=action, decision=decision, reason=None if decision == "completed" else "role")
-    return [replace(intent(name), action=action, method=method), ended]
+    ended = outcome(name)._replace(action=action, decision=decision, reason=None if decision == "completed" else "role")
+    return [intent(name)._replace(action=action, method=method), ended]
 
 
 ACTIONS = [one for one in Action if one not in (Action.ADMIN_READ,)]

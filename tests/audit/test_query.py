@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,10 @@ MADE: list[Entry] = [
     Event(Action.START, config_sha256="cd" * 32),  # 09:00:00
     intent("a"),
     intent("b", actor="auditor-1"),
-    replace(outcome("b", Decision.DENIED), conversations=(), status=403, reason="role", entities={}),
+    outcome("b", Decision.DENIED)._replace(conversations=(), status=403, reason="role", entities={}),
     outcome("a"),  # 09:00:04
-    replace(intent("c"), route="export", target_pseudonym=OTHER),
-    replace(outcome("c"), conversations=(OTHER, PSEUDONYM)),
+    intent("c")._replace(route="export", target_pseudonym=OTHER),
+    outcome("c")._replace(conversations=(OTHER, PSEUDONYM)),
     intent("d"),  # 09:00:07, under way
 ]
 
@@ -127,7 +126,7 @@ def test_every_member_has_a_column(log: list[Stored]) -> None:
 
 def test_as_text_names_the_first_few_conversations_only(tmp_path: Path) -> None:
     many = tuple(f"k1:{number:032x}" for number in range(40))
-    (row,) = rows(stored(tmp_path / "audit", [replace(outcome("a"), conversations=many)]))
+    (row,) = rows(stored(tmp_path / "audit", [outcome("a")._replace(conversations=many)]))
     assert as_text(row).endswith(f"conversation {many[0]} {many[1]} {many[2]} and 37 more")
     assert as_text(next(rows(stored(tmp_path / "other", [outcome("a")])))).endswith(f"conversation {PSEUDONYM}")
 

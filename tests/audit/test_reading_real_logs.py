@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,8 +42,8 @@ async def filled(folder: Path, count: int, first: int = 0, keys: LogKeys | None 
 
 async def visited(log: AuditLog, count: int, first: int = 0) -> None:
     for number in range(first, first + count):
-        await log.intend(replace(intent(f"x{number}"), target_pseudonym=None))
-        await log.conclude(replace(outcome(f"x{number}"), conversations=(pseudonym(number % 3),)))
+        await log.intend(intent(f"x{number}")._replace(target_pseudonym=None))
+        await log.conclude(outcome(f"x{number}")._replace(conversations=(pseudonym(number % 3),)))
 
 
 def lookup(folder: Path, keys: LogKeys | None = None) -> AuditLookup:

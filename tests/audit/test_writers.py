@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -231,11 +230,11 @@ async def test_a_persons_links_are_erased_and_segments_dropped_while_it_writes_a
     async with started(path, in_process, retention=Retention(timedelta(days=1))) as log:
         await until(lambda: not segment_path(path, 0).exists())
         person = "k1:" + "a" * 32
-        await log.conclude(replace(outcome("x1"), conversations=(person,)))
+        await log.conclude(outcome("x1")._replace(conversations=(person,)))
         assert await log.count_links([person]) == 1
         assert await log.forget_subject([person]) == 1
         assert await log.count_links([person]) == 0
-        await log.intend(replace(intent("x2"), conversation=PSEUDONYM))
+        await log.intend(intent("x2")._replace(conversation=PSEUDONYM))
         assert log.healthy
     assert check(path).intact
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.audit_log import LogFolder
@@ -26,14 +25,14 @@ def visits(count: int, people: int = 5) -> list[Entry]:
     """Exchanges that overlap: each intent comes before the outcome of the one before it."""
     made: list[Entry] = []
     for number in range(count):
-        made.append(replace(intent(f"x{number}", actor=f"trainer-{number % 3}"), target_pseudonym=NOBODY))
+        made.append(intent(f"x{number}", actor=f"trainer-{number % 3}")._replace(target_pseudonym=NOBODY))
         if number:
             made.append(_ended(number - 1, people))
     return [*made, _ended(count - 1, people)] if count else made
 
 
 def _ended(number: int, people: int) -> Entry:
-    return replace(outcome(f"x{number}"), conversations=(pseudonym(number % people),))
+    return outcome(f"x{number}")._replace(conversations=(pseudonym(number % people),))
 
 
 def written(folder: Path, made: Iterable[Entry] | None = None, segment_records: int = 40) -> LogFolder:

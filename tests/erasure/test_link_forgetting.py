@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,8 +30,8 @@ class Forgetting:
 
     async def record(self, number: int, subject: str) -> None:
         """What a step of an erasure leaves."""
-        await self.log.intend(replace(intent(f"x{number}"), subject=subject))
-        await self.log.conclude(replace(outcome(f"x{number}"), subject=subject))
+        await self.log.intend(intent(f"x{number}")._replace(subject=subject))
+        await self.log.conclude(outcome(f"x{number}")._replace(subject=subject))
 
     async def pass_horizon(self) -> None:
         forget_at = (await self.w.view()).forget_at

@@ -19,6 +19,8 @@ def ended(metrics: Metrics) -> Account:
     account.status, account.received, account.sent = 200, 3, 5
     account.entities = {"PERSON": 2}
     account.residuals = 1
+    account.waited(0.001)
+    account.waited(0.001)
     return account
 
 
@@ -30,14 +32,14 @@ def test_whatever_was_noted_is_counted_when_it_is_read(count: int) -> None:
         meter.begin()
     assert value("sidecar_inflight_requests") == count
     for _ in range(count):
-        meter.upstream("chats", 0.002)
         meter.rewriting("chats", Direction.RESPONSE, 0.7)
         meter.measure(ended(metrics))
     for _ in range(2):  # reading counts nothing twice
         assert value("sidecar_inflight_requests") == 0
         assert value("sidecar_requests_total", LABELS) == count
         assert value("sidecar_request_duration_seconds_count", {"route": "none"}) == count
-        assert value("sidecar_upstream_duration_seconds_bucket", {"route": "chats", "le": "0.0025"}) == count
+        assert value("sidecar_upstream_duration_seconds_bucket", {"route": "none", "le": "0.0025"}) == count
+        assert value("sidecar_upstream_duration_seconds_bucket", {"route": "none", "le": "0.001"}) == 0
         assert value("sidecar_rewrite_duration_seconds_count", {"route": "chats", "direction": "response"}) == count
         assert value("sidecar_body_bytes_total", {"direction": "request"}) == 3 * count
         assert value("sidecar_body_bytes_total", {"direction": "response"}) == 5 * count

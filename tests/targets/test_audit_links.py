@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ async def log(tmp_path: Path) -> AsyncIterator[AuditLog]:
     await log.start()
     for number, key in enumerate((OLD, NEW)):
         await log.intend(intent(f"x{number}"))
-        await log.conclude(replace(outcome(f"x{number}"), conversations=(_label(key, ANNA),)))
+        await log.conclude(outcome(f"x{number}")._replace(conversations=(_label(key, ANNA),)))
     yield log
     await log.stop()
 

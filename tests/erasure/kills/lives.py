@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -220,7 +220,7 @@ async def read_a_chat(one: Living) -> None:
     await one.placeholders.assign(scope_key("chat 1", PLACEHOLDER_KEYS), [ask], [])
     label = AUDIT_KEYS.label("conversation", "c-anna")
     await one.audit.intend(intent("read"))
-    await one.audit.conclude(replace(outcome("read"), conversations=(label,)))
+    await one.audit.conclude(outcome("read")._replace(conversations=(label,)))
 
 
 @asynccontextmanager
