@@ -40,6 +40,10 @@ class BodyShare:
         self._held_bytes = 0
         self._varying_bytes = 0
 
+    def another(self) -> BodyShare:
+        """Return a share for what has an end of its own: nothing yet."""
+        return BodyShare(self._budget)
+
     def hold(self, more: int) -> None:
         """Take ``more`` bytes until the end of the exchange, or raise ``RequestRefused`` (overloaded)."""
         if more:

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
 from sidecar.errors import ConfigError, Problem, RequestFault
 from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.websocket_frames import ClientFrames, FrameGuard
 from sidecar.tls.accepting import Acceptor
 
 _GOODBYE_SECONDS = 5.0
@@ -124,7 +125,7 @@ class _Connection(web.RequestHandler):
     public; the tests by requirement number fail if a new aiohttp changes them.
     """
 
-    __slots__ = ("_gate", "_head_timer", "_since_head")
+    __slots__ = ("_gate", "_head_timer", "_since_head", "frames", "guard")
 
     def __init__(self, gate: _Gate) -> None:
         settings = gate.settings
@@ -141,6 +142,8 @@ class _Connection(web.RequestHandler):
         )
         self._gate = gate
         self._head_timer: asyncio.TimerHandle | None = None
+        self.frames: ClientFrames | None = None  # of the WebSocket that this connection is about to be
+        self.guard: FrameGuard | None = None
         self._since_head = 0  # bytes that came after the newest head, as far as they came in later pieces
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -166,6 +169,13 @@ class _Connection(web.RequestHandler):
             self._limit_framing()
         if self._head_timer is None and self._waits_for_head():
             self._head_timer = self._loop.call_later(self._gate.settings.header_seconds, self._head_is_late)
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """Read frames, behind a guard. Fails for a WebSocket that says nothing of how its frames are followed."""
+        if self.frames is None:
+            raise RuntimeError("a WebSocket without a guard over its frames")
+        self.guard = FrameGuard(parser, self.frames)
+        super().set_parser(self.guard, data_received_cb)  # type: ignore[arg-type]  # what is used of a reader
 
     def _waits_for_head(self) -> bool:
         return self._waiter is not None and not self._waiter.done()

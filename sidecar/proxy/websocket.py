@@ -22,6 +22,7 @@ from sidecar.proxy.routes import TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, HEARTBEAT_SECONDS, UpstreamSocket
+from sidecar.proxy.websocket_frames import ClientFrames
 from sidecar.proxy.websocket_handshake import offered_by
 from sidecar.proxy.websocket_messages import ScannedMessages
 from sidecar.proxy.websocket_relay import GOING_AWAY, Broken, ClientSocket, Ends, MessageRelay
@@ -98,6 +99,7 @@ class Websockets:
         fields = CIMultiDict(("Set-Cookie", value) for value in upstream.head.getall("Set-Cookie", ()))
         await self._scanner.clean_fields(fields, request.raw_path, account, scope)
         client = ClientSocket(
+            ClientFrames(account.share.another()),
             protocols=() if upstream.protocol is None else (upstream.protocol,),
             timeout=CLOSE_SECONDS,
             autoclose=False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp.http import WebSocketError
@@ -31,6 +31,7 @@ from sidecar.errors import (
 )
 from sidecar.proxy.relay import ClientGone
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, UpstreamSocket
+from sidecar.proxy.websocket_frames import ClientFrames
 
 _LONGEST_REASON = 123  # bytes: what a control frame holds behind the code (RFC 6455 section 5.5)
 _LAST_CODE = 4999  # there are none beyond (section 7.4.2)
@@ -77,6 +78,17 @@ class ClientSocket(web.WebSocketResponse):
     """The client's side. aiohttp would close it for a breach of the protocol before anybody could note the reason."""
 
     _receiving = False
+
+    def __init__(self, frames: ClientFrames, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._frames = frames
+
+    def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: Any) -> None:
+        """Have the client's frames followed from the first byte on; what came behind the handshake is read in here."""
+        connection: Any = request.protocol  # the listener's
+        connection.frames = self._frames
+        super()._post_start(request, protocol, writer)
+        connection.guard.report_to(self._reader)
 
     async def receive(self, timeout: float | None = None) -> WSMessage:  # noqa: ASYNC109
         self._receiving = True
@@ -196,6 +208,8 @@ def _fault_of(message: WSMessage, direction: Direction) -> SidecarError | Client
     breach = message.data if isinstance(message.data, WebSocketError) else None
     if breach is not None and breach.code == WSCloseCode.MESSAGE_TOO_BIG:
         return PayloadRefused(PayloadFault.TOO_LARGE)
+    if breach is not None and breach.code == WSCloseCode.TRY_AGAIN_LATER:
+        return RequestRefused(RequestFault.OVERLOADED, "too many bytes of bodies are held")
     if breach is not None and breach.code == WSCloseCode.INVALID_TEXT:
         return PayloadRefused(PayloadFault.CHARSET)
     if breach is not None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from sidecar.errors import ConfigError, DetectionFailed, DetectionFault
+from sidecar.metrics import Metrics
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.socketio import Binary
+from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.listener import ListenerSettings
 from sidecar.proxy.routes import (
     BodyMode,
@@ -244,10 +246,20 @@ BREACHES = {
     ),
 }
 
+CLIENTS_BREACHES = BREACHES | {
+    "no mask": (frame(TEXT, b"{}", masked=False), 1002),
+    "a ping without a mask": (frame(PING, b"x", masked=False), 1002),
+    "a message within another": (frame(TEXT, b"", 0, masked=True) + frame(TEXT, b"{}", masked=True), 1002),
+    "nothing but fragments": (
+        frame(TEXT, b"", 0, masked=True) + frame(CONTINUATION, b"", 0, masked=True) * 11_000,
+        1002,
+    ),
+}
 
-@pytest.mark.parametrize("breach", BREACHES)
+
+@pytest.mark.parametrize("breach", CLIENTS_BREACHES)
 async def test_P38_breaches_of_the_protocol_by_a_client(breach: str, contexts: Contexts) -> None:
-    data, code = BREACHES[breach]
+    data, code = CLIENTS_BREACHES[breach]
     async with running(accepting(echo), contexts, [socket_route()]) as rig, connected(rig) as peer:
         peer.writer.write(data)
         got = await peer.closed()
@@ -274,6 +286,52 @@ async def test_P38_breaches_of_the_protocol_by_an_upstream(breach: str, contexts
         else:
             assert (await peer.closed()).code == (1009 if code == 1009 else 1011)
         assert (await rig.outcome()).decision == "aborted"
+
+
+async def test_P38_frames_behind_the_handshake_are_followed_too(contexts: Contexts) -> None:
+    async with running(accepting(echo), contexts, [socket_route()]) as rig:
+        client = await rig.connect()
+        text = said("of before")
+        broken = frame(TEXT, text.encode(), masked=True) + frame(TEXT, b"{}", masked=False)
+        client.writer.write(handshake() + broken)
+        await client.reader.readuntil(b"\r\n\r\n")
+        peer = Peer(client.reader, client.writer, masked=True)
+        got = await peer.next()
+        while got.opcode != CLOSE:  # what came before the breach may be answered
+            assert got.text == text
+            got = await peer.next()
+        assert got.code == 1002
+        await client.close()
+        assert (await rig.outcome()).reason == "framing"
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+async def test_P41_unfinished_messages_of_all_connections_share_the_budget(ends_well: bool, contexts: Contexts) -> None:
+    budget = BodyBudget(10_000, Metrics())
+    begun = frame(TEXT, b'{"text":"' + b"x" * 3500, 0, masked=True)
+    async with (
+        running(accepting(echo), contexts, [socket_route()], budget=budget) as rig,
+        connected(rig) as one,
+        connected(rig) as two,
+        connected(rig) as three,
+    ):
+        for peer in (one, two):
+            peer.writer.write(begun)
+            await peer.send(PING, b"there")
+            assert (await peer.next()).opcode == PONG  # so what came before is held
+        three.writer.write(begun)
+        assert (await three.closed()).code == 1013
+        await rig.audit.changed.wait()
+        assert rig.audit.outcomes[0].reason == "overloaded"
+        for peer in (one, two):
+            if ends_well:
+                await peer.send(CONTINUATION, b'"}')
+                assert (await peer.next()).text == '{"text":"' + "x" * 3500 + '"}'
+            else:
+                peer.writer.transport.abort()
+        if not ends_well:
+            await rig.settled(3)
+        budget.move(10_000)  # all of it was given back
 
 
 async def test_P38_a_message_of_exactly_the_limit_passes(contexts: Contexts) -> None:

@@ -1,0 +1,169 @@
+"""What a client's WebSocket frames look like from outside, followed byte by byte before aiohttp reads them (RFC 6455).
+
+aiohttp's reader takes a client's frames without a mask, takes a new message where the last one was not finished, and
+holds what has come of a message, and counts its fragments, without a bound but the message's own. Here the first two
+end the connection, as section 5.1 and 5.4 ask; bytes of an unfinished message count among the bodies that are held; and
+its frames may cost no more than P7 lets the chunks of a body cost.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from aiohttp import WSCloseCode
+from aiohttp.http import WebSocketError
+
+from sidecar.errors import RequestRefused
+from sidecar.proxy.body_budget import BodyShare
+
+FRAMING_BYTES = 64 * 1024
+FRAMING_SHARE = 8
+"""Heads of frames may take ``FRAMING_BYTES`` of a message, and ``FRAMING_SHARE`` times what it carries."""
+
+_FIN, _OPCODE, _MASK, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
+_CONTINUATION, _TEXT, _BINARY = 0x0, 0x1, 0x2
+_LONGER = {126: 2, 127: 8}  # bytes of the length that follow
+_SHORTEST_HEAD = 2
+_MASK_BYTES = 4
+
+
+class Breach(Exception):
+    """Frames that end the connection. ``at``: how many bytes of what was followed last came before."""
+
+    def __init__(self, code: int, why: str, at: int) -> None:
+        super().__init__(why)
+        self.error = WebSocketError(code, why)
+        self.at = at
+
+
+class ClientFrames:
+    """Follows one connection. ``share``: what is held of an unfinished message, of all that may be held."""
+
+    def __init__(self, share: BodyShare) -> None:
+        self._share = share
+        self._head = bytearray()  # what has come of a head
+        self._left = 0  # bytes that are still to come of the frame's payload
+        self._is_data = self._is_final = False
+        self._under_way = False  # a message that is not finished
+        self._carried = self._framing = 0  # bytes of it
+
+    def follow(self, data: bytes) -> None:
+        """Take note of bytes as they come. Raises ``Breach`` for those that aiohttp must not read."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._pass(step)
+            else:
+                step = min(_head_bytes(self._head) - len(self._head), len(data) - at)
+                self._head += data[at : at + step]
+                self._read_head(at)
+            at += step
+        try:
+            self._share.vary(self._carried + self._framing)
+        except RequestRefused:
+            raise Breach(WSCloseCode.TRY_AGAIN_LATER, "too many bytes are held", 0) from None
+
+    def end(self) -> None:
+        """Hold nothing any more."""
+        self._share.give_back()
+
+    def _read_head(self, at: int) -> None:
+        head = self._head
+        if len(head) >= _SHORTEST_HEAD and not head[1] & _MASK:
+            raise Breach(WSCloseCode.PROTOCOL_ERROR, "a frame without a mask", at)
+        if len(head) < _head_bytes(head):
+            return
+        opcode = head[0] & _OPCODE
+        self._is_data, self._is_final = opcode in (_CONTINUATION, _TEXT, _BINARY), bool(head[0] & _FIN)
+        if self._is_data:
+            self._begin_data(is_first=opcode != _CONTINUATION, size=len(head), at=at)
+        self._left = _payload_bytes(head)
+        head.clear()
+        if not self._left:
+            self._pass(0)
+
+    def _begin_data(self, *, is_first: bool, size: int, at: int) -> None:
+        if is_first is self._under_way:
+            raise Breach(WSCloseCode.PROTOCOL_ERROR, "fragments that belong to no message, or to two", at)
+        self._under_way = True
+        self._framing += size
+        if self._framing > FRAMING_BYTES + FRAMING_SHARE * self._carried:
+            raise Breach(WSCloseCode.PROTOCOL_ERROR, "a message of hardly anything but frames", at)
+
+    def _pass(self, size: int) -> None:
+        """Count payload; at the end of the last frame of a message, the message is aiohttp's."""
+        self._left -= size
+        if not self._is_data:
+            return
+        self._carried += size
+        if self._is_final and not self._left:
+            self._under_way = False
+            self._carried = self._framing = 0
+
+
+class Reader(Protocol):
+    """What aiohttp reads frames with."""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]: ...
+
+    def feed_eof(self) -> None: ...
+
+
+class Messages(Protocol):
+    """Where aiohttp's reader puts messages, and they are taken from."""
+
+    def exception(self) -> BaseException | None: ...
+
+    def set_exception(self, exc: BaseException) -> None: ...
+
+
+class FrameGuard:
+    """Stands before aiohttp's reader. After a breach nothing more is read; messages from before it still are."""
+
+    def __init__(self, reader: Reader, frames: ClientFrames) -> None:
+        self._reader = reader
+        self._frames = frames
+        self._breach: Breach | None = None
+        self._messages: Messages | None = None
+
+    def report_to(self, messages: Messages) -> None:
+        """Say where a breach is to be told; frames may have come behind the handshake already."""
+        self._messages = messages
+        self._tell()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """As aiohttp's: say whether nothing more is to be read, and what was left over."""
+        if self._breach is not None:
+            return True, b""
+        try:
+            self._frames.follow(data)
+        except Breach as breach:
+            self._breach = breach
+            self._reader.feed_data(data[: breach.at])
+            self._frames.end()
+            self._tell()
+            return True, b""
+        return self._reader.feed_data(data)
+
+    def feed_eof(self) -> None:
+        """The connection has ended."""
+        self._frames.end()
+        self._reader.feed_eof()
+
+    def _tell(self) -> None:
+        if self._breach is not None and self._messages is not None and self._messages.exception() is None:
+            self._messages.set_exception(self._breach.error)
+
+
+def _head_bytes(head: bytearray) -> int:
+    """Return how long a masked frame's head is, as far as can be told by now."""
+    if len(head) < _SHORTEST_HEAD:
+        return _SHORTEST_HEAD
+    return _SHORTEST_HEAD + _LONGER.get(head[1] & _LENGTH, 0) + _MASK_BYTES
+
+
+def _payload_bytes(head: bytearray) -> int:
+    length = head[1] & _LENGTH
+    more = _LONGER.get(length)
+    return length if more is None else int.from_bytes(head[_SHORTEST_HEAD : _SHORTEST_HEAD + more], "big")
