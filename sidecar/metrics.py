@@ -61,10 +61,8 @@ class Metrics:
         self.upstream_seconds = Histogram(
             "sidecar_upstream_duration_seconds",
             "Waiting for the upstream: the head of its answer, and the body where it is read in whole.",
-            ["route"],
-            buckets=_SECONDS,
-            registry=one,
-        )
+            ["route"], buckets=_SECONDS, registry=one,
+        )  # fmt: skip
         self.rewrite_seconds = Histogram(
             "sidecar_rewrite_duration_seconds", "Our own share: parsing, detection and rewriting.",
             ["route", "direction"], buckets=_SECONDS, registry=one,
@@ -262,21 +260,22 @@ class Metrics:
         self.loop_delay_seconds = Histogram(
             "sidecar_event_loop_delay_seconds",
             "Lag of the event loop, sampled at a steady pace.",
-            buckets=_DELAYS,
-            registry=one,
-        )
+            buckets=_DELAYS, registry=one,
+        )  # fmt: skip
         self.certificate_not_after = Gauge(
-            "sidecar_certificate_not_after_timestamp_seconds",
-            "Expiry of a served certificate.",
-            ["listener"],
+            "sidecar_certificate_not_after_timestamp_seconds", "Expiry of a served certificate.", ["listener"],
             registry=one,
-        )
+        )  # fmt: skip
+        self.revocations_next_update = Gauge(
+            "sidecar_revocation_list_next_update_timestamp_seconds",
+            "Expiry of the first revocation list of clients: then nobody of its CA is admitted.",
+            ["listener"], registry=one,
+        )  # fmt: skip
         self.certificate_reloads = Counter(
             "sidecar_certificate_reloads",
             "Changed certificate files, by what became of them: swapped, or kept (the new ones are unusable).",
-            ["listener", "outcome"],
-            registry=one,
-        )
+            ["listener", "outcome"], registry=one,
+        )  # fmt: skip
         self.admin_requests = Counter(
             "sidecar_admin_requests",
             "Requests to the admin listener, by the endpoint's path pattern.",

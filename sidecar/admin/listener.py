@@ -16,7 +16,7 @@ from sidecar.admin.guard import Guard
 from sidecar.admin.route import AdminRoute
 from sidecar.errors import ConfigError, Problem
 from sidecar.tls.accepting import Acceptor
-from sidecar.tls.reload import ReloadedListener
+from sidecar.tls.reloaded_listener import ReloadedListener
 
 MAX_BODY_BYTES = 1024 * 1024
 _SHUTDOWN_SECONDS = 5.0

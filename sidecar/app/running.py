@@ -53,7 +53,7 @@ from sidecar.redaction.scope import PlaceholderStore
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import StoredPlaceholders
-from sidecar.tls.reload import reloaded_listener
+from sidecar.tls.reloaded_listener import reloaded_listener
 
 _log = logging.getLogger("sidecar")
 

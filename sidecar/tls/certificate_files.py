@@ -91,17 +91,22 @@ def digest_of(files: tuple[Path, ...]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificates are trusted, and which of them are not: issuer, however it is coded, and serial number."""
+    """Whose certificates are trusted, and which of them are not: issuer, however it is coded, and serial number.
+
+    ``lists_end``: when the first of the lists that say so expires (nextUpdate, RFC 5280 section 5.1.2.5).
+    """
 
     authorities: tuple[x509.Certificate, ...] = ()
     revoked: frozenset[tuple[x509.Name, int]] = frozenset()
+    lists_end: datetime | None = None
 
 
 def trust_of(authorities: Path | None, revocations: Path | None) -> Trust:
     """Return what the files hold now; nothing of those that can't be read."""
     lists = _read_revocations(revocations, []) if revocations else []
     revoked = frozenset((one.issuer, entry.serial_number) for one in lists for entry in one)
-    return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked)
+    ends = min((one.next_update_utc for one in lists if one.next_update_utc is not None), default=None)
+    return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked, ends)
 
 
 def check_revocations(path: Path, now: datetime) -> None:

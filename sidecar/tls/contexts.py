@@ -72,7 +72,7 @@ def server_context(tls: ServerTls, clock: Clock = utc_now) -> ssl.SSLContext:
     _restrict(context)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
     # A ticket or a stored session would admit its holder without a look at today's CA file (P54). What can't be
-    # switched off here, resumption by session id in TLS 1.2, `reload` refuses once a context was replaced.
+    # switched off here, resumption by session id in TLS 1.2, `reloaded_listener` refuses once that look may differ.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     _load_pair(context, tls.pair)

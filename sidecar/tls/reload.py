@@ -2,10 +2,6 @@
 
 Files are polled and hashed. Watching them fails on some mounts, and on a Kubernetes volume, where a swap of the
 ``..data`` link changes every file at once, it sees one change and then goes blind. A ``subPath`` mount never changes.
-
-An asyncio listener keeps the context it was opened with. That one asks for client certificates as configured, since a
-handshake takes this setting from it and from nowhere else; a callback then hands each handshake the newest context,
-which brings the certificate and the CAs.
 """
 
 from __future__ import annotations
@@ -34,7 +30,7 @@ from sidecar.tls.certificate_files import (
     utc_now,
 )
 from sidecar.tls.connection import Succession
-from sidecar.tls.contexts import ClientTls, ServerTls, client_context, server_context
+from sidecar.tls.contexts import ClientTls, client_context
 
 POLL_SECONDS = 10.0
 _ATTEMPTS = 3  # a swap of the files under our hands is over by the next read
@@ -61,7 +57,7 @@ class Change:
 OnChange = Callable[[Change], None]
 
 
-def _nothing(_: Change) -> None:
+def nothing(_: Change) -> None:
     pass
 
 
@@ -99,7 +95,7 @@ class ReloadedContext:
         revocations: Path | None = None,
         poll_seconds: float = POLL_SECONDS,
         clock: Clock = utc_now,
-        on_change: OnChange = _nothing,
+        on_change: OnChange = nothing,
     ) -> None:
         """``on_change`` is called in the loop when files have changed: once for each state of them."""
         self._on_change = on_change
@@ -128,6 +124,12 @@ class ReloadedContext:
         if self._state is None:
             raise RuntimeError(f"the TLS context {self._name} was used before it was opened")
         return self._state
+
+    @property
+    def lists_have_expired(self) -> bool:
+        """Whether nobody can tell any more who was revoked."""
+        ends = self._opened.trust.lists_end
+        return ends is not None and self._clock() >= ends
 
     def open(self) -> ssl.SSLContext:
         """Build the first context, or raise ``ConfigError``: at start-up a bad file is the operator's to mend."""
@@ -202,77 +204,13 @@ class ReloadedContext:
         return fingerprints_of(self._pair.certificate if self._pair else None, self._authorities)
 
     def _publish_expiry(self) -> None:
+        if (lists_end := self._opened.trust.lists_end) is not None:
+            self._metrics.revocations_next_update.labels(self._name).set(lists_end.timestamp())
         if self._pair is None:
             return
         with suppress(ConfigError):  # changed since it was loaded: the next look brings it
             not_after = check_key_pair(self._pair, self._clock())
             self._metrics.certificate_not_after.labels(self._name).set(not_after.timestamp())
-
-
-class ReloadedListener:
-    """What a listener is opened with, for as long as it lives, and what each of its handshakes is given."""
-
-    def __init__(self, context: ReloadedContext) -> None:
-        self._context = context
-
-    def open(self) -> ssl.SSLContext:
-        """Return the context to open the listener with, or raise ``ConfigError``."""
-        listening = self._context.open()
-        listening.sni_callback = self._choose  # is called with and without SNI
-        return listening
-
-    async def start(self) -> None:
-        """Begin to follow the files. ``open`` comes first, since it is what hands handshakes over to us."""
-        _ = self._context.current
-        await self._context.start()
-
-    async def stop(self) -> None:
-        await self._context.stop()
-
-    async def look(self) -> Look:
-        return await self._context.look()
-
-    def is_current(self, connection: ssl.SSLObject) -> bool:
-        """Say whether a connection was made under the newest files; one that was not should end soon."""
-        return connection.context is self._context.current
-
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
-        """Give the handshake the newest context. An exception in here ends the handshake: it fails closed.
-
-        A resumed session skips verification, and OpenSSL keeps sessions with the listening context: one from before
-        the swap would let in a client whose CA is gone. Refusing it also removes it, so the next try starts afresh.
-        """
-        swapped_at = self._context.swapped_at
-        if swapped_at is not None and connection.session_reused:
-            session = connection.session
-            if session is None or session.time <= swapped_at:
-                return ssl.ALERT_DESCRIPTION_CERTIFICATE_EXPIRED
-        connection.context = self._context.current
-        return None
-
-
-def reloaded_listener(
-    name: str,
-    tls: ServerTls,
-    metrics: Metrics,
-    poll_seconds: float = POLL_SECONDS,
-    clock: Clock = utc_now,
-    on_change: OnChange = _nothing,
-) -> ReloadedListener:
-    """Follow the files of a listener."""
-    context = ReloadedContext(
-        name,
-        tls.files,
-        lambda: server_context(tls, clock),
-        metrics,
-        pair=tls.pair,
-        authorities=tls.client_ca,
-        revocations=tls.revocations,
-        poll_seconds=poll_seconds,
-        clock=clock,
-        on_change=on_change,
-    )
-    return ReloadedListener(context)
 
 
 def reloaded_client(
@@ -281,7 +219,7 @@ def reloaded_client(
     metrics: Metrics,
     poll_seconds: float = POLL_SECONDS,
     clock: Clock = utc_now,
-    on_change: OnChange = _nothing,
+    on_change: OnChange = nothing,
 ) -> ReloadedContext:
     """Follow the files of calls to one upstream. Take ``current`` anew for each call."""
     pair = KeyPair(tls.certificate, tls.key) if tls.certificate and tls.key else None

@@ -24,7 +24,7 @@ from sidecar.keys import MasterKey, Purpose
 from sidecar.metrics import Metrics
 from sidecar.tls.contexts import ClientAuth, ServerTls
 from sidecar.tls.dev_certs import DevCertificates, client_san, make_dev_certificates
-from sidecar.tls.reload import reloaded_listener
+from sidecar.tls.reloaded_listener import reloaded_listener
 from tests.tls.authority import NOW
 
 TOKEN = "intake-token-0123456789"

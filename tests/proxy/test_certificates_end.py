@@ -21,7 +21,8 @@ from sidecar.access import Identity, KnownCaller, Role
 from sidecar.metrics import Metrics
 from sidecar.payloads.field_map import FieldMap
 from sidecar.proxy.routes import BodyMode, Route, WebsocketRules
-from sidecar.tls.reload import Look, ReloadedListener, reloaded_listener
+from sidecar.tls.reload import Look
+from sidecar.tls.reloaded_listener import ReloadedListener, reloaded_listener
 from tests.proxy.frames import Peer, accepting, connected, echo, said
 from tests.proxy.rig import Received, Rig, answering, route, running
 from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -81,3 +82,14 @@ async def assert_refused(served: Served, context: ssl.SSLContext) -> None:
     with suppress(ssl.SSLError, ConnectionError):
         assert await get(served.port, context) == b""
     assert len(served.peers) == before
+
+
+def resume(port: int, client: ssl.SSLContext, session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession | None]:
+    """Make one request and end TLS properly; return whether the session was resumed, and the one to resume."""
+    raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with client.wrap_socket(raw, server_hostname="localhost", session=session) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in connection.recv(4096)
+        reused, session = bool(connection.session_reused), connection.session
+        connection.unwrap()  # without a proper end the server forgets the session
+    return reused, session

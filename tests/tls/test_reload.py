@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,9 +19,10 @@ from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
 from sidecar.tls.certificate_files import Fingerprints
 from sidecar.tls.contexts import ClientAuth, ClientTls, ServerTls
-from sidecar.tls.reload import Change, Look, ReloadedListener, reloaded_client, reloaded_listener
+from sidecar.tls.reload import Change, Look, reloaded_client
+from sidecar.tls.reloaded_listener import ReloadedListener, reloaded_listener
 from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri
-from tests.tls.conftest import Serve, Served, assert_refused, get, plain_client
+from tests.tls.conftest import Serve, Served, assert_refused, get, plain_client, resume
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -247,17 +247,6 @@ async def test_trap_1_no_certificate_is_refused_after_a_swap_too(
     assert served.peers == []
 
 
-def _resume(port: int, client: ssl.SSLContext, session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession | None]:
-    """Make one request and end TLS properly; return whether the session was resumed, and the one to resume."""
-    raw = socket.create_connection(("127.0.0.1", port), timeout=10)
-    with client.wrap_socket(raw, server_hostname="localhost", session=session) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert b"200 OK" in connection.recv(4096)
-        reused, session = bool(connection.session_reused), connection.session
-        connection.unwrap()  # without a proper end the server forgets the session
-    return reused, session
-
-
 async def test_p54_a_session_from_before_the_swap_opens_nothing(
     rotated: Rotated, authority: Authority, trainer: Issued
 ) -> None:
@@ -265,15 +254,15 @@ async def test_p54_a_session_from_before_the_swap_opens_nothing(
     served, listener, successor, clients = rotated
     client = plain_client(authority.file, trainer)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    _, session = await asyncio.to_thread(_resume, served.port, client, None)
-    reused, session = await asyncio.to_thread(_resume, served.port, client, session)
+    _, session = await asyncio.to_thread(resume, served.port, client, None)
+    reused, session = await asyncio.to_thread(resume, served.port, client, session)
     assert reused  # so there is something to refuse below
     calls = len(served.peers)
     shutil.copy(successor.file, clients)
     assert await listener.look() is Look.SWAPPED
     for _ in range(3):
         with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
-            await asyncio.to_thread(_resume, served.port, client, session)
+            await asyncio.to_thread(resume, served.port, client, session)
     assert len(served.peers) == calls
 
 
@@ -283,12 +272,12 @@ async def test_p54_a_client_that_is_still_trusted_gets_in_again_after_its_sessio
     served, listener, successor, clients = rotated
     client = plain_client(authority.file, trainer)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    _, session = await asyncio.to_thread(_resume, served.port, client, None)
+    _, session = await asyncio.to_thread(resume, served.port, client, None)
     clients.write_bytes(authority.file.read_bytes() + successor.file.read_bytes())
     assert await listener.look() is Look.SWAPPED
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await asyncio.to_thread(_resume, served.port, client, session)
-    reused, _ = await asyncio.to_thread(_resume, served.port, client, session)
+        await asyncio.to_thread(resume, served.port, client, session)
+    reused, _ = await asyncio.to_thread(resume, served.port, client, session)
     assert not reused
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import ssl
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ from cryptography.x509.oid import NameOID
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
 from sidecar.tls.contexts import ClientAuth, ServerTls, server_context
-from sidecar.tls.reload import Look, reloaded_listener
+from sidecar.tls.reload import Look
+from sidecar.tls.reloaded_listener import reloaded_listener
 from tests.tls.authority import CLIENT_USE, NOW, Authority, Issued, uri
-from tests.tls.conftest import Serve, assert_refused, get, plain_client
+from tests.tls.conftest import Serve, assert_refused, get, plain_client, resume
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -76,6 +78,39 @@ async def test_p55_a_list_of_another_authority_admits_nobody(
 ) -> None:
     tls = serving(authority, write_list(Authority(authority.folder, "another")))
     await assert_refused(await serve(server_context(tls)), plain_client(authority.file, trainer))
+
+
+async def test_p55_no_session_outlives_the_list_that_its_client_was_looked_up_in(
+    authority: Authority, trainer: Issued, serve: Serve
+) -> None:
+    now, ends = NOW, NOW + timedelta(hours=1)
+    listener = reloaded_listener(
+        "data", serving(authority, write_list(authority, until=ends)), Metrics(), clock=lambda: now
+    )
+    served = await serve(listener.open())
+    client = plain_client(authority.file, trainer)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    _, session = await asyncio.to_thread(resume, served.port, client, None)
+    now = ends - timedelta(seconds=1)
+    reused, session = await asyncio.to_thread(resume, served.port, client, session)
+    assert reused  # so there is something to refuse below
+    now, calls = ends, len(served.peers)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(resume, served.port, client, session)
+    assert len(served.peers) == calls
+
+
+async def test_p55_metrics_tell_when_the_first_list_expires(authority: Authority) -> None:
+    metrics, name = Metrics(), "sidecar_revocation_list_next_update_timestamp_seconds"
+    path, soon, late = write_list(authority), NOW + timedelta(hours=3), NOW + timedelta(days=9)
+    other = write_list(Authority(authority.folder, "another"), until=soon, name="another-crl")
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    listener = reloaded_listener("data", serving(authority, path), metrics)
+    listener.open()
+    assert metrics.registry.get_sample_value(name, {"listener": "data"}) == pytest.approx(soon.timestamp(), abs=1)
+    shutil.copy(write_list(authority, until=late, name="new"), path)
+    assert await listener.look() is Look.SWAPPED
+    assert metrics.registry.get_sample_value(name, {"listener": "data"}) == pytest.approx(late.timestamp(), abs=1)
 
 
 @pytest.mark.parametrize(
