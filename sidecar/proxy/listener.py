@@ -121,8 +121,8 @@ class _Connection(web.RequestHandler):
     """One client connection.
 
     Adds to aiohttp's: a limit on connections, limits on the time that a head may take (P12) and on what chunks may cost
-    (P7), and a record of what can't be parsed. It overrides three methods and reads four attributes that are not
-    public; the tests by requirement number fail if a new aiohttp changes them.
+    (P7), a guard over the frames of a WebSocket (P38), and a record of what can't be parsed. It overrides four methods
+    and reads four attributes that are not public; the tests by requirement number fail if a new aiohttp changes them.
     """
 
     __slots__ = ("_gate", "_head_timer", "_since_head", "frames", "guard")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import StreamWriter
+from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
 from sidecar.errors import UpstreamFailed, UpstreamFault
@@ -35,9 +35,6 @@ from tests.proxy.rig import Handler, RawUpstream, Received, answer, answering, r
         (ResponseHandler.set_response_params, {"skip_payload", "read_until_eof", "auto_decompress", "read_timeout"}),
         (ResponseHandler.start_timeout, set()),
         (ResponseHandler.read, set()),
-        (StreamWriter.__init__, {"protocol", "loop"}),
-        (StreamWriter.write_headers, {"status_line", "headers"}),
-        (StreamWriter.write_eof, {"chunk"}),
         (aiohttp.ClientRequest.__init__, {"method", "url", "loop", "session", "ssl"}),
     ],
 )
@@ -46,6 +43,20 @@ def test_what_is_used_of_aiohttp_is_still_there(what: Callable[..., object], par
     assert parameters <= inspect.signature(what).parameters.keys()
     assert isinstance(ResponseHandler.should_close, property)
     assert isinstance(Connection.protocol, property)
+
+
+def test_a_head_is_written_as_it_is_and_no_line_can_be_smuggled_into_one() -> None:
+    fields = CIMultiDict([("Host", "a"), ("X-Two", "1"), ("x-two", "2")])
+    assert _serialize_headers("GET /a?b HTTP/1.1", fields) == (
+        b"GET /a?b HTTP/1.1\r\nHost: a\r\nX-Two: 1\r\nx-two: 2\r\n\r\n"
+    )
+    for line, more in (
+        ("GET /\r\nX: HTTP/1.1", {}),
+        ("GET / HTTP/1.1", {"A": "b\r\nC: d"}),
+        ("GET / HTTP/1.1", {"A\n": "b"}),
+    ):
+        with pytest.raises(ValueError, match=r"^[^/]*$"):
+            _serialize_headers(line, CIMultiDict(more))
 
 
 @asynccontextmanager
