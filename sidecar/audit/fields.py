@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
@@ -33,11 +33,7 @@ INTEGER_LIMIT = 2**53
 ITEM_LIMIT = 100_000
 
 _PHASES: dict[type, Phase] = {Intent: Phase.INTENT, Outcome: Phase.OUTCOME, Event: Phase.EVENT}
-_NAMES: dict[type, tuple[str, ...]] = {
-    Intent: Intent._fields,
-    Outcome: Outcome._fields,
-    Event: tuple(one.name for one in fields(Event)),
-}
+_NAMES: dict[type, tuple[str, ...]] = {kind: tuple(kind.__annotations__) for kind in (Intent, Outcome, Event)}
 _PSEUDONYM = re.compile(r"k[0-9]{1,6}:[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
