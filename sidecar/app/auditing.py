@@ -23,7 +23,7 @@ from sidecar.audit.remote_writer import RemoteWriter
 from sidecar.audit.retention import Hold, Retention
 from sidecar.audit.scribe import Rhythm
 from sidecar.audit.settings import AuditSettings
-from sidecar.audit.store import numbers, segment_path
+from sidecar.audit.store import numbers
 from sidecar.config.audit import AwsKeyProviderConfig, KeyProviderConfig, VaultKeyProviderConfig
 from sidecar.config.model import Config
 from sidecar.metrics import Metrics
@@ -177,9 +177,11 @@ def _last_start(settings: Settings) -> Mapping[str, object] | None:
     """Return the record of the last start: it stands near the beginning of a segment, as each start begins one."""
     folder, keys = settings.config.audit.folder, log_keys_of(settings).provider
     for number in reversed(numbers(folder)) if folder.is_dir() else ():
-        if not segment_path(folder, number).exists():
+        try:
+            records = read_segment(folder, number, keys)
+        except FileNotFoundError:  # dropped, like all before it that no hold protects
             break
-        for stored in islice(read_segment(folder, number, keys), _LOOKED_AT):
+        for stored in islice(records, _LOOKED_AT):
             if stored.members.get("action") == Action.START:
                 return stored.members
     return None

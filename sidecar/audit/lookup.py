@@ -7,6 +7,7 @@ of the signed checkpoint. An index that leads astray is made anew, once; a log t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice, takewhile
 from pathlib import Path
@@ -152,16 +153,17 @@ class AuditLookup:
 
     def introductions(self, size: int) -> tuple[Note, ...]:
         """Return the checkpoints that made further keys the log's, among the first ``size`` records (A28)."""
-        found: list[Note] = []
+        found: dict[int, list[Note]] = {}
+        rotated = self._index.find([term_of("event", Action.KEY_ROTATED)], 0, size)
+        for number in {self._index.position(seq).segment for seq in rotated}:
+            with suppress(FileNotFoundError):  # its stub tells
+                found[number] = list(_introductions_in(segment_path(self._folder, number)))
         for number in numbers(self._folder):
             if not segment_path(self._folder, number).exists():
                 stub, _ = parse_stub(stub_path(self._folder, number).read_bytes())
-                found.extend(stub.introductions)
-        rotated = self._index.find([term_of("event", Action.KEY_ROTATED)], 0, size)
-        for number in sorted({self._index.position(seq).segment for seq in rotated}):
-            if segment_path(self._folder, number).exists():  # else its stub has told
-                found.extend(_introductions_in(segment_path(self._folder, number)))
-        return tuple(one for one in found if parse_checkpoint(one.text).size <= size)
+                found[number] = list(stub.introductions)
+        notes = chain.from_iterable(found[number] for number in sorted(found))
+        return tuple(one for one in notes if parse_checkpoint(one.text).size <= size)
 
     def _sure(self, act: Callable[[], T]) -> T:
         """Do it once more with a fresh index before the log is called broken."""
@@ -228,9 +230,8 @@ class AuditLookup:
     def _beginning(self) -> int:
         """Return the first record that was not dropped."""
         for number in numbers(self._folder):
-            path = segment_path(self._folder, number)
-            if path.exists():
-                return parse_header(next(read_lines(path), b"")).first
+            with suppress(FileNotFoundError):
+                return parse_header(next(read_lines(segment_path(self._folder, number)), b"")).first
         return 0
 
     def _add_stubs(self) -> None:

@@ -16,7 +16,7 @@ from sidecar.audit.keyring import KeyProvider, WrapContext
 from sidecar.audit.leaf import BrokenLine, Flaw, Place, RecordLine, parse_record
 from sidecar.audit.sealing import OpenedPart, Opener
 from sidecar.audit.segment import CHECKPOINT, Header, parse_header
-from sidecar.audit.store import key_path, numbers, read_lines, segment_path
+from sidecar.audit.store import is_dropped, key_path, numbers, open_lines, read_lines, segment_path
 from sidecar.audit.walk import Walk
 from sidecar.errors import KeyMaterialError
 
@@ -58,7 +58,7 @@ class Position(NamedTuple):
 def read_records(
     folder: Path, keys: KeyProvider | None = None, first: int = 0, after: tuple[int, int] | None = None
 ) -> Iterator[Stored]:
-    """Yield the records from a number on, those of dropped segments left out.
+    """Yield the records from a number on, those of segments left out that were dropped, or are while others are read.
 
     ``after`` is the position of a record that is known: reading goes on behind it, at no cost for what lies before.
     A half-written last line ends the reading: it is being written. Raises BrokenLine at the first line that does not
@@ -67,17 +67,21 @@ def read_records(
     openings = _openings(folder, after[0] if after else 0)
     at = max(0, bisect_right([header.first for header in openings], first) - 1)
     for header in openings[at:]:
-        opener = _opener(folder, header, keys)
         here = after[1] if after and after[0] == header.segment else None
-        for stored in _segment(folder, header, opener, here):
+        try:
+            stored_there = _segment(folder, header, keys, here)
+        except FileNotFoundError:
+            if not is_dropped(folder, header.segment):
+                raise
+            continue
+        for stored in stored_there:
             if stored.index >= first:
                 yield stored
 
 
 def read_segment(folder: Path, number: int, keys: KeyProvider | None = None) -> Iterator[Stored]:
-    """Yield the records of one segment. Raises like ``read_records``."""
-    header = _header(folder, number)
-    return _segment(folder, header, _opener(folder, header, keys), None)
+    """Yield the records of one segment. Raises like ``read_records``, and FileNotFoundError where it was dropped."""
+    return _segment(folder, _header(folder, number), keys, None)
 
 
 def read_at(folder: Path, keys: KeyProvider | None, segment: int, offset: int) -> Stored:
@@ -98,8 +102,15 @@ def read_leaf_hashes(folder: Path, first: int = 0) -> Iterator[bytes]:
 
 def _openings(folder: Path, start: int) -> list[Header]:
     """Return the openings of the segments that are there, from a number on."""
-    there = (number for number in numbers(folder) if number >= start and segment_path(folder, number).exists())
-    return [_header(folder, number) for number in there]
+    headers = (_header_if_there(folder, number) for number in numbers(folder) if number >= start)
+    return [header for header in headers if header is not None]
+
+
+def _header_if_there(folder: Path, number: int) -> Header | None:
+    try:
+        return _header(folder, number)
+    except FileNotFoundError:  # dropped, if need be a moment ago; a stub that is missing is for ``verify`` to find
+        return None
 
 
 def _header(folder: Path, number: int) -> Header:
@@ -111,16 +122,23 @@ def _opener(folder: Path, header: Header, keys: KeyProvider | None) -> Opener | 
 
 
 def open_segment(folder: Path, log: str, number: int, first: int, keys: KeyProvider) -> Opener:
-    """Return what opens the records of a segment."""
+    """Return what opens the records of a segment. Raises FileNotFoundError where it is being dropped, or was."""
     try:
         data = key_path(folder, number).read_bytes()
     except FileNotFoundError:
+        if is_dropped(folder, number):
+            raise
         raise KeyMaterialError(f"the key file of segment {number} is gone") from None
     return Opener(unlock_keys(data, keys, WrapContext(log, number)), first)
 
 
-def _segment(folder: Path, header: Header, opener: Opener | None, after: int | None) -> Iterator[Stored]:
-    lines = read_lines(segment_path(folder, header.segment), after or 0)
+def _segment(folder: Path, header: Header, keys: KeyProvider | None, after: int | None) -> Iterator[Stored]:
+    """Open a segment, so that it can be read to its end whatever becomes of it, and return its records."""
+    opener = _opener(folder, header, keys)
+    return _records(header, open_lines(segment_path(folder, header.segment), after or 0), opener, after)
+
+
+def _records(header: Header, lines: Iterator[bytes], opener: Opener | None, after: int | None) -> Iterator[Stored]:
     line = next(lines, b"")  # nothing where the file was cut meanwhile; what it should hold is then told to be broken
     offset = len(line) + (after or 0)
     walk = Walk()

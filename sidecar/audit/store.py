@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from sidecar.audit.leaf import LINE_LIMIT
@@ -57,14 +58,16 @@ def require_folder(folder: Path) -> None:
 
 
 def pieces(folder: Path, start: int = 0) -> Iterator[Piece]:
-    """Yield the segments from a number on. A stub counts only where the segment itself is gone."""
+    """Yield the segments from a number on. A stub counts only where the segment itself is gone.
+
+    One may go while others are read: its stub is there before.
+    """
     for number in numbers(folder):
         if number < start:
             continue
-        path = segment_path(folder, number)
-        if path.exists():
-            yield Piece(number, read_lines(path))
-        else:
+        try:
+            yield Piece(number, open_lines(segment_path(folder, number)))
+        except FileNotFoundError:
             yield Piece(number, (), stub_path(folder, number).read_bytes())
 
 
@@ -74,6 +77,21 @@ def read_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
         stream.seek(offset)
         while line := stream.readline(LINE_LIMIT + 1):
             yield line
+
+
+def open_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
+    """Like ``read_lines`` of a file that is open from now on. Raises OSError at once."""
+    lines = read_lines(path, offset)
+    first = next(lines, None)
+    return lines if first is None else chain((first,), lines)
+
+
+def is_dropped(folder: Path, number: int) -> bool:
+    """Whether a segment of which something is gone was dropped. A stub is durable before anything of it goes.
+
+    Who reads takes the stub's word for that; whether the log's key signed it is what ``verify`` asks.
+    """
+    return stub_path(folder, number).exists()
 
 
 def write_whole(path: Path, data: bytes) -> None:

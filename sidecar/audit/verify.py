@@ -24,8 +24,8 @@ from sidecar.audit.walk import Piece, Walk
 ReadPieces = Callable[[], Iterable[Piece]]
 """Opens the segments anew, from the same place."""
 
-OpenSegment = Callable[[str, int, int], Opener]
-"""Gives what opens the records of a segment: by log, number, and number of its first record."""
+OpenSegment = Callable[[str, int, int], Opener | None]
+"""Gives what opens the records of a segment: by log, number, and number of its first record. None: no keys are left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sidecar.app.auditing import log_keys_of
@@ -19,6 +20,7 @@ from sidecar.audit.completeness import SILENCE_SECONDS, Completeness
 from sidecar.audit.keyring import KeyProvider, LocalKeys
 from sidecar.audit.note import NoteInvalid, parse_checkpoint, parse_note, parse_verifier
 from sidecar.audit.reader import open_segment
+from sidecar.audit.sealing import Opener
 from sidecar.audit.store import CHECKPOINT_NAME, pieces
 from sidecar.audit.verify import OpenSegment, Report, verify
 from sidecar.audit.walk import LogKey, Walk
@@ -110,7 +112,14 @@ def _provider(args: argparse.Namespace) -> KeyProvider | None:
 
 
 def _opened(folder: Path, keys: KeyProvider | None) -> OpenSegment | None:
-    return None if keys is None else lambda log, number, first: open_segment(folder, log, number, first, keys)
+    return partial(_opener, folder, keys) if keys is not None else None
+
+
+def _opener(folder: Path, keys: KeyProvider, log: str, number: int, first: int) -> Opener | None:
+    try:
+        return open_segment(folder, log, number, first, keys)
+    except FileNotFoundError:  # it is being dropped: its keys went first
+        return None
 
 
 def _own_copy(folder: Path) -> Iterator[Answer]:

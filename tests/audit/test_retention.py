@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from sidecar.audit.appender import Pace
+from sidecar.audit.forgetting import find_links
+from sidecar.audit.keyring import KeyProvider
 from sidecar.audit.leaf import BrokenLine, Flaw
 from sidecar.audit.merkle import Frontier
 from sidecar.audit.reader import read_leaf_hashes, read_records
@@ -18,9 +20,10 @@ from sidecar.audit.retention import Hold, Retention, drop, expired, stub_of
 from sidecar.audit.segment import parse_stub
 from sidecar.audit.store import key_path, pieces, segment_path, stub_path
 from sidecar.audit.verify import Report, verify
-from sidecar.audit.walk import LogKey, Walk
+from sidecar.audit.walk import LogKey, Piece, Walk
+from sidecar.errors import KeyMaterialError
 from sidecar.keys import MasterKey
-from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, read, write_log
+from tests.audit.samples import MASTER, ORIGIN, PSEUDONYM, START, check, entries, keys_of, make_log, read, write_log
 
 PACE = Pace(segment_records=5, checkpoint_records=2, least_seconds=0)
 DAY = timedelta(days=1)
@@ -131,6 +134,43 @@ def test_a_crash_between_the_stub_and_the_end_of_the_segment_loses_nothing_a32(p
     assert report.dropped == 0  # the segment is there, so it counts
     _drop(copy, 0)
     assert check(copy).intact
+
+
+def test_a_drop_that_a_crash_cut_off_hinders_nobody_who_has_keys_a24_a32(path: Path) -> None:
+    """The stub is there, and the keys are gone for good: a longer retention may keep the rest there for ever."""
+    copy = Path(shutil.copytree(path, path.with_name("copy")))
+    _drop(path, 0)
+    shutil.copyfile(stub_path(path, 0), stub_path(copy, 0))
+    key_path(copy, 0).unlink()
+    provider = keys_of().provider
+    assert [one.index for one in read_records(copy, provider)] == list(range(5, 13))
+    assert list(find_links(copy, provider, [PSEUDONYM], 99)) == list(find_links(path, provider, [PSEUDONYM], 99)) != []
+    stub_path(copy, 0).unlink()
+    with pytest.raises(KeyMaterialError, match="the key file of segment 0 is gone"):
+        list(read_records(copy, provider))
+
+
+@pytest.mark.parametrize("keys", [None, keys_of().provider], ids=["sealed", "opened"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_segment_may_be_dropped_while_others_read_a32(path: Path, keys: KeyProvider | None, number: int) -> None:
+    records = read_records(path, keys)
+    assert next(records).index == 0
+    _drop(path, number)
+    left = [one.index for one in records]
+    assert left == [1, 2, 3, 4, *([] if number else [5, 6, 7, 8, 9]), 10, 11, 12]
+
+
+@pytest.mark.parametrize(("number", "dropped"), [(0, 0), (1, 1)])
+def test_a_segment_may_be_dropped_while_others_verify_a32(path: Path, number: int, dropped: int) -> None:
+    def read() -> Iterator[Piece]:
+        for piece in pieces(path):
+            if piece.number == 0:
+                _drop(path, number)
+            yield piece
+
+    report = verify(read, Walk([LogKey(keys_of().signer.verifier)]))
+    assert report.intact
+    assert (report.walk.size, report.dropped) == (13, dropped)
 
 
 def _verified(path: Path) -> Report:

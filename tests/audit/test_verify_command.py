@@ -14,7 +14,7 @@ from sidecar.audit.appender import Pace
 from sidecar.audit.completeness import Hush
 from sidecar.audit.leaf import instant
 from sidecar.audit.record import Action, Event
-from sidecar.audit.store import segment_path
+from sidecar.audit.store import key_path, segment_path, stub_path, write_whole
 from sidecar.keys import MasterKey
 from tests.audit.conftest import Sidecar
 from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, read, write_log
@@ -54,6 +54,18 @@ def test_without_the_key_integrity_is_checked_and_completeness_is_not_called_com
     assert "integrity: intact (7 records)" in out
     assert "completeness: NOT CHECKED" in out
     assert "the log itself names" in out
+
+
+def test_a_segment_whose_keys_went_with_a_drop_that_was_cut_off_is_checked_unopened_a32(
+    tmp_path: Path, log: Path, key: Path, sidecar: Sidecar
+) -> None:
+    path = write_log(tmp_path / "dropped", entries(6), pace=Pace(segment_records=5))
+    write_whole(stub_path(path, 0), b"whatever it says: the segment is there, and counts")
+    key_path(path, 0).unlink()
+    code, out, _ = sidecar(path, "--key-file", key)
+    assert code == 0
+    assert "integrity: intact (13 records)" in out
+    assert "completeness: complete" in out
 
 
 def test_it_names_the_first_broken_record_and_fails_a9(log: Path, sidecar: Sidecar) -> None:
