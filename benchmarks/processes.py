@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-
-from aiohttp import web
+from typing import Protocol
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 40.0
@@ -30,8 +29,15 @@ def quick_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+class Serving(Protocol):
+    """Something that listens."""
+
+    async def cleanup(self) -> None:
+        """End it."""
+
+
 def serve_forever(
-    start: Coroutine[None, None, web.ServerRunner], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    start: Coroutine[None, None, Serving], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
 

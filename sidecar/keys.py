@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     SUBJECT_KEY = "subject-key/1"
     SUPPRESSION = "suppression/1"
     EPOCH_SIGNING = "epoch-signing/1"
+    KEY_CHECK = "key-check/1"
 
 
 @dataclass(frozen=True, slots=True)

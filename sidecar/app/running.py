@@ -28,6 +28,7 @@ from sidecar.app.audit_reading import Auditing, started_auditing
 from sidecar.app.auditing import certificates_note, changes_since, reload_note, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
+from sidecar.app.key_checks import require_known_keys
 from sidecar.app.settings import Settings, settings_of
 from sidecar.app.upstreams import start_upstreams
 from sidecar.audit.log import AuditLog
@@ -131,6 +132,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
+        await require_known_keys(settings, database)
         auditing = await started_auditing(stack, settings, metrics)
         audit = auditing.log
         stack.push_async_callback(audit.note, Event(Action.STOP))

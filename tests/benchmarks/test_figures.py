@@ -19,10 +19,10 @@ from benchmarks.aims import OPAQUE, REREAD, aims, aims_table
 from benchmarks.bare_proxy import BareProxy
 from benchmarks.conversations import MESSAGES, canary, conversation
 from benchmarks.load import Load, Result, answer_in
-from benchmarks.processes import free_ports
+from benchmarks.processes import Serving, free_ports
 from benchmarks.report import Figures, at_rate, budget, figures, highest_rates, percentile
 from benchmarks.sidecar_setup import Scrape, write_configuration
-from benchmarks.upstream import serve_on
+from benchmarks.upstream import Upstream
 from sidecar.config import load_config
 from sidecar.tls.contexts import ClientAuth, ServerTls, server_context
 from sidecar.tls.dev_certs import DevCertificates, make_dev_certificates
@@ -107,7 +107,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[tuple[int, DevCertificates]]:
     certificates = make_dev_certificates(tmp_path / "certs", NOW)
     upstream_port, port = free_ports(2)
     proxy = BareProxy(upstream_port)
-    runners = [await serve_on(upstream_port), await proxy.start(port, certificates)]
+    runners: list[Serving] = [await Upstream().start(upstream_port), await proxy.start(port, certificates)]
     yield port, certificates
     for runner in runners:
         await runner.cleanup()
@@ -148,7 +148,7 @@ async def test_the_generator_counts_what_fails(bare: tuple[int, DevCertificates]
     port, certificates = bare
     load = Load(port, str(certificates.folder), "/chats/no-number", 30, 1, most_requests=3, warm_up_seconds=0)
     result = await _generate(load)
-    assert (result.errors, result.first_error, result.milliseconds) == (3, "status 500", [])
+    assert (result.errors, result.first_error, result.milliseconds) == (3, "status 404", [])
 
 
 async def test_the_generator_counts_an_answer_that_is_cut(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def guarded_world(request: pytest.FixtureRequest, fresh_world: World, tmp_path: 
             world.stop_sidecar()
 
 
+def start_refused(world: World) -> str:
+    command = [sys.executable, "-m", "sidecar", "run", "--config", str(world.setup.config)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False)
+    assert refused.returncode == 2
+    return refused.stderr
+
+
 def key_of(world: World, email: str) -> Answer:
     return world.admin("POST", "/v1/subject-keys", {"type": "email", "value": email}, Role.KEY_USER)
 
@@ -137,8 +144,22 @@ def test_E2_E27_E42_who_was_known_before_a_rotation_is_known_after_it(guarded_wo
         assert emails[0].encode() not in data, path
 
     rewrite(world, previous, "")
-    command = [sys.executable, "-m", "sidecar", "run", "--config", str(world.setup.config)]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False)
-    assert refused.returncode != 0
-    assert "version 1 of the master key, which is not configured" in refused.stderr
-    assert "keys.previous" in refused.stderr
+    refused = start_refused(world)
+    assert "version 1 of the master key, which is not configured" in refused
+    assert "keys.previous" in refused
+
+
+def test_E27_another_key_under_the_version_of_the_old_one_is_refused(fresh_world: World) -> None:
+    """Under it nobody would be known again who was erased: they would be shown."""
+    world = fresh_world
+    assert world.stop_sidecar() == 0
+    rotate(world)
+    old, mistyped = (world.folder / "master.key").read_text(), secrets.token_hex(32)
+    (world.folder / "master.key").write_text(mistyped)
+    log = sorted((world.folder / "audit").iterdir())
+    refused = start_refused(world)
+    assert "keys.previous[0].master_file: this is not the key that was version 1" in refused
+    assert mistyped not in refused
+    assert sorted((world.folder / "audit").iterdir()) == log  # nothing was begun with it
+    (world.folder / "master.key").write_text(old)
+    world.start_sidecar()
