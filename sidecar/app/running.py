@@ -19,16 +19,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sidecar.admin.guard import Guard
-from sidecar.admin.listener import MAX_BODY_BYTES, AdminListener, AdminSettings
 from sidecar.admin.probes import ReadinessCheck, probe_routes
 from sidecar.admin.pulse import Pulse
-from sidecar.admin.route import AdminRoute
 from sidecar.app.audit_reading import Auditing, started_auditing
-from sidecar.app.auditing import certificates_note, changes_since, reload_note, start_event
+from sidecar.app.auditing import changes_since, reload_note, start_event
 from sidecar.app.detecting import detecting_of
 from sidecar.app.erasing import Erasing, Memories, erasing_of
 from sidecar.app.key_checks import require_known_keys
+from sidecar.app.listening import admin_listener, data_listener
 from sidecar.app.settings import Settings, settings_of
 from sidecar.app.upstreams import start_upstreams
 from sidecar.audit.log import AuditLog
@@ -43,7 +41,7 @@ from sidecar.metrics import Metrics
 from sidecar.proxy.admission import Admission
 from sidecar.proxy.body_budget import BodyBudget
 from sidecar.proxy.exchange import Exchange, Parts
-from sidecar.proxy.listener import DataListener, ListenerSettings
+from sidecar.proxy.listener import DataListener
 from sidecar.proxy.meter import Meter
 from sidecar.proxy.recalling import RecallingRewriter
 from sidecar.proxy.rewrite_memory import MemoryLimits, RewriteMemory
@@ -54,7 +52,6 @@ from sidecar.redaction.scope import PlaceholderStore
 from sidecar.redaction.suppression import Suppression
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.placeholders import StoredPlaceholders
-from sidecar.tls.reloaded_listener import reloaded_listener
 
 _log = logging.getLogger("sidecar")
 
@@ -131,8 +128,7 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
     """Everything started, in order; stopped in reverse, whatever happens."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
-        await require_known_keys(settings, database)
+        database = await _database(stack, settings)
         auditing = await started_auditing(stack, settings, metrics)
         audit = auditing.log
         stack.push_async_callback(audit.note, Event(Action.STOP))
@@ -149,14 +145,14 @@ async def running(settings: Settings, config_sha256: str) -> AsyncIterator[Runni
         )
         parts_of_exchange = _parts_of(settings, upstreams, redactor, memory, audit, metrics, erasing)
         exchange = Exchange(replace(parts_of_exchange, detection_is_full=lambda: executor.is_full))
-        data = await _data_listener(stack, settings, exchange, metrics, audit)
+        data = await data_listener(settings, exchange, metrics, audit, partial(_started, stack))
         await _started(stack, Pulse(metrics))
         routes = (
             *probe_routes(_checks(data, auditing, erasing, executor), metrics.registry, _quarantined_by(erasing)),
             *auditing.routes,
             *(erasing.routes if erasing else ()),
         )
-        admin = await _admin_listener(stack, settings, routes, audit, metrics)
+        admin = await _started(stack, admin_listener(settings, routes, audit, metrics))
         stack.push_async_callback(exchange.settle)
         await _note_start(settings, audit, start_event(settings, config_sha256, detection.version))
         watching: tuple[Startable, ...] = ()
@@ -184,6 +180,12 @@ async def _started(stack: AsyncExitStack, part: T) -> T:
     await part.start()
     stack.push_async_callback(part.stop)
     return part
+
+
+async def _database(stack: AsyncExitStack, settings: Settings) -> Database:
+    database = await _started(stack, Database(DatabaseSettings(settings.config.state.url.get_secret_value())))
+    await require_known_keys(settings, database)
+    return database
 
 
 def _closed_by(erasing: Erasing | None) -> Callable[[], Collection[str]]:
@@ -255,37 +257,6 @@ def _parts_of(
         denials=settings.denial_limits,
         detector_version=lambda: redactor.detector_version,
     )
-
-
-async def _data_listener(
-    stack: AsyncExitStack, settings: Settings, exchange: Exchange, metrics: Metrics, audit: AuditLog
-) -> DataListener:
-    config = settings.config.listeners.data
-    note = certificates_note(audit, "data_certificate")
-    reloaded = reloaded_listener("data", settings.data_tls, metrics, config.tls.reload_seconds, on_change=note)
-    context = reloaded.open()
-    await _started(stack, reloaded)
-    listener = ListenerSettings(
-        host=config.host,
-        port=config.port,
-        max_connections=config.max_connections,
-        drain_delay_seconds=config.drain_delay_seconds,
-        drain_seconds=config.drain_seconds,
-    )
-    return DataListener(listener, context, exchange)
-
-
-async def _admin_listener(
-    stack: AsyncExitStack, settings: Settings, routes: Sequence[AdminRoute], audit: AuditLog, metrics: Metrics
-) -> AdminListener:
-    config = settings.config.listeners.admin
-    reloaded = None
-    if settings.admin_tls is not None and config.tls is not None:
-        note = certificates_note(audit, "admin_certificate")
-        reloaded = reloaded_listener("admin", settings.admin_tls, metrics, config.tls.reload_seconds, on_change=note)
-    pseudonyms = settings.master.pseudonymizer(Purpose.AUDIT_PSEUDONYM)
-    guard = Guard(settings.callers, audit, pseudonyms, metrics, MAX_BODY_BYTES, settings.denial_limits)
-    return await _started(stack, AdminListener(AdminSettings(config.host, config.port, reloaded), routes, guard))
 
 
 def _checks(

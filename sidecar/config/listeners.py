@@ -37,6 +37,8 @@ class DataListenerConfig(Section):
     port: Port = 8443
     tls: ServerTlsConfig
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_handshakes: Annotated[int, Field(ge=1, le=100_000)] = 256
+    handshake_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     drain_delay_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 25.0
     max_exchanges: Annotated[int, Field(ge=1, le=100_000)] = 512
@@ -50,6 +52,9 @@ class AdminListenerConfig(Section):
     host: str = "127.0.0.1"
     port: Port = 9443
     tls: ServerTlsConfig | None = None
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 512
+    max_handshakes: Annotated[int, Field(ge=1, le=100_000)] = 128
+    handshake_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
 
     @model_validator(mode="after")
     def _plain_on_loopback_only(self) -> AdminListenerConfig:

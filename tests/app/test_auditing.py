@@ -26,19 +26,11 @@ from sidecar.audit.providers.aws import KmsKeys
 from sidecar.audit.providers.vault import VaultKeys
 from sidecar.audit.record import Action, Event
 from sidecar.config import parse_config
-from sidecar.demo.setup import prepare
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
 from tests.audit.samples import check, read
 
 CONFIG_SHA256 = "ab" * 32
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("demo")
-    found: dict[str, Any] = yaml.safe_load(prepare(folder, "http://127.0.0.1:9").config.read_text())
-    return found
 
 
 @pytest.fixture

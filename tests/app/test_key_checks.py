@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sidecar.app.key_checks import require_known_keys
 from sidecar.app.settings import Settings, settings_of
 from sidecar.config import parse_config
-from sidecar.demo.setup import prepare
 from sidecar.errors import ConfigError
 from sidecar.stores.database import Database, DatabaseSettings
 
 FIRST, SECOND, MISTYPED = ("0" * 63 + str(number) for number in range(3))
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("demo")
-    found: dict[str, Any] = yaml.safe_load(prepare(folder, "http://127.0.0.1:9").config.read_text())
-    return found
 
 
 @pytest.fixture
