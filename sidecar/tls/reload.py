@@ -206,6 +206,9 @@ class ReloadedContext:
     def _publish_expiry(self) -> None:
         if (lists_end := self._opened.trust.lists_end) is not None:
             self._metrics.revocations_next_update.labels(self._name).set(lists_end.timestamp())
+        else:  # an alert on what the lists before said would be false
+            with suppress(KeyError):
+                self._metrics.revocations_next_update.remove(self._name)
         if self._pair is None:
             return
         with suppress(ConfigError):  # changed since it was loaded: the next look brings it

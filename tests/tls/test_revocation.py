@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from sidecar.errors import ConfigError
 from sidecar.metrics import Metrics
+from sidecar.tls import reload
+from sidecar.tls.certificate_files import Trust
 from sidecar.tls.contexts import ClientAuth, ServerTls, server_context
 from sidecar.tls.reload import Look
 from sidecar.tls.reloaded_listener import reloaded_listener
@@ -100,7 +102,28 @@ async def test_p55_no_session_outlives_the_list_that_its_client_was_looked_up_in
     assert len(served.peers) == calls
 
 
-async def test_p55_metrics_tell_when_the_first_list_expires(authority: Authority) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_p55_no_session_outlives_the_list_that_names_its_client(
+    authority: Authority, trainer: Issued, serve: Serve, version: ssl.TLSVersion
+) -> None:
+    listener = reloaded_listener("data", serving(authority, write_list(authority)), Metrics())
+    served = await serve(listener.open())
+    client = plain_client(authority.file, trainer)
+    client.minimum_version = client.maximum_version = version
+    _, session = await asyncio.to_thread(resume, served.port, client, None)
+    reused, session = await asyncio.to_thread(resume, served.port, client, session)
+    assert reused is (version is ssl.TLSVersion.TLSv1_2)  # TLS 1.3 has tickets alone, and none is given
+    calls = len(served.peers)
+    write_list(authority, [trainer])
+    assert await listener.look() is Look.SWAPPED
+    with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+        await asyncio.to_thread(resume, served.port, client, session)
+    assert len(served.peers) == calls
+
+
+async def test_p55_metrics_tell_when_the_first_list_expires(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     metrics, name = Metrics(), "sidecar_revocation_list_next_update_timestamp_seconds"
     path, soon, late = write_list(authority), NOW + timedelta(hours=3), NOW + timedelta(days=9)
     other = write_list(Authority(authority.folder, "another"), until=soon, name="another-crl")
@@ -111,6 +134,10 @@ async def test_p55_metrics_tell_when_the_first_list_expires(authority: Authority
     shutil.copy(write_list(authority, until=late, name="new"), path)
     assert await listener.look() is Look.SWAPPED
     assert metrics.registry.get_sample_value(name, {"listener": "data"}) == pytest.approx(late.timestamp(), abs=1)
+    monkeypatch.setattr(reload, "trust_of", lambda *_: Trust())  # of lists that don't say, against RFC 5280
+    shutil.copy(write_list(authority, until=soon, name="newer"), path)
+    assert await listener.look() is Look.SWAPPED
+    assert metrics.registry.get_sample_value(name, {"listener": "data"}) is None
 
 
 @pytest.mark.parametrize(
