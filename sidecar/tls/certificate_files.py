@@ -7,8 +7,8 @@ problem here names the file and the remedy. Nothing of a private key is ever par
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -93,11 +93,13 @@ def digest_of(files: tuple[Path, ...]) -> bytes:
 class Trust:
     """Whose certificates are trusted, and which of them are not: issuer, however it is coded, and serial number.
 
-    ``lists_end``: when the first of the lists that say so expires (nextUpdate, RFC 5280 section 5.1.2.5).
+    ``ends``: when the last list of each issuer expires, of those that say so (nextUpdate, RFC 5280 section 5.1.2.5);
+    ``lists_end``: when the first list does.
     """
 
     authorities: tuple[x509.Certificate, ...] = ()
     revoked: frozenset[tuple[x509.Name, int]] = frozenset()
+    ends: Mapping[x509.Name, datetime] = field(default_factory=dict)
     lists_end: datetime | None = None
 
 
@@ -105,8 +107,10 @@ def trust_of(authorities: Path | None, revocations: Path | None) -> Trust:
     """Return what the files hold now; nothing of those that can't be read."""
     lists = _read_revocations(revocations, []) if revocations else []
     revoked = frozenset((one.issuer, entry.serial_number) for one in lists for entry in one)
-    ends = min((one.next_update_utc for one in lists if one.next_update_utc is not None), default=None)
-    return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked, ends)
+    listed = [(one.issuer, one.next_update_utc) for one in lists if one.next_update_utc is not None]
+    ends = dict(sorted(listed, key=lambda one: one[1]))  # of two lists of one issuer the later one stays
+    first = min((end for _, end in listed), default=None)
+    return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked, ends, first)
 
 
 def check_revocations(path: Path, now: datetime) -> None:

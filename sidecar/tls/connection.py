@@ -1,17 +1,20 @@
 """What a connection says about its peer: credentials for the decision, fingerprint and cipher for the record (A42).
 
 A certificate is verified once, at the handshake, but connections last. So its names count only for as long as it is
-valid, and while an authority that is still trusted stands behind it (P52, P54).
+valid, and while an authority that is still trusted stands behind it, with a list of those it revoked that has not
+expired, where lists are asked for (P52, P54, P55).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -79,36 +82,56 @@ class Succession:
         self._earlier: WeakSet[ssl.SSLContext] = WeakSet()
         self._lost_one = False
 
+    def begin(self, context: ssl.SSLContext, trust: Trust) -> None:
+        """Take in who is trusted by the context that makes connections from now on."""
+        if trust.lists_end is not None:
+            _verdicts[context] = _Verdict(trust, by_issuer=False)
+
     def follow(self, old: ssl.SSLContext, before: Trust, now: Trust) -> None:
         """Take in that ``old``, which trusted those before, makes no more connections, and who is trusted now."""
         self._earlier.add(old)
         self._lost_one = self._lost_one or not set(before.authorities) <= set(now.authorities)
         for context in self._earlier:
-            _superseded[context] = _Verdict(now, self._lost_one)
+            _verdicts[context] = _Verdict(now, self._lost_one)
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
+    """On the connections of one context, which were made before what is known now."""
+
     trust: Trust
     by_issuer: bool
 
-    def holds_for(self, certificate: x509.Certificate) -> bool:
+    def holds_until(self, certificate: x509.Certificate) -> float:
+        """Return until when it holds for a certificate, in seconds since the epoch; 0.0 if it does not."""
         if self.trust.revoked and _is_revoked(certificate, self.trust.revoked):
-            return False
-        return not self.by_issuer or _is_issued_by(certificate, self.trust.authorities)
+            return 0.0
+        if self.by_issuer and not _is_issued_by(certificate, self.trust.authorities):
+            return 0.0
+        end = _end_of_lists(certificate, self.trust)
+        return math.inf if end is None else end.timestamp()
 
 
 def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
-    if time.time() >= peer.valid_until:
+    now = time.time()
+    if now >= peer.valid_until:
         return False
-    verdict = _superseded.get(connection.context)
+    verdict = _verdicts.get(connection.context)
     if verdict is None:
         return True
     judged = _judged.get(connection)
     if judged is None or judged[0] is not verdict:
         certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
-        judged = _judged[connection] = verdict, verdict.holds_for(certificate)
-    return judged[1]
+        judged = _judged[connection] = verdict, verdict.holds_until(certificate)
+    return now < judged[1]
+
+
+def _end_of_lists(certificate: x509.Certificate, trust: Trust) -> datetime | None:
+    """Return from when on nobody can tell whether it was revoked; for one whose list is not found, the first of all."""
+    try:
+        return trust.ends.get(certificate.issuer, trust.lists_end)
+    except ValueError:  # not every name that OpenSSL reads can be read here
+        return trust.lists_end
 
 
 def _is_revoked(certificate: x509.Certificate, revoked: Collection[tuple[x509.Name, int]]) -> bool:
@@ -141,8 +164,8 @@ class _Shown:
 _NOTHING = _Shown()
 _MOST_CERTIFICATES = 1024
 _connections: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, Peer] = WeakKeyDictionary()
-_superseded: WeakKeyDictionary[ssl.SSLContext, _Verdict] = WeakKeyDictionary()
-_judged: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, tuple[_Verdict, bool]] = WeakKeyDictionary()
+_verdicts: WeakKeyDictionary[ssl.SSLContext, _Verdict] = WeakKeyDictionary()
+_judged: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, tuple[_Verdict, float]] = WeakKeyDictionary()
 _read_before: OrderedDict[bytes, _Shown] = OrderedDict()
 """By the whole certificate: OpenSSL takes longer to spell one out than all else that identifies a caller."""
 

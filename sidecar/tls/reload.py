@@ -134,6 +134,7 @@ class ReloadedContext:
     def open(self) -> ssl.SSLContext:
         """Build the first context, or raise ``ConfigError``: at start-up a bad file is the operator's to mend."""
         self._state = self._build_from_one_state()
+        self._succession.begin(self._state.context, self._state.trust)
         self._publish_expiry()
         return self._state.context
 
@@ -166,6 +167,7 @@ class ReloadedContext:
         if built is None:
             return Look.UNCHANGED
         self._succession.follow(self._opened.context, self._opened.trust, built.trust)
+        self._succession.begin(built.context, built.trust)
         self._state = built
         self.swapped_at = time.time()
         self._publish_expiry()

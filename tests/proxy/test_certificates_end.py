@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -184,6 +184,45 @@ async def test_P55_open_connections_end_whose_certificate_is_revoked(
         await _all_is_over(upstream, peer, streaming.reader)
         assert await status_of_next(others) == 200
         await others.close()
+
+
+async def test_P55_open_connections_end_with_the_list_that_their_client_was_looked_up_in(authority: Authority) -> None:
+    tls, issued = authority.serve(), authority.issue("t", uri(NAME), CLIENT_USE)
+    shutil.copy(authority.file, authority.folder / "server-ca.pem")
+    another = Authority(authority.folder, "another")
+    authority.file.write_bytes(authority.file.read_bytes() + another.write().read_bytes())
+    lasting = write_list(another, name="another-crl").read_bytes()
+    path = write_list(authority, until=datetime.now(UTC) + timedelta(seconds=8))
+    path.write_bytes(path.read_bytes() + lasting)
+    listener = reloaded_listener("data", replace(tls, revocations=path), Metrics())
+    async with serving(authority, issued, listener) as (rig, upstream), connected(rig) as peer:
+        kept, streaming = await rig.connect(), await rig.connect()
+        assert await status_of_next(kept) == 200
+        streaming.writer.write(GET.replace(b"/api/1", b"/streams"))
+        await streaming.reader.readuntil(b"first")
+        await peer.say(said("x"))
+        assert await peer.heard() == said("x")
+        own, rig.trust = (
+            rig.trust,
+            plain_client(authority.folder / "server-ca.pem", another.issue("o", uri(NAME), CLIENT_USE)),
+        )
+        rig.trust.check_hostname = False
+        others = await rig.connect()
+        for _ in range(150):
+            if (status := await status_of_next(kept)) != 200:
+                break
+            await asyncio.sleep(0.2)
+        assert status == 401
+        await _all_is_over(upstream, peer, streaming.reader)
+        assert await status_of_next(others) == 200  # the list of its authority is valid still
+        path.write_bytes(write_list(authority, name="new").read_bytes() + lasting)
+        assert await listener.look() is Look.SWAPPED
+        assert await status_of_next(others) == 200
+        rig.trust = own
+        anew = await rig.connect()
+        assert await status_of_next(anew) == 200
+        for one in (others, anew):
+            await one.close()
 
 
 def write_in_latin_1(authority: Authority, path: Path) -> None:
