@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
 from sidecar.errors import ConfigError, Problem, RequestFault
 from sidecar.proxy.exchange import Exchange
-from sidecar.proxy.websocket_frames import ClientFrames, FrameGuard
+from sidecar.proxy.websocket_frames import FrameGuard, Frames
 from sidecar.tls.accepting import Acceptor
 
 _GOODBYE_SECONDS = 5.0
@@ -142,7 +142,7 @@ class _Connection(web.RequestHandler):
         )
         self._gate = gate
         self._head_timer: asyncio.TimerHandle | None = None
-        self.frames: ClientFrames | None = None  # of the WebSocket that this connection is about to be
+        self.frames: Frames | None = None  # of the WebSocket that this connection is about to be
         self.guard: FrameGuard | None = None
         self._since_head = 0  # bytes that came after the newest head, as far as they came in later pieces
 

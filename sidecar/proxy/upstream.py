@@ -31,6 +31,7 @@ from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.headers import validate_response
 from sidecar.proxy.upstream_calls import LONGEST_BODY, Patience, Reply, Tls, UpstreamCalls
 from sidecar.proxy.upstream_socket import UpstreamSocket, UpstreamSockets
+from sidecar.proxy.websocket_frames import Frames
 
 _OURS_TO_SET = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
@@ -228,11 +229,14 @@ class Upstream:
         return Answer(response, self.settings.read_seconds)
 
     async def open_socket(
-        self, target: str, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int
+        self, target: str, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int, frames: Frames
     ) -> UpstreamSocket:
-        """Return an open WebSocket; ``offered`` are subprotocols. Raises ``UpstreamFailed``, also if it is denied."""
+        """Return an open WebSocket, or raise ``UpstreamFailed``, also if it is denied.
+
+        ``offered`` are subprotocols; ``frames`` follows what comes.
+        """
         try:
-            return await self._sockets.open(self._url(target), fields, offered, max_message_bytes)
+            return await self._sockets.open(self._url(target), fields, offered, max_message_bytes, frames)
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed(_fault_of(error)) from None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from yarl import URL
 
 from sidecar.errors import UpstreamFailed, UpstreamFault
 from sidecar.proxy.headers import validate_fields
+from sidecar.proxy.websocket_frames import FrameGuard, Frames, Reader
 
 HEARTBEAT_SECONDS = 60.0
 """A ping after so much silence; a peer that does not answer within half of it is gone."""
@@ -25,14 +27,36 @@ CLOSE_SECONDS = 2.0
 _SWITCHING_PROTOCOLS = 101
 
 
+_frames: ContextVar[Frames] = ContextVar("frames")
+"""What follows the connection that is being opened: aiohttp's session makes it, and passes nothing on."""
+
+
 class UpstreamSocket(aiohttp.ClientWebSocketResponse):
-    """An open connection. ``head``: the fields of the answer that opened it."""
+    """An open connection. ``head``: the fields of the answer that opened it.
+
+    What comes is read behind a guard: aiohttp hands its connection the ``_parser`` that it set here. That is not
+    public; the tests by requirement number fail if a new aiohttp does otherwise.
+    """
+
+    _guard: FrameGuard | None = None
 
     def __init__(
         self, reader: Any, writer: Any, protocol: str | None, response: aiohttp.ClientResponse, *args: Any, **kw: Any
     ) -> None:
         super().__init__(reader, writer, protocol, response, *args, **kw)
         self._answer = response
+
+    @property  # type: ignore[override]  # what is used of a reader
+    def _parser(self) -> FrameGuard | None:
+        return self._guard
+
+    @_parser.setter
+    def _parser(self, reader: Reader | None) -> None:
+        self._guard = None
+        if reader is not None:
+            self._followed = _frames.get()
+            self._guard = FrameGuard(reader, self._followed)
+            self._guard.report_to(self._reader)
 
     @property
     def head(self) -> CIMultiDictProxy[str]:
@@ -41,6 +65,7 @@ class UpstreamSocket(aiohttp.ClientWebSocketResponse):
     def cut(self) -> None:
         """End the connection without a close frame, which stops the upstream (P44). Harmless when it has ended."""
         self._answer.close()
+        self._followed.end()
 
 
 class UpstreamSockets:
@@ -69,11 +94,12 @@ class UpstreamSockets:
             self._session = None
 
     async def open(
-        self, url: URL, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int
+        self, url: URL, fields: CIMultiDict[str], offered: Sequence[str], max_message_bytes: int, frames: Frames
     ) -> UpstreamSocket:
         """Return the connection once the upstream has agreed to it. Raises ``UpstreamFailed`` and aiohttp's errors."""
         if self._session is None:
             raise UpstreamFailed(UpstreamFault.UNREACHABLE)
+        _frames.set(frames)
         opened = await self._session.ws_connect(
             url,
             headers=fields,

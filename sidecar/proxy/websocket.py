@@ -22,7 +22,7 @@ from sidecar.proxy.routes import TargetPolicy, WebsocketRules
 from sidecar.proxy.scanning import Scanner
 from sidecar.proxy.upstream import Upstream
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, HEARTBEAT_SECONDS, UpstreamSocket
-from sidecar.proxy.websocket_frames import ClientFrames
+from sidecar.proxy.websocket_frames import Frames
 from sidecar.proxy.websocket_handshake import offered_by
 from sidecar.proxy.websocket_messages import ScannedMessages
 from sidecar.proxy.websocket_relay import GOING_AWAY, Broken, ClientSocket, Ends, MessageRelay
@@ -86,8 +86,9 @@ class Websockets:
             fields.popall(name, None)
         try:
             async with asyncio.timeout(route.limits.exchange_seconds):
+                frames = Frames(account.share.another(), masked=False)
                 return await upstream.open_socket(
-                    target, fields, offered_by(request), rules_of(account).max_message_bytes
+                    target, fields, offered_by(request), rules_of(account).max_message_bytes, frames
                 )
         except TimeoutError:
             raise UpstreamFailed(UpstreamFault.TIMED_OUT) from None
@@ -99,7 +100,7 @@ class Websockets:
         fields = CIMultiDict(("Set-Cookie", value) for value in upstream.head.getall("Set-Cookie", ()))
         await self._scanner.clean_fields(fields, request.raw_path, account, scope)
         client = ClientSocket(
-            ClientFrames(account.share.another()),
+            Frames(account.share.another(), masked=True),
             protocols=() if upstream.protocol is None else (upstream.protocol,),
             timeout=CLOSE_SECONDS,
             autoclose=False,

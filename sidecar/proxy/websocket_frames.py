@@ -1,9 +1,9 @@
-"""What a client's WebSocket frames look like from outside, followed byte by byte before aiohttp reads them (RFC 6455).
+"""What WebSocket frames look like from outside, followed byte by byte before aiohttp reads them (RFC 6455).
 
-aiohttp's reader takes a client's frames without a mask, takes a new message where the last one was not finished, and
-holds what has come of a message, and counts its fragments, without a bound but the message's own. Here the first two
-end the connection, as section 5.1 and 5.4 ask; bytes of an unfinished message count among the bodies that are held; and
-its frames may cost no more than P7 lets the chunks of a body cost.
+aiohttp's reader takes a client's frames without a mask and a server's with one, takes a new message where the last one
+was not finished, and holds what has come of a message, and counts its fragments, without a bound but the message's own.
+Here all but the last end the connection, as section 5.1 and 5.4 ask; bytes of an unfinished message count among the
+bodies that are held; and its frames may cost no more than P7 lets the chunks of a body cost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ _CONTINUATION, _TEXT, _BINARY = 0x0, 0x1, 0x2
 _LONGER = {126: 2, 127: 8}  # bytes of the length that follow
 _SHORTEST_HEAD = 2
 _MASK_BYTES = 4
-_SHORT_HEAD = _SHORTEST_HEAD + _MASK_BYTES
 _LONGEST_SHORT = 125  # bytes of payload, whose length stands in the second byte
 
 
@@ -38,11 +37,15 @@ class Breach(Exception):
         self.at = at
 
 
-class ClientFrames:
-    """Follows one connection. ``share``: what is held of an unfinished message, of all that may be held."""
+class Frames:
+    """Follows what one side sends. ``share``: what is held of an unfinished message, of all that may be held.
 
-    def __init__(self, share: BodyShare) -> None:
-        self._share = share
+    ``masked``: as a client's frames must be, and a server's must not.
+    """
+
+    def __init__(self, share: BodyShare, *, masked: bool) -> None:
+        self._share: BodyShare | None = share
+        self._mask, self._mask_bytes = (_MASK, _MASK_BYTES) if masked else (0, 0)
         self._head = bytearray()  # what has come of a head
         self._left = 0  # bytes that are still to come of the frame's payload
         self._is_data = self._is_final = False
@@ -61,18 +64,22 @@ class ClientFrames:
                 step = min(self._left, len(data) - at)
                 self._pass(step)
             else:
-                step = min(_head_bytes(self._head) - len(self._head), len(data) - at)
+                step = min(self._head_bytes() - len(self._head), len(data) - at)
                 self._head += data[at : at + step]
                 self._read_head(at)
             at += step
+        if self._share is None:
+            return
         try:
             self._share.vary(self._carried + self._framing)
         except RequestRefused:
             raise Breach(WSCloseCode.TRY_AGAIN_LATER, "too many bytes are held", 0) from None
 
     def end(self) -> None:
-        """Hold nothing any more."""
-        self._share.give_back()
+        """Hold nothing any more, whatever comes. Safe to call twice."""
+        share, self._share = self._share, None
+        if share is not None:
+            share.give_back()
 
     def _past_short_frames(self, data: bytes, at: int) -> int:
         """Follow frames that are short and all here, and return where the first other one begins.
@@ -81,27 +88,28 @@ class ClientFrames:
         once, and the event loop waits. What breaks a rule is left to the rest.
         """
         under_way, carried, framing = self._under_way, self._carried, self._framing
-        while len(data) - at >= _SHORT_HEAD:
-            first, length = data[at], data[at + 1] - _MASK
-            end = at + _SHORT_HEAD + length
+        mask, head = self._mask, _SHORTEST_HEAD + self._mask_bytes
+        while len(data) - at >= head:
+            first, length = data[at], data[at + 1] - mask
+            end = at + head + length
             if not 0 <= length <= _LONGEST_SHORT or end > len(data):
                 break
             opcode = first & _OPCODE
             if opcode <= _BINARY:
-                too_much = framing + _SHORT_HEAD > FRAMING_BYTES + FRAMING_SHARE * carried
+                too_much = framing + head > FRAMING_BYTES + FRAMING_SHARE * carried
                 if (opcode != _CONTINUATION) is under_way or too_much:
                     break
                 under_way = not first & _FIN
-                carried, framing = (carried + length, framing + _SHORT_HEAD) if under_way else (0, 0)
+                carried, framing = (carried + length, framing + head) if under_way else (0, 0)
             at = end
         self._under_way, self._carried, self._framing = under_way, carried, framing
         return at
 
     def _read_head(self, at: int) -> None:
         head = self._head
-        if len(head) >= _SHORTEST_HEAD and not head[1] & _MASK:
-            raise Breach(WSCloseCode.PROTOCOL_ERROR, "a frame without a mask", at)
-        if len(head) < _head_bytes(head):
+        if len(head) >= _SHORTEST_HEAD and head[1] & _MASK != self._mask:
+            raise Breach(WSCloseCode.PROTOCOL_ERROR, "a client's frame without a mask, or a server's with one", at)
+        if len(head) < self._head_bytes():
             return
         opcode = head[0] & _OPCODE
         self._is_data, self._is_final = opcode in (_CONTINUATION, _TEXT, _BINARY), bool(head[0] & _FIN)
@@ -111,6 +119,12 @@ class ClientFrames:
         head.clear()
         if not self._left:
             self._pass(0)
+
+    def _head_bytes(self) -> int:
+        """Return how long the head is that has begun, as far as can be told by now."""
+        if len(self._head) < _SHORTEST_HEAD:
+            return _SHORTEST_HEAD
+        return _SHORTEST_HEAD + _LONGER.get(self._head[1] & _LENGTH, 0) + self._mask_bytes
 
     def _begin_data(self, *, is_first: bool, size: int, at: int) -> None:
         if is_first is self._under_way:
@@ -150,7 +164,7 @@ class Messages(Protocol):
 class FrameGuard:
     """Stands before aiohttp's reader. After a breach nothing more is read; messages from before it still are."""
 
-    def __init__(self, reader: Reader, frames: ClientFrames) -> None:
+    def __init__(self, reader: Reader, frames: Frames) -> None:
         self._reader = reader
         self._frames = frames
         self._breach: Breach | None = None
@@ -183,13 +197,6 @@ class FrameGuard:
     def _tell(self) -> None:
         if self._breach is not None and self._messages is not None and self._messages.exception() is None:
             self._messages.set_exception(self._breach.error)
-
-
-def _head_bytes(head: bytearray) -> int:
-    """Return how long a masked frame's head is, as far as can be told by now."""
-    if len(head) < _SHORTEST_HEAD:
-        return _SHORTEST_HEAD
-    return _SHORTEST_HEAD + _LONGER.get(head[1] & _LENGTH, 0) + _MASK_BYTES
 
 
 def _payload_bytes(head: bytearray) -> int:

@@ -31,7 +31,7 @@ from sidecar.errors import (
 )
 from sidecar.proxy.relay import ClientGone
 from sidecar.proxy.upstream_socket import CLOSE_SECONDS, UpstreamSocket
-from sidecar.proxy.websocket_frames import ClientFrames
+from sidecar.proxy.websocket_frames import Frames
 
 _LONGEST_REASON = 123  # bytes: what a control frame holds behind the code (RFC 6455 section 5.5)
 _LAST_CODE = 4999  # there are none beyond (section 7.4.2)
@@ -79,7 +79,7 @@ class ClientSocket(web.WebSocketResponse):
 
     _receiving = False
 
-    def __init__(self, frames: ClientFrames, **settings: Any) -> None:
+    def __init__(self, frames: Frames, **settings: Any) -> None:
         super().__init__(**settings)
         self._frames = frames
 

@@ -224,37 +224,40 @@ async def test_P38_binary_messages_of_the_upstream(contexts: Contexts) -> None:
 
 # --- the protocol -----------------------------------------------------------------------------------------------------
 
-BREACHES = {
-    "RSV1 without negotiation": (frame(TEXT, deflated(b"{}"), FIN | RSV1, masked=True), 1002),
-    "RSV2": (frame(TEXT, b"{}", FIN | RSV2, masked=True), 1002),
-    "unknown opcode": (frame(3, b"{}", masked=True), 1002),
-    "fragmented ping": (frame(PING, b"x", 0, masked=True), 1002),
-    "long ping": (frame(PING, b"x" * 126, masked=True), 1002),
-    "continuation of nothing": (frame(CONTINUATION, b"{}", masked=True), 1002),
-    "reserved close code": (frame(CLOSE, closing(1005), masked=True), 1002),
-    "no code of a close frame": (frame(CLOSE, closing(1006), masked=True), 1002),
-    "a code beyond the last": (frame(CLOSE, closing(5000), masked=True), 1002),
-    "a close code of zero": (frame(CLOSE, closing(0), masked=True), 1002),
-    "half a close code": (frame(CLOSE, b"\x03", masked=True), 1002),
-    "no UTF-8": (frame(TEXT, b'{"t":"\xff"}', masked=True), 1007),
-    "surrogates": (frame(TEXT, b'{"t":"\xed\xa0\x80"}', masked=True), 1007),
-    "announced oversize": (frame(TEXT, b"", announced=4097, masked=True), 1009),
-    "announced enormous": (frame(TEXT, b"", announced=1 << 62, masked=True), 1009),
-    "oversize in fragments": (
-        frame(TEXT, b"x" * 4000, 0, masked=True) + frame(CONTINUATION, b"x" * 97, masked=True),
-        1009,
-    ),
-}
 
-CLIENTS_BREACHES = BREACHES | {
-    "no mask": (frame(TEXT, b"{}", masked=False), 1002),
-    "a ping without a mask": (frame(PING, b"x", masked=False), 1002),
-    "a message within another": (frame(TEXT, b"", 0, masked=True) + frame(TEXT, b"{}", masked=True), 1002),
-    "nothing but fragments": (
-        frame(TEXT, b"", 0, masked=True) + frame(CONTINUATION, b"", 0, masked=True) * 11_000,
-        1002,
-    ),
-}
+def _breaches(*, masked: bool) -> dict[str, tuple[bytes, int]]:
+    """What the sidecar must not take from a client (masked) or an upstream, and the code by which it says so."""
+    return {
+        "RSV1 without negotiation": (frame(TEXT, deflated(b"{}"), FIN | RSV1, masked=masked), 1002),
+        "RSV2": (frame(TEXT, b"{}", FIN | RSV2, masked=masked), 1002),
+        "unknown opcode": (frame(3, b"{}", masked=masked), 1002),
+        "fragmented ping": (frame(PING, b"x", 0, masked=masked), 1002),
+        "long ping": (frame(PING, b"x" * 126, masked=masked), 1002),
+        "continuation of nothing": (frame(CONTINUATION, b"{}", masked=masked), 1002),
+        "reserved close code": (frame(CLOSE, closing(1005), masked=masked), 1002),
+        "no code of a close frame": (frame(CLOSE, closing(1006), masked=masked), 1002),
+        "a code beyond the last": (frame(CLOSE, closing(5000), masked=masked), 1002),
+        "a close code of zero": (frame(CLOSE, closing(0), masked=masked), 1002),
+        "half a close code": (frame(CLOSE, b"\x03", masked=masked), 1002),
+        "no UTF-8": (frame(TEXT, b'{"t":"\xff"}', masked=masked), 1007),
+        "surrogates": (frame(TEXT, b'{"t":"\xed\xa0\x80"}', masked=masked), 1007),
+        "announced oversize": (frame(TEXT, b"", announced=4097, masked=masked), 1009),
+        "announced enormous": (frame(TEXT, b"", announced=1 << 62, masked=masked), 1009),
+        "oversize in fragments": (
+            frame(TEXT, b"x" * 4000, 0, masked=masked) + frame(CONTINUATION, b"x" * 97, masked=masked),
+            1009,
+        ),
+        "the wrong mask": (frame(TEXT, b"{}", masked=not masked), 1002),
+        "a ping with the wrong mask": (frame(PING, b"x", masked=not masked), 1002),
+        "a message within another": (frame(TEXT, b"", 0, masked=masked) + frame(TEXT, b"{}", masked=masked), 1002),
+        "nothing but fragments": (
+            frame(TEXT, b"", 0, masked=masked) + frame(CONTINUATION, b"", 0, masked=masked) * 40_000,
+            1002,
+        ),
+    }
+
+
+CLIENTS_BREACHES, UPSTREAMS_BREACHES = _breaches(masked=True), _breaches(masked=False)
 
 
 @pytest.mark.parametrize("breach", CLIENTS_BREACHES)
@@ -272,12 +275,12 @@ async def test_P38_breaches_of_the_protocol_by_a_client(breach: str, contexts: C
             await rig.upstream.requests[0].ended.wait()
 
 
-@pytest.mark.parametrize("breach", BREACHES)
+@pytest.mark.parametrize("breach", UPSTREAMS_BREACHES)
 async def test_P38_breaches_of_the_protocol_by_an_upstream(breach: str, contexts: Contexts) -> None:
-    data, code = BREACHES[breach]
+    data, code = UPSTREAMS_BREACHES[breach]
 
     async def talk(peer: Peer) -> None:
-        peer.writer.write(data)  # the mask on a server's frame changes nothing else
+        peer.writer.write(data)
         await peer.closed()
 
     async with running(accepting(talk), contexts, [socket_route()]) as rig, connected(rig) as peer:
@@ -331,6 +334,50 @@ async def test_P41_unfinished_messages_of_all_connections_share_the_budget(ends_
                 peer.writer.transport.abort()
         if not ends_well:
             await rig.settled(3)
+        budget.move(10_000)  # all of it was given back
+
+
+@pytest.mark.parametrize("how", ["goes on", "hangs up", "breaks the protocol", "says too much", "is given up"])
+async def test_P41_what_upstreams_leave_unfinished_shares_the_budget_too(how: str, contexts: Contexts) -> None:
+    budget, held, go_on = BodyBudget(10_000, Metrics()), asyncio.Semaphore(0), asyncio.Event()
+    begun = frame(TEXT, b'{"text":"' + b"x" * 3500, 0, masked=False)
+
+    async def talk(upstream: Peer) -> None:
+        upstream.writer.write(begun)
+        await upstream.send(PING, b"there")
+        if (await upstream.next()).opcode != PONG:
+            return  # there was no room
+        held.release()
+        await go_on.wait()
+        if how == "says too much":
+            await upstream.send(CONTINUATION, b"x" * 1000, 0)
+        elif how != "hangs up":
+            await upstream.send(CONTINUATION if how == "goes on" else TEXT, b'"}')
+        if how != "hangs up":
+            await upstream.next()
+
+    async with (
+        running(accepting(talk), contexts, [socket_route()], budget=budget) as rig,
+        connected(rig) as one,
+        connected(rig) as two,
+    ):
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                await held.acquire()
+        async with connected(rig) as three:
+            assert (await three.closed()).code == 1013
+        await rig.audit.changed.wait()
+        assert rig.audit.outcomes[0].reason == "overloaded"
+        if how == "is given up":
+            for peer in (one, two):
+                peer.writer.transport.abort()
+            await rig.settled(3)
+        go_on.set()
+        if how == "goes on":
+            for peer in (one, two):
+                assert (await peer.next()).text == '{"text":"' + "x" * 3500 + '"}'
+                await peer.send(CLOSE, closing(1000))
+        await rig.settled(3)
         budget.move(10_000)  # all of it was given back
 
 
