@@ -50,7 +50,10 @@ class LogSource:
     def read(self, first: int, after: Position | None = None) -> Iterator[Forwarded]:
         with translated():
             try:
+                size = self._size()  # what stands behind it may be cut off again, and was refused
                 for stored in read_records(self._folder, self._keys, first, after):
+                    if stored.index >= size:
+                        return
                     yield _forwarded(stored)
             except FileNotFoundError:  # the segment was dropped while we looked: what is left comes next time
                 return

@@ -24,10 +24,11 @@ from sidecar.stores.database import Database
 from sidecar.stores.erasure_tables import requests
 from sidecar.stores.erasure_turns import parts
 from sidecar.stores.journal_file import JournalFile
-from sidecar.stores.journal_states import behind, bring_back, destroy, sealed, snapshots
+from sidecar.stores.journal_states import behind, bring_back, destroy, destroyed, sealed, snapshots
 
 _STATE: Final = "state"
 _FORGOTTEN: Final = "forgotten"
+_COMPARED_AT_ONCE: Final = 1000
 
 
 class Keeper(Protocol):
@@ -37,6 +38,9 @@ class Keeper(Protocol):
 
     async def forget(self, request_ids: Sequence[str]) -> None: ...
 
+    async def forget_destroyed(self) -> None:
+        """Forget some of what others have destroyed, or we did and were cut off; in turn, all of it."""
+
 
 class NoJournal:
     """For tests of one store alone."""
@@ -45,6 +49,9 @@ class NoJournal:
         return
 
     async def forget(self, request_ids: Sequence[str]) -> None:  # noqa: ARG002
+        return
+
+    async def forget_destroyed(self) -> None:
         return
 
 
@@ -76,6 +83,7 @@ class ErasureJournal:
         self._file = file
         self._kept: dict[str, _Kept] = {}
         self._forgotten: dict[str, int] = {}  # with the line that says so
+        self._to_compare: list[str] = []  # with the database, in this round
         self._useful = 0  # bytes of lines that would be written anew
         self._turn = asyncio.Lock()
         self._writing = Lock()  # for a thread that goes on though nobody waits for it any more
@@ -108,6 +116,19 @@ class ErasureJournal:
             new = sorted(one for one in set(request_ids) if one in self._kept or one not in self._forgotten)
             if new:
                 await asyncio.to_thread(self._forget, new)
+
+    async def forget_destroyed(self) -> None:
+        """Forget some whose keys the database says are destroyed: another replica may have done that.
+
+        Whom it does not know at all stays: it may be an old one that was put back.
+        """
+        if not self._to_compare:
+            self._to_compare = list(self._kept)
+        some, self._to_compare = self._to_compare[-_COMPARED_AT_ONCE:], self._to_compare[:-_COMPARED_AT_ONCE]
+        for ids in parts(some):
+            gone = await self._database.read(partial(destroyed, ids=ids))
+            if gone:
+                await self.forget(gone)
 
     def _read(self) -> None:
         self._file.open()
@@ -169,25 +190,26 @@ class ErasureJournal:
 
     async def recover(self, now: datetime) -> Recovered:
         """Make database and journal say the same: the union wins, and what is destroyed stays destroyed."""
-        back = destroyed = 0
+        back = destroyed_anew = 0
         for some in parts(sorted(self._forgotten)):
             for request_id in await self._database.read(partial(sealed, ids=some)):
-                destroyed += await self._database.run(partial(destroy, request_id=request_id, now=now))
+                destroyed_anew += await self._database.run(partial(destroy, request_id=request_id, now=now))
         for some in parts(sorted(self._kept)):
             entries = await asyncio.to_thread(self._states, some)
             for request_id in await self._database.read(partial(behind, entries=entries)):
                 back += await self._database.run(partial(bring_back, entry=entries[request_id]))
+        before = set(self._kept)  # what is accepted meanwhile is in the database first, and stands in neither
         known = await self._database.read(
             lambda connection: list(connection.scalars(select(requests.c.id).where(requests.c.sealed.is_not(None))))
         )
         for some in parts(known):
             await self.keep(*some)
-        gone = sorted(self._kept.keys() - set(known))
+        gone = sorted(before - set(known))
         if gone:  # killed between database and journal, the last time
             await self.forget(gone)
-        if destroyed:
+        if destroyed_anew:
             await self._database.scrub()
-        return Recovered(back, destroyed)
+        return Recovered(back, destroyed_anew)
 
 
 def _digest(entry: bytes) -> bytes:

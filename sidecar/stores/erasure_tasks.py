@@ -119,13 +119,14 @@ class ErasureTasks:
         forgotten = await self._database.read(lambda connection: _past_horizon(connection, now, 1))
         if forgotten:
             forgotten = await self._database.run(lambda connection: _forget(connection, now))
+        self._to_forget.update(forgotten)  # before anything that may fail: nobody tells us of them again
         self._scrubbing_owed |= bool(forgotten)
         if self._scrubbing_owed:
             self._scrubbing_owed = not await self._database.scrub()
-        self._to_forget.update(forgotten)
         if self._to_forget:
             await self._keeper.forget(sorted(self._to_forget))
             self._to_forget.clear()
+        await self._keeper.forget_destroyed()
         return len(forgotten)
 
     async def replay(self, now: datetime) -> int:

@@ -29,11 +29,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
+from sidecar.stores.line_bytes import AT_ONCE_BYTES, lines_of, sync_folder, write_all, write_all_at
 
 _NONCE_BYTES: Final = 12
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 _IN_PLACE: Final = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_AT_ONCE_BYTES: Final = 1 << 20
 _BLANK: Final = b"-"  # base64 has none
 _NAMES_BLANKS: Final = b"\0blanks "  # no entry begins so
 _log = logging.getLogger("sidecar.erasure")
@@ -54,6 +54,7 @@ class JournalFile:
     _descriptor: int | None = None
     _starts: array[int] = field(default_factory=lambda: array("Q"))
     _size: int = 0
+    _is_name_durable: bool = True
 
     def open(self) -> None:
         """Take the file for us alone, and cut off what was never acknowledged. Raises ``ConfigError``."""
@@ -61,8 +62,8 @@ class JournalFile:
             self._descriptor = os.open(self.path, _FLAGS, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._new.unlink(missing_ok=True)  # of a rewriting that was killed: nobody would blank anything in it
-            _sync_folder(self.path.parent)
-            self._starts, self._size = _lines_of(self._descriptor)
+            sync_folder(self.path.parent)
+            self._starts, self._size = lines_of(self._descriptor)
             if self._size != os.fstat(self._descriptor).st_size:
                 os.ftruncate(self._descriptor, self._size)
                 os.fsync(self._descriptor)
@@ -93,6 +94,8 @@ class JournalFile:
         for number in closed:
             if number not in blanked:
                 raise _damaged(number)
+        if blanked and max(blanked) >= len(self._starts):  # nobody blanks what is not there
+            raise _damaged(max(blanked))
         self._overwrite([number for number in sorted(blanked) if self._line(number).strip(_BLANK)])
 
     def entry(self, number: int) -> bytes:
@@ -123,7 +126,8 @@ class JournalFile:
             if self._descriptor is None:
                 raise StoreUnavailable("the journal of erasures is not open")
             _require_same(self.path.stat() if self.path.exists() else None, self._descriptor)
-            _write_all(self._descriptor, b"".join(lines))
+            self._sync_name()
+            write_all(self._descriptor, b"".join(lines))
             os.fsync(self._descriptor)
         except OSError:
             self._take_back()
@@ -145,7 +149,7 @@ class JournalFile:
     def rewrite(self, entries: Iterable[bytes]) -> None:
         """Put other entries in place of all there are, whole or not at all; the old bytes are gone from the file.
 
-        ``entries`` may be read from the file meanwhile.
+        ``entries`` may be read from the file meanwhile. Raises ``StoreUnavailable``, with the file as it was before.
         """
         try:
             descriptor = os.open(self._new, _FLAGS | os.O_TRUNC, 0o600)
@@ -161,13 +165,19 @@ class JournalFile:
             # By now the name is that of the new file: whatever fails from here on, lines must not go to the old one.
             former, self._descriptor = self._descriptor, descriptor
             self._starts, self._size, self.former = starts, size, False
-            try:
-                _sync_folder(self.path.parent)
-            finally:
-                if former is not None:
-                    os.close(former)
+            self._is_name_durable = False
+            if former is not None:
+                os.close(former)
         except OSError:
             raise StoreUnavailable("the journal of erasures can't be rewritten") from None
+        with contextlib.suppress(OSError):  # then the next line waits for it: a power cut would bring the old file back
+            self._sync_name()
+
+    def _sync_name(self) -> None:
+        """Make it durable that the file of this name is ours. Raises OSError."""
+        if not self._is_name_durable:
+            sync_folder(self.path.parent)
+            self._is_name_durable = True
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -185,10 +195,10 @@ class JournalFile:
             starts.append(size)
             size += len(line)
             waiting += line
-            if len(waiting) >= _AT_ONCE_BYTES:
-                _write_all(descriptor, bytes(waiting))
+            if len(waiting) >= AT_ONCE_BYTES:
+                write_all(descriptor, bytes(waiting))
                 waiting.clear()
-        _write_all(descriptor, bytes(waiting))
+        write_all(descriptor, bytes(waiting))
         return starts, size
 
     def _overwrite(self, numbers: Sequence[int]) -> None:
@@ -202,7 +212,7 @@ class JournalFile:
             try:
                 _require_same(os.fstat(in_place), self._descriptor)
                 for number in numbers:
-                    _write_all_at(in_place, _BLANK * (self.length(number) - 1), self._starts[number])
+                    write_all_at(in_place, _BLANK * (self.length(number) - 1), self._starts[number])
                 os.fsync(in_place)
             finally:
                 os.close(in_place)
@@ -261,40 +271,8 @@ def _bound(number: int) -> bytes:
     return f"erasure-journal/1 {number}".encode()
 
 
-def _lines_of(descriptor: int) -> tuple[array[int], int]:
-    """Return where whole lines begin, and where the last one ends."""
-    starts, begin, at = array("Q"), 0, 0
-    while data := os.pread(descriptor, _AT_ONCE_BYTES, at):
-        end = data.find(b"\n")
-        while end >= 0:
-            starts.append(begin)
-            begin = at + end + 1
-            end = data.find(b"\n", end + 1)
-        at += len(data)
-    return starts, begin
-
-
 def _require_same(named: os.stat_result | None, descriptor: int) -> None:
     """Raise ``StoreUnavailable`` unless the file of that name is ours: no start would read what we wrote to another."""
     if named is None or not os.path.samestat(named, os.fstat(descriptor)):
         _log.critical("the journal of erasures was taken away while it was written to: put it back, and restart")
         raise StoreUnavailable("the journal of erasures was taken away")
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _write_all_at(descriptor: int, data: bytes, at: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, at)
-        data, at = data[written:], at + written
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -36,6 +36,11 @@ def sealed(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
     return connection.scalars(select(requests.c.id).where(requests.c.id.in_(ids), requests.c.sealed.is_not(None))).all()
 
 
+def destroyed(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
+    """Return which of these requests are known, and can't be opened any more."""
+    return connection.scalars(select(requests.c.id).where(requests.c.id.in_(ids), requests.c.sealed.is_(None))).all()
+
+
 def behind(connection: Connection, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return which requests the database knows less of than the journal does: of many with a few queries."""
     rows = connection.execute(select(requests).where(requests.c.id.in_(entries))).mappings()

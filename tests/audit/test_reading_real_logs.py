@@ -150,7 +150,7 @@ async def test_dropped_segments_leave_proofs_and_answers_of_the_rest_a32(tmp_pat
 async def test_forwarding_reads_on_from_where_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     await filled(folder, 20)
-    source = LogSource(folder, keys_of().provider, lambda: 0)
+    source = LogSource(folder, keys_of().provider, lambda: sys.maxsize)
     first = list(source.read(0))
     assert [one.seq for one in first] == list(range(len(first)))
     assert not any("conversations" in one.facts for one in first)
@@ -158,6 +158,19 @@ async def test_forwarding_reads_on_from_where_it_was(tmp_path: Path) -> None:
     rest = list(source.read(len(first), first[-1].position))
     assert [one.seq for one in rest] == list(range(len(first), len(first) + len(rest)))
     assert [one.hash for one in (*first, *rest)] == [one.record.hash for one in read_records(folder)]
+
+
+async def test_forwarding_leaves_what_is_not_durable_yet(tmp_path: Path) -> None:
+    """Lines of a write that failed stand there until the next one: they were refused, and others get their numbers."""
+    folder = tmp_path / "log"
+    await filled(folder, 20)
+    durable = 7
+    source = LogSource(folder, keys_of().provider, lambda: durable)
+    first = list(source.read(0))
+    assert [one.seq for one in first] == list(range(7))
+    assert list(source.read(7, first[-1].position)) == []
+    durable = 9
+    assert [one.seq for one in source.read(7, first[-1].position)] == [7, 8]
 
 
 async def test_the_index_keeps_up_with_a_log_that_is_written(tmp_path: Path) -> None:
@@ -177,7 +190,7 @@ async def test_a_log_that_was_cut_while_it_is_forwarded_is_told_to_be_broken_a8(
     """Whoever forwards it tries again later; an error that nobody expects would end the forwarding for good."""
     folder = tmp_path / "audit"
     await filled(folder, 3)
-    source = LogSource(folder, keys_of().provider, lambda: 0)
+    source = LogSource(folder, keys_of().provider, lambda: sys.maxsize)
     last = list(source.read(0))[-1]
     assert last.position is not None
     os.truncate(segment_path(folder, last.position.segment), last.position.offset)

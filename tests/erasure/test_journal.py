@@ -187,6 +187,36 @@ async def test_E1_a_database_that_knows_more_than_the_journal_fills_it(folder: P
             assert await w.state() == "pending"
 
 
+async def test_E1_a_request_that_is_accepted_while_the_journal_is_compared_at_the_start_is_not_taken_for_forgotten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin listener takes requests by then, and the longer the comparison is the more of them come in."""
+    clock, other = Clock(), body(OTHER_ID, email="bert@example.org")
+    async with running_upstream() as upstream:
+        upstream.customers[CANARY] = 1
+        async with journalled(folder, upstream, clock) as w:
+            await w.submit(other)
+        targets = [http_target("crm", target_mapping(upstream.url), clock)]
+        async with world(folder / "state" / "state.db", targets, clock, journal=folder / "erasure.journal") as w:
+            journal = w.stores.journal
+            assert journal is not None
+            keep = journal.keep
+
+            async def keep_late(*request_ids: str) -> None:
+                if request_ids == (OTHER_ID,):
+                    monkeypatch.setattr(journal, "keep", keep)
+                    assert (await w.submit()).new
+                await keep(*request_ids)
+
+            monkeypatch.setattr(journal, "keep", keep_late)
+            await w.worker.recover()
+        async with journalled(folder, upstream, clock) as w:
+            assert (await w.view()).sealed
+            await w.settle()
+            assert await w.state() == "completed"
+        assert upstream.customers == {}
+
+
 async def test_E49_nothing_is_acknowledged_that_the_journal_could_not_take(folder: Path) -> None:
     clock = Clock()
     async with running_upstream() as upstream, journalled(folder, upstream, clock) as w:
@@ -310,35 +340,36 @@ def test_E49_a_disk_that_fills_up_half_way_leaves_whole_lines(tmp_path: Path) ->
     assert done.stdout.splitlines() == ["refused 1 True", "[b'one', b'three']"]
 
 
-HALF_WAY = """
-import os, resource, sys
-from pathlib import Path
-from sidecar.errors import StoreUnavailable
-from sidecar.stores.journal_file import JournalFile
-path = Path(sys.argv[1])
-file = JournalFile(path, b"k" * 32)
-file.open()
-file.append(b"one")
-free = os.dup(0)
-os.close(free)
-limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))  # room for the new file, and not for its folder
-try:
-    file.rewrite([b"two"])
-except StoreUnavailable:
-    print("refused")
-resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-file.append(b"three")
-file.close()
-again = JournalFile(path, b"k" * 32)
-again.open()
-print([entry for _, entry in again.read()])
-"""
+def test_E49_nothing_is_acknowledged_while_a_power_cut_would_bring_back_the_file_from_before_a_rewriting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    file = written(path, b"one")
+    opening = os.open
+
+    def no_folder(name: str, flags: int, *mode: int) -> int:
+        if flags & os.O_DIRECTORY:
+            raise OSError(24, "Too many open files")
+        return opening(name, flags, *mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", no_folder)
+        file.rewrite([b"two"])
+        with pytest.raises(StoreUnavailable):
+            file.append(b"three")
+        with pytest.raises(StoreUnavailable):
+            file.blank([0], b"two is forgotten")
+    assert file.append(b"four") == 1
+    file.close()
+    assert entries(path) == [b"two", b"four"]
 
 
-def test_E49_what_is_acknowledged_after_a_rewriting_that_failed_half_way_is_in_the_file(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", HALF_WAY, tmp_path / "j"], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["refused", "[b'two', b'three']"]
+def test_a_blank_of_a_line_that_is_not_there_is_damage(tmp_path: Path) -> None:
+    file = written(tmp_path / "journal", b"one")
+    file.append(b"\0blanks [0, 7]")
+    file.close()
+    with pytest.raises(KeyMaterialError, match="line 8 "):
+        entries(tmp_path / "journal")
 
 
 def test_E44_after_a_rotation_of_the_master_key_the_journal_opens_and_goes_on_under_the_new_one(tmp_path: Path) -> None:

@@ -8,19 +8,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.errors import KeyMaterialError, StoreUnavailable
 from sidecar.keys import Purpose
+from sidecar.stores import erasure_journal
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.erasure_tables import requests, tasks
 from sidecar.stores.journal_file import JournalFile
+from sidecar.stores.journal_states import destroy
 from tests.erasure.test_journal import KEY, entries, journalled, opened, written
-from tests.erasure.world import MASTER, Clock, World, body
-from tests.targets.upstream import running_upstream
+from tests.erasure.world import ID, MASTER, OTHER_ID, Clock, World, body, http_target, world
+from tests.targets.upstream import running_upstream, target_mapping
 
 
 def lines_of(path: Path) -> list[bytes]:
@@ -64,8 +70,10 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from sidecar.stores import journal_file
+from sidecar.stores import erasure_journal
 from sidecar.stores.database import Database, DatabaseSettings
 from sidecar.stores.erasure_journal import ErasureJournal
+from sidecar.stores.erasure_tables import requests, tasks
 from sidecar.stores.journal_file import JournalFile
 path, what, at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 file = JournalFile(path, bytes.fromhex(sys.argv[4]))
@@ -269,3 +277,112 @@ async def test_E44_after_a_rotation_the_journal_is_written_anew_at_the_first_sta
     alone = JournalFile(path, new)
     assert opened(alone) == [said[2], said[1], forgotten]
     alone.close()
+
+
+async def test_E41_a_rewriting_that_could_not_sync_its_folder_forgets_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    clock, path = Clock(), tmp_path / "erasure.journal"
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(6)]
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, clock) as w:
+        journal, opening = w.stores.journal, os.open
+        assert journal is not None
+        for one in ids:
+            await w.submit(body(one, f"{one}@example.org"))
+        for one in ids * 3:  # each change is another line
+            await w.stores.holds.place(one, Hold(HoldGround.LEGAL_CLAIMS), clock())
+
+        def no_folder(name: str, flags: int, *mode: int) -> int:
+            if flags & os.O_DIRECTORY:
+                raise OSError(24, "Too many open files")
+            return opening(name, flags, *mode)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", no_folder)
+            await journal.forget(ids[1:2])
+        assert len(lines_of(path)) == 6  # it was written anew
+        await journal.forget(ids[2:3])
+        await journal.stop()
+        file = JournalFile(path, MASTER.derive(Purpose.ERASURE_JOURNAL))
+        said = [json.loads(entry) for entry in opened(file)]
+        file.close()
+        assert sorted(one["id"] for one in said if one["kind"] == "state") == [ids[0], *ids[3:]]
+
+
+async def test_E41_a_scrubbing_that_fails_leaves_nobody_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    clock = Clock()
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, clock) as w:
+        await w.submit()
+        await w.settle()
+        clock.advance(days=36)
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "scrub", _unavailable)
+            with pytest.raises(StoreUnavailable):
+                await w.stores.tasks.forget(clock())
+        assert not (await w.view()).sealed
+        assert w.stores.journal is not None
+        patched = w.stores.journal.forget_destroyed
+        monkeypatch.setattr(w.stores.journal, "forget_destroyed", _nothing)  # which would find it, too
+        await w.stores.tasks.forget(clock())
+        monkeypatch.setattr(w.stores.journal, "forget_destroyed", patched)
+        await forgotten_are(w, tmp_path / "erasure.journal", [ID])
+
+
+async def _unavailable(_database: Database) -> bool:
+    raise StoreUnavailable("OperationalError SQLITE_FULL")
+
+
+async def _nothing() -> None:
+    return
+
+
+async def test_E41_what_another_replica_destroyed_is_forgotten_in_ones_own_journal(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    clock = Clock()
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, clock) as one:
+        await one.submit()
+        await one.submit(body(OTHER_ID, email="bert@example.org", verified_by=None))
+        targets = [http_target("crm", target_mapping(upstream.url), clock)]
+        async with world(tmp_path / "state" / "state.db", targets, clock, journal=tmp_path / "other.journal") as other:
+            await other.worker.recover()
+            await one.settle()
+            clock.advance(days=36)
+            assert await other.stores.tasks.forget(clock()) == 1
+        assert one.stores.journal is not None
+        assert set(one.stores.journal._kept) == {ID, OTHER_ID}
+        await one.stores.tasks.forget(clock())
+        assert set(one.stores.journal._kept) == {OTHER_ID}
+
+
+async def test_E40_whom_an_old_database_does_not_know_is_not_forgotten_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, Clock()) as w:
+        await w.submit()
+        journal = w.stores.journal
+        assert journal is not None
+        await w.database.run(lambda connection: connection.execute(delete(tasks)))
+        await w.database.run(lambda connection: connection.execute(delete(requests)))
+        await journal.forget_destroyed()
+        assert set(journal._kept) == {ID}
+
+
+async def test_all_of_a_journal_is_compared_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").mkdir()
+    monkeypatch.setattr(erasure_journal, "_COMPARED_AT_ONCE", 2)
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(5)]
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, Clock()) as w:
+        journal = w.stores.journal
+        assert journal is not None
+        for one in ids:
+            await w.submit(body(one, f"{one}@example.org"))
+        for one in ids:
+            await w.database.run(partial(destroy, request_id=one, now=w.clock()))
+        left = []
+        for _ in range(4):
+            await journal.forget_destroyed()
+            left.append(len(journal._kept))
+        assert left == [3, 1, 0, 0]

@@ -337,23 +337,30 @@ async def test_P41_unfinished_messages_of_all_connections_share_the_budget(ends_
         budget.move(10_000)  # all of it was given back
 
 
-@pytest.mark.parametrize("how", ["goes on", "hangs up", "breaks the protocol", "says too much", "is given up"])
+_HELD = 3500
+_UNFINISHED = frame(TEXT, b'{"text":"' + b"x" * _HELD, 0, masked=False)
+_THEN: dict[str, bytes | None] = {  # None: hangs up
+    "goes on": frame(CONTINUATION, b'"}', masked=False),
+    "hangs up": None,
+    "breaks the protocol": frame(TEXT, b'"}', masked=False),
+    "says too much": frame(CONTINUATION, b"x" * 1000, 0, masked=False),
+    "is given up": b"",
+}
+
+
+@pytest.mark.parametrize("how", _THEN)
 async def test_P41_what_upstreams_leave_unfinished_shares_the_budget_too(how: str, contexts: Contexts) -> None:
     budget, held, go_on = BodyBudget(10_000, Metrics()), asyncio.Semaphore(0), asyncio.Event()
-    begun = frame(TEXT, b'{"text":"' + b"x" * 3500, 0, masked=False)
 
     async def talk(upstream: Peer) -> None:
-        upstream.writer.write(begun)
+        upstream.writer.write(_UNFINISHED)
         await upstream.send(PING, b"there")
         if (await upstream.next()).opcode != PONG:
             return  # there was no room
         held.release()
         await go_on.wait()
-        if how == "says too much":
-            await upstream.send(CONTINUATION, b"x" * 1000, 0)
-        elif how != "hangs up":
-            await upstream.send(CONTINUATION if how == "goes on" else TEXT, b'"}')
-        if how != "hangs up":
+        if (then := _THEN[how]) is not None:
+            upstream.writer.write(then)
             await upstream.next()
 
     async with (
@@ -362,20 +369,19 @@ async def test_P41_what_upstreams_leave_unfinished_shares_the_budget_too(how: st
         connected(rig) as two,
     ):
         async with asyncio.timeout(10):
-            for _ in range(2):
-                await held.acquire()
+            await held.acquire()
+            await held.acquire()
         async with connected(rig) as three:
             assert (await three.closed()).code == 1013
         await rig.audit.changed.wait()
         assert rig.audit.outcomes[0].reason == "overloaded"
         if how == "is given up":
-            for peer in (one, two):
-                peer.writer.transport.abort()
-            await rig.settled(3)
+            one.writer.transport.abort()
+            two.writer.transport.abort()
         go_on.set()
         if how == "goes on":
             for peer in (one, two):
-                assert (await peer.next()).text == '{"text":"' + "x" * 3500 + '"}'
+                assert (await peer.next()).text == '{"text":"' + "x" * _HELD + '"}'
                 await peer.send(CLOSE, closing(1000))
         await rig.settled(3)
         budget.move(10_000)  # all of it was given back
