@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from sidecar.stores.journal_states import behind, bring_back, destroy, destroyed
 
 _STATE: Final = "state"
 _FORGOTTEN: Final = "forgotten"
-_COMPARED_AT_ONCE: Final = 1000
+_COMPARED_AT_ONCE: Final = 5000
+_COMPARED_EVERY_SECONDS: Final = 60.0
 
 
 class Keeper(Protocol):
@@ -84,6 +86,7 @@ class ErasureJournal:
         self._kept: dict[str, _Kept] = {}
         self._forgotten: dict[str, int] = {}  # with the line that says so
         self._to_compare: list[str] = []  # with the database, in this round
+        self._compared_at = -math.inf  # on the event loop's clock
         self._useful = 0  # bytes of lines that would be written anew
         self._turn = asyncio.Lock()
         self._writing = Lock()  # for a thread that goes on though nobody waits for it any more
@@ -120,8 +123,13 @@ class ErasureJournal:
     async def forget_destroyed(self) -> None:
         """Forget some whose keys the database says are destroyed: another replica may have done that.
 
-        Whom it does not know at all stays: it may be an old one that was put back.
+        Whom it does not know at all stays: it may be an old one that was put back. Once a minute, however often it is
+        called.
         """
+        now = asyncio.get_running_loop().time()
+        if now < self._compared_at + _COMPARED_EVERY_SECONDS:
+            return
+        self._compared_at = now
         if not self._to_compare:
             self._to_compare = list(self._kept)
         some, self._to_compare = self._to_compare[-_COMPARED_AT_ONCE:], self._to_compare[:-_COMPARED_AT_ONCE]

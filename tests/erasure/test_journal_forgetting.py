@@ -340,6 +340,12 @@ async def _nothing() -> None:
     return
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure_journal, "_COMPARED_EVERY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
 async def test_E41_what_another_replica_destroyed_is_forgotten_in_ones_own_journal(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     clock = Clock()
@@ -358,6 +364,7 @@ async def test_E41_what_another_replica_destroyed_is_forgotten_in_ones_own_journ
         assert set(one.stores.journal._kept) == {OTHER_ID}
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_E40_whom_an_old_database_does_not_know_is_not_forgotten_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     async with running_upstream() as upstream, journalled(tmp_path, upstream, Clock()) as w:
@@ -370,6 +377,7 @@ async def test_E40_whom_an_old_database_does_not_know_is_not_forgotten_meanwhile
         assert set(journal._kept) == {ID}
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_all_of_a_journal_is_compared_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").mkdir()
     monkeypatch.setattr(erasure_journal, "_COMPARED_AT_ONCE", 2)
@@ -386,3 +394,15 @@ async def test_all_of_a_journal_is_compared_in_turn(tmp_path: Path, monkeypatch:
             await journal.forget_destroyed()
             left.append(len(journal._kept))
         assert left == [3, 1, 0, 0]
+
+
+async def test_a_journal_is_compared_now_and_then_however_often_a_pass_is_made(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    async with running_upstream() as upstream, journalled(tmp_path, upstream, Clock()) as w:
+        await w.submit()
+        journal = w.stores.journal
+        assert journal is not None
+        await journal.forget_destroyed()
+        await w.database.run(partial(destroy, request_id=ID, now=w.clock()))
+        await journal.forget_destroyed()
+        assert set(journal._kept) == {ID}
