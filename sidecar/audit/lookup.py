@@ -63,11 +63,13 @@ class AuditLookup:
         return parse_checkpoint(note.text).origin if note else ""
 
     def checkpoint(self) -> Note | None:
-        """Return the newest signed checkpoint; None of a log that has none yet."""
+        """Return the newest signed checkpoint; None of a log that has none yet. Raises NoteInvalid for others."""
         try:
-            return parse_note((self._folder / CHECKPOINT_NAME).read_bytes())
+            note = parse_note((self._folder / CHECKPOINT_NAME).read_bytes())
         except FileNotFoundError:
             return None
+        parse_checkpoint(note.text)
+        return note
 
     def catch_up(self, limit: int | None = None) -> None:
         """Take in what was written since, or so many records of it.

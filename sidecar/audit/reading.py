@@ -89,8 +89,15 @@ class AuditReading:
         return await self.do(lambda lookup: lookup.checkpoint())
 
     async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
-        """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``."""
-        return await self.do(lambda lookup: lookup.consistency(old_size, new_size))
+        """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``.
+
+        SourceUnavailable, too, where records were dropped that the proof takes.
+        """
+        try:
+            return await self.do(lambda lookup: lookup.consistency(old_size, new_size))
+        except KeyError:
+            message = f"that the first {old_size} records are the log's can't be proven: of some only a stub is left"
+            raise SourceUnavailable(message) from None
 
     def _do(self, act: Callable[[AuditLookup], T], limit: int | None) -> T:
         with self._using, translated():

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sidecar.audit.keyring import KeyProvider, KeyProviderUnavailable
 from sidecar.audit.leaf import BrokenLine, parse_record
+from sidecar.audit.note import NoteInvalid
 from sidecar.audit.reader import Position, Stored, read_records
 from sidecar.audit.sinks.sink import Forwarded
 from sidecar.errors import KeyMaterialError, SidecarError
@@ -66,6 +67,8 @@ def translated() -> Iterator[None]:
         yield
     except BrokenLine as broken:
         raise LogUnreadable(f"the audit log is broken where it was read ({broken.flaw.value})") from None
+    except NoteInvalid:
+        raise LogUnreadable("the newest checkpoint of the audit log is none") from None
     except KeyMaterialError:
         raise LogUnreadable("the audit log can't be opened with the keys that are there") from None
     except (OSError, sqlite3.Error, KeyProviderUnavailable) as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import time
 from typing import Protocol
 
@@ -51,22 +52,32 @@ class AnchorPublishing:
         self._pace = pace or Pace()
         self._tasks: list[asyncio.Task[None]] = []
         self._conflicts: set[str] = set()
+        self._has_ended = False  # a task, by a bug
 
     @property
     def sound(self) -> bool:
-        """False once an anchor contradicts the log."""
-        return not self._conflicts
+        """False once an anchor contradicts the log, or is brought nothing any more."""
+        return not self._conflicts and not self._has_ended
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._keep(one), name=f"anchor-{one.name}") for one in self._anchors]
+        for anchor in self._anchors:
+            task = asyncio.create_task(self._keep(anchor), name=f"anchor-{anchor.name}")
+            task.add_done_callback(partial(self._ended, anchor.name))
+            self._tasks.append(task)
+
+    def _ended(self, anchor: str, task: asyncio.Task[None]) -> None:
+        """Tell of a bug: an anchor that is brought nothing any more must not look like one that has all there is."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._has_ended = True
+            self._metrics.audit_anchor_failures.labels(anchor).inc()
+            _log.critical("audit: anchor %s: anchoring ended on a bug (%s); restart", anchor, type(error).__name__)
 
     async def stop(self) -> None:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})  # how it ended was told
 
     async def conclude(self) -> None:
         """Bring the last checkpoint, once the log is closed: one try for each anchor, none of them waited for long."""

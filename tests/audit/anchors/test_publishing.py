@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from sidecar.audit.anchors.anchor import Anchor
 from sidecar.audit.anchors.file import FileAnchor
@@ -12,10 +15,15 @@ from sidecar.audit.anchors.http import HttpAnchor
 from sidecar.audit.anchors.publishing import AnchorPublishing, Pace, ask, opened
 from sidecar.audit.anchors.verdict import Reach
 from sidecar.audit.merkle import consistency_proof, nodes_over
-from sidecar.audit.note import Note
+from sidecar.audit.note import Note, parse_checkpoint, parse_note
 from sidecar.audit.outbound import Endpoint
+from sidecar.audit.reading import AuditReading
+from sidecar.audit.retention import drop, stub_of
+from sidecar.audit.source import SourceUnavailable
+from sidecar.audit.store import CHECKPOINT_NAME
 from sidecar.metrics import Metrics
 from tests.audit.anchors.stands import ORIGIN, Notary, leaves, offer, served
+from tests.audit.written import visits, written
 
 PACE = Pace(interval_seconds=0.01, retry_seconds=0.01, retry_limit_seconds=0.05)
 
@@ -87,6 +95,48 @@ async def test_an_anchor_that_contradicts_the_log_raises_the_alarm_a11(tmp_path:
         await until(lambda: not publishing.sound)
         await publishing.stop()
     assert value(metrics, "sidecar_audit_anchor_conflict", "disk") == 1
+
+
+async def test_a_bug_that_ends_the_anchoring_is_told_and_the_stop_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(Growing):
+        async def checkpoint(self) -> Note | None:
+            raise RuntimeError("not foreseen")
+
+    (tmp_path / "one").mkdir()
+    anchors, metrics = [FileAnchor("one", tmp_path / "one")], Metrics()
+    publishing = AnchorPublishing(anchors, Buggy(), metrics, PACE)
+    async with opened(anchors):
+        await publishing.start()
+        assert publishing.sound
+        await until(lambda: value(metrics, "sidecar_audit_anchor_failures_total", "one"))
+        assert not publishing.sound
+        await publishing.stop()
+    assert "anchor one: anchoring ended on a bug (RuntimeError)" in caplog.text
+    assert "not foreseen" not in caplog.text
+
+
+async def test_a_log_that_can_not_be_read_or_proven_now_is_tried_again(tmp_path: Path) -> None:
+    """A checkpoint that somebody garbles, or a witness from before records that were dropped since."""
+    log = written(tmp_path / "audit", visits(60))
+    drop(log.folder, stub_of(log.folder, 0, datetime.now(UTC)), log.signer)
+    reading, path = AuditReading(log.folder, log.keys), log.folder / CHECKPOINT_NAME
+    (tmp_path / "one").mkdir()
+    anchors, metrics = [FileAnchor("one", tmp_path / "one")], Metrics()
+    publishing = AnchorPublishing(anchors, reading, metrics, PACE)
+    sound, size = path.read_bytes(), parse_checkpoint(parse_note(path.read_bytes()).text).size
+    path.write_bytes(b"no checkpoint\n")
+    async with opened(anchors):
+        await publishing.start()
+        await until(lambda: value(metrics, "sidecar_audit_anchor_failures_total", "one") >= 2)
+        path.write_bytes(sound)
+        await until(lambda: value(metrics, "sidecar_audit_anchored_records", "one") == size)
+        assert publishing.sound
+        await publishing.stop()
+    with pytest.raises(SourceUnavailable, match="only a stub is left"):
+        await reading.consistency(1, size)
+    await reading.stop()
 
 
 async def test_asking_waits_for_nobody_who_does_not_answer(tmp_path: Path) -> None:
