@@ -8,7 +8,7 @@ is made again, as erasures do, and finds the same records.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,23 @@ class Linked:
         )
 
 
-def find_links(folder: Path, keys: KeyProvider, pseudonyms: Collection[str], end: int) -> Iterator[Linked]:
+def find_links(
+    folder: Path,
+    keys: KeyProvider,
+    pseudonyms: Collection[str],
+    end: int,
+    go_on: Callable[[], None] = lambda: None,
+) -> Iterator[Linked]:
     """Yield the records that link to any of the pseudonyms, from the segments before ``end``.
+
+    ``go_on`` is asked at each record, and raises what breaks it off.
 
     Both records of an exchange go if one does: the path that the intent names may be the conversation that the outcome
     does. A path is repeated nowhere.
     """
     wanted, begun = frozenset(pseudonyms), dict[str, Stored]()
     for stored in read_records(folder, keys):
+        go_on()
         if stored.segment >= end:
             return
         facts = stored.facts.members if stored.facts else {}

@@ -12,7 +12,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from weakref import WeakKeyDictionary
 from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.appender import LogKeys
 from sidecar.audit.fields import halves_of
-from sidecar.audit.forgetting import find_links, forget_links
+from sidecar.audit.forgetting import Linked, find_links, forget_links
 from sidecar.audit.keyring import KeyProviderUnavailable
+from sidecar.audit.lasting import LastingWork
 from sidecar.audit.leaf import BrokenLine
 from sidecar.audit.outbox import Outbox
 from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
@@ -45,6 +47,7 @@ NewWriter = Callable[[Callable[[], object]], Writer]
 NOT_OPEN = "the audit log is not open"
 MARKERS_AT_ONCE = 1000
 RETENTION_SECONDS = 3600.0
+_FORGET, _COUNT = "forget", "count"
 
 
 def utc_now() -> datetime:
@@ -75,6 +78,8 @@ class AuditLog:
         self.broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
+        self._searches = LastingWork()
+        self._stopping = threading.Event()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
         self._latest: tuple[asyncio.AbstractEventLoop, Outbox] | None = None
 
@@ -100,6 +105,7 @@ class AuditLog:
         writer = self._new_writer(lambda: loop.call_soon_threadsafe(self.broken.set))
         events = await writer.open(known)
         self._writer = writer
+        self._stopping.clear()
         try:
             for event in events:
                 await self.note(event)
@@ -112,6 +118,8 @@ class AuditLog:
 
     async def stop(self) -> None:
         """Write what waits and close the log. A disk that hangs can't hold the stop up beyond the deadline."""
+        self._stopping.set()
+        await self._searches.stop()
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             keeping.cancel()
@@ -143,20 +151,38 @@ class AuditLog:
         """Make the links of all records unreadable that link to any of the pseudonyms; return how many (A24, E48).
 
         Each is told of by a record of its own before. May be called again after any failure. Raises AuditUnavailable.
-        Takes the time of reading the whole log.
+        Takes the time of reading the whole log; who can't wait so long asks again.
         """
+        wanted = frozenset(pseudonyms)
+        self._searches.outdate((_COUNT, wanted))
+        return await self._searches.result((_FORGET, wanted), lambda: self._forget(wanted))
+
+    async def count_links(self, pseudonyms: Collection[str]) -> int:
+        """Return how many records link to any of the pseudonyms, and can be read to, as of a time since the last
+        ``forget_subject`` of them. Raises AuditUnavailable. Takes as long."""
+        wanted = frozenset(pseudonyms)
+        return await self._searches.result((_COUNT, wanted), lambda: self._count(wanted))
+
+    async def _forget(self, pseudonyms: frozenset[str]) -> int:
         async with self._forgetting:
             end = await self._begin_segment()
-            found = await self._blocking(lambda: list(find_links(self._path, self._keys.provider, pseudonyms, end)))
+            found = await self._blocking(lambda: list(self._find(pseudonyms, end)))
             for start in range(0, len(found), MARKERS_AT_ONCE):
                 await asyncio.gather(*(self.note(one.marker) for one in found[start : start + MARKERS_AT_ONCE]))
             await self._blocking(lambda: forget_links(self._path, self._keys.provider, found))
             return len(found)
 
-    async def count_links(self, pseudonyms: Collection[str]) -> int:
-        """Return how many records link to any of the pseudonyms, and can be read to. Raises AuditUnavailable."""
-        found = partial(find_links, self._path, self._keys.provider, pseudonyms, sys.maxsize)
-        return await self._blocking(lambda: sum(1 for _ in found()))
+    async def _count(self, pseudonyms: frozenset[str]) -> int:
+        async with self._forgetting:  # one reads at a time: each takes a core
+            return await self._blocking(lambda: sum(1 for _ in self._find(pseudonyms, sys.maxsize)))
+
+    def _find(self, pseudonyms: frozenset[str], end: int) -> Iterator[Linked]:
+        return find_links(self._path, self._keys.provider, pseudonyms, end, self._go_on)
+
+    def _go_on(self) -> None:
+        """Break off what a thread reads that nobody waits for any more, or the process would wait for it."""
+        if self._stopping.is_set():
+            raise AuditUnavailable(NOT_OPEN)
 
     async def drop_expired(self) -> int:
         """Drop the segments that need not be kept any more; return how many. Raises AuditUnavailable."""
