@@ -8,6 +8,7 @@ counted twice.)
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -20,6 +21,12 @@ _LONGEST = 2_000
 """Characters of a run before it is ended at the next piece: what is compared word by word stays short."""
 _TOKEN = re.compile(r"\s*\[[A-Z_]+(?:[0-9]+|#[0-9a-f]+)\]|\s*\w+|\s*[^\w\s]|\s+")  # a placeholder is one
 _WORD = re.compile(r"\w")
+
+_MOST_PAIRS = 20_000
+"""Of equal words, one in each text. A page of prose has some thousands, a line of dots the square of its length."""
+
+Block = tuple[str, int, int, int, int]
+"""As of ``SequenceMatcher.get_opcodes``."""
 
 Reading = tuple[int | str, ...]
 """What a leaf shows, in order: texts of slots, which are leaves themselves, and what stands for markup."""
@@ -173,7 +180,7 @@ def changes(old: str, new: str) -> list[Change]:
     before, after = _TOKEN.findall(old), _TOKEN.findall(new)
     found: list[Change] = []
     position = 0
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    blocks = _aligned(before, after)
     for number, (tag, first, last, first_new, last_new) in enumerate(blocks):
         size = len("".join(before[first:last]))
         text = "".join(after[first_new:last_new])
@@ -185,6 +192,25 @@ def changes(old: str, new: str) -> list[Change]:
                 found.append(Change(position, position + size, text))
         position += size
     return found
+
+
+def _aligned(before: Sequence[str], after: Sequence[str]) -> list[Block]:
+    """Return how two rows of words go together. What lies between what is alike at both ends is one change where the
+    same words come again and again: to align it would take the square of its length."""
+    most = min(len(before), len(after))
+    start = next((at for at in range(most) if before[at] != after[at]), most)
+    end = next((at for at in range(most - start) if before[-1 - at] != after[-1 - at]), most - start)
+    middle, middle_new = before[start : len(before) - end], after[start : len(after) - end]
+    often = Counter(middle_new)
+    if sum(often[word] for word in middle) > _MOST_PAIRS:
+        inner: Sequence[Block] = [("replace", 0, len(middle), 0, len(middle_new))]
+    else:
+        inner = SequenceMatcher(None, middle, middle_new, autojunk=False).get_opcodes()
+    blocks: list[Block] = [("equal", 0, start, 0, start)] if start else []
+    blocks += [(tag, a + start, b + start, c + start, d + start) for tag, a, b, c, d in inner]
+    if end:
+        blocks.append(("equal", len(before) - end, len(before), len(after) - end, len(after)))
+    return blocks
 
 
 def applied(old: str, some: Sequence[Change]) -> str:

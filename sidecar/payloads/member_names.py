@@ -20,11 +20,22 @@ def keep_unique(leaves: Sequence[Leaf], names: Mapping[int, str]) -> dict[int, s
         for leaf in leaves
         if leaf.kind is LeafKind.KEY and leaf.index not in names and leaf.path[:-1] in objects
     }
+    tried: dict[tuple[Path, str], int] = {}  # how far: thousands of names may come out alike
+    given: dict[tuple[Path, str, str], str] = {}
     unique: dict[int, str] = {}
     for index, name in sorted(names.items()):
-        leaf, attempt, free = leaves[index], 1, name
-        while owners.setdefault((leaf.path[:-1], free), leaf.text) != leaf.text:
-            attempt += 1
-            free = f"{name}~{attempt}"
+        place, before = leaves[index].path[:-1], leaves[index].text
+        free = given.get((place, before, name))
+        if free is None:
+            attempt = tried.get((place, name), 1)
+            free = _numbered(name, attempt)
+            while owners.setdefault((place, free), before) != before:
+                attempt += 1
+                free = _numbered(name, attempt)
+            tried[place, name], given[place, before, name] = attempt, free
         unique[index] = free
     return unique
+
+
+def _numbered(name: str, attempt: int) -> str:
+    return name if attempt == 1 else f"{name}~{attempt}"

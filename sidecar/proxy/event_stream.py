@@ -20,7 +20,8 @@ from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
-from sidecar.proxy.rewriter import Rewriter, Rewritten, scope_of, scope_of_none
+from sidecar.proxy.rewriter import Rewriter, Rewritten
+from sidecar.proxy.scopes import scope_of, scope_of_none
 from sidecar.redaction.growing import GrowingRedaction, Remembered
 from sidecar.redaction.holdback import HoldBack
 from sidecar.redaction.policy import Policy

@@ -11,7 +11,8 @@ from sidecar.detection.recognizer import Turn
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.json_body import JsonBody
-from sidecar.proxy.rewriter import Rewriter, Rewritten, confidence_of, scope_of_none
+from sidecar.proxy.rewriter import Rewriter, Rewritten, confidence_of
+from sidecar.proxy.scopes import scope_of_none
 from sidecar.redaction.growing import GrowingRedaction
 from sidecar.redaction.policy import Policy
 from sidecar.redaction.redactor import Redacted

@@ -39,10 +39,10 @@ class Reading:
 async def read_payload(text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> Reading:
     """Raises ``PayloadRefused`` for what can't be parsed, and for annotations of a request that fit no text."""
     if not fields.annotations:
-        return await _at_leisure(text, lambda: _sorted(_parsed(text, payload_format, fields, passage), fields))
-    parsed, found = await _at_leisure(text, lambda: _found(_parsed(text, payload_format, fields, passage), fields))
+        return await at_leisure(text, lambda: _sorted(_parsed(text, payload_format, fields, passage), fields))
+    parsed, found = await at_leisure(text, lambda: _found(_parsed(text, payload_format, fields, passage), fields))
     marking = await mark_annotations(parsed.document.leaves, found, passage)
-    return await _at_leisure(text, lambda: _sorted(parsed, fields, marking))
+    return await at_leisure(text, lambda: _sorted(parsed, fields, marking))
 
 
 async def mark_annotations(leaves: Sequence[Leaf], found: Found, passage: Passage) -> Marking:
@@ -55,7 +55,8 @@ async def mark_annotations(leaves: Sequence[Leaf], found: Found, passage: Passag
     return mark(found, sources, passage.direction)
 
 
-async def _at_leisure(text: str, work: Callable[[], _T]) -> _T:
+async def at_leisure(text: str, work: Callable[[], _T]) -> _T:
+    """Do what takes the longer the longer the payload is. ``work`` touches nothing that others change."""
     return await asyncio.to_thread(work) if len(text) > _PARSED_IN_THE_LOOP else work()
 
 

@@ -31,13 +31,13 @@ from sidecar.payloads.selection import CONTEXT_TURNS, Conversation, Piece, Selec
 from sidecar.proxy.amending import Shifts, own_url_edits
 from sidecar.proxy.earlier_turns import EarlierTurns
 from sidecar.proxy.passage import PLAIN, Passage
-from sidecar.proxy.reading import mark_annotations, read_payload
+from sidecar.proxy.reading import Reading, at_leisure, mark_annotations, read_payload
+from sidecar.proxy.scopes import scope_of, scope_of_none
 from sidecar.redaction.policy import Operator, Policy
 from sidecar.redaction.redactor import Redacted, Redactor
 
 _AT_ONCE = 8
 _ROUNDING = 1e-9  # 0.7 * 10 is a little less than 7
-_OF_CONVERSATION = "conversation:"
 _HASHED = re.compile(r"k[0-9]+:[0-9a-f]{32}")
 _T = TypeVar("_T")
 _NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -98,17 +98,12 @@ class Rewriter:
         Raises ``PayloadRefused``, ``DetectionFailed``, ``StoreUnavailable``; there is no partial answer.
         """
         read = await read_payload(text, payload_format, fields, passage)
-        document, selection = read.document, read.selection
+        selection = read.selection
         answers = await self._redact_all(
             selection.conversations, fields.namespace, policy, fallback_scope, passage.turns
         )
-        edits: dict[int, Edit] = {**_edits(document.leaves, answers)}
-        edits.update(read.marking.edits(Shifts(document.leaves, fields, lambda: _by_leaf(answers)).of))
-        edits.update(self._fixed_edits(document.leaves, selection))
-        if passage.urls is not None:
-            edits.update(own_url_edits(document.leaves, edits, fields, passage.urls))
+        body = await at_leisure(text, lambda: self._written(text, read, fields, answers, passage))
         ids = dict.fromkeys(one.id for one in selection.conversations if one.id is not None)
-        body = document.render(edits) if edits else text.encode()
         return Rewritten(
             body,
             Counter(span.label for one in answers for span in one.redacted.spans for _ in one.piece.leaves),
@@ -117,6 +112,17 @@ class Rewriter:
             scope_of(fields.namespace, next(iter(ids))) if len(ids) == 1 else None,
             confidence_of(span for one in answers for span in one.redacted.spans for _ in one.piece.leaves),
         )
+
+    def _written(
+        self, text: str, read: Reading, fields: FieldMap, answers: Sequence[_Answer], passage: Passage
+    ) -> bytes:
+        document = read.document
+        edits: dict[int, Edit] = {**_edits(document.leaves, answers)}
+        edits.update(read.marking.edits(Shifts(document.leaves, fields, lambda: _by_leaf(answers)).of))
+        edits.update(self._fixed_edits(document.leaves, read.selection))
+        if passage.urls is not None:
+            edits.update(own_url_edits(document.leaves, edits, fields, passage.urls))
+        return document.render(edits) if edits else text.encode()
 
     def remembered(
         self,
@@ -132,10 +138,15 @@ class Rewriter:
 
     async def translate(self, text: str, payload_format: PayloadFormat, fields: FieldMap, passage: Passage) -> bytes:
         """Return the payload as it is, but for its annotations: for what a route passes unscanned (X6)."""
-        document = payload_format.parse(text)
-        marking = await mark_annotations(document.leaves, fields.finder.find(document.leaves), passage)
-        edits = marking.edits(Shifts(document.leaves, fields, dict).of)
-        return document.render(edits) if edits else text.encode()
+        document = await at_leisure(text, lambda: payload_format.parse(text))
+        found = await at_leisure(text, lambda: fields.finder.find(document.leaves))
+        marking = await mark_annotations(document.leaves, found, passage)
+
+        def written() -> bytes:
+            edits = marking.edits(Shifts(document.leaves, fields, dict).of)
+            return document.render(edits) if edits else text.encode()
+
+        return await at_leisure(text, written)
 
     async def annotated_texts(
         self,
@@ -221,19 +232,6 @@ class Rewriter:
 def confidence_of(spans: Iterable[Span]) -> Mapping[str, int]:
     """Return how many spans there are of each tenth of score, for the audit record (A23)."""
     return Counter(f"p{int(span.score * 10 + _ROUNDING)}0" for span in spans)
-
-
-def scope_of(namespace: str, conversation: str) -> str:
-    """Return the scope of a conversation with an id."""
-    return f"{_OF_CONVERSATION}{namespace}:{conversation}"
-
-
-def scope_of_none(fallback_scope: str) -> str:
-    """Return the scope of what belongs to no conversation with an id.
-
-    The fallback is the scope of a conversation, or begins with the name of a route, which holds no colon.
-    """
-    return fallback_scope if fallback_scope.startswith(_OF_CONVERSATION) else f"payload:{fallback_scope}"
 
 
 def stricter(policy: Policy, score: float) -> Policy:
