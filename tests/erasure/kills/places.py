@@ -29,6 +29,7 @@ EFFECTS_ELSEWHERE: Final[MappingProxyType[str, str]] = MappingProxyType(
         "sidecar.stores.erasure_endings:ErasureEndings.give_back": _ONE,
         "sidecar.stores.erasure_links:ErasureLinks.note": _ONE,
         "sidecar.stores.placeholders:StoredPlaceholders.forget_scope": _ONE,
+        "sidecar.stores.master_keys:MasterKeyTable.mistaken": _ONE,
         "sidecar.stores.erasure_unrecorded:UnrecordedReceipts.kept": "it reads alone, and waits for whoever writes",
         "sidecar.stores.erasure_journal:ErasureJournal.recover": "an old database: tests/erasure/test_journal.py",
         "sidecar.stores.journal_file:JournalFile.open": "a torn line: tests/erasure/test_journal.py",
