@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise, takewhile
 
-from sidecar.payloads.document import Leaf, LeafKind, Path
+from sidecar.errors import PayloadFault, PayloadRefused
+from sidecar.payloads.document import Edit, Leaf, LeafKind, Path
 from sidecar.payloads.spliced import SplicedBuilder, Writer
 
 _LONGEST = 2_000
@@ -22,11 +23,8 @@ _LONGEST = 2_000
 _TOKEN = re.compile(r"\s*\[[A-Z_]+(?:[0-9]+|#[0-9a-f]+)\]|\s*\w+|\s*[^\w\s]|\s+")  # a placeholder is one
 _WORD = re.compile(r"\w")
 
-_MOST_PAIRS = 20_000
-"""Of equal words, one in each text. A page of prose has some thousands, a line of dots the square of its length."""
-
-Block = tuple[str, int, int, int, int]
-"""As of ``SequenceMatcher.get_opcodes``."""
+_MOST_PAIRS = 200_000
+"""Of equal words, one in each text: of prose a page has thousands, a line of dots has the square of its length."""
 
 Reading = tuple[int | str, ...]
 """What a leaf shows, in order: texts of slots, which are leaves themselves, and what stands for markup."""
@@ -39,6 +37,18 @@ class Change:
     start: int
     end: int
     text: str = field(repr=False)
+
+
+class Reworded(str):
+    """What a text became, of which it is known by which changes: sorted, and none that overlap."""
+
+    __slots__ = ("changes",)
+    changes: Sequence[Change]
+
+    def __new__(cls, new: str, changes: Sequence[Change]) -> Reworded:
+        made = super().__new__(cls, new)
+        made.changes = changes
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +160,17 @@ class JoinedDocument:
         plain = {index: new for index, new in edits.items() if index not in self._readings}
         of_slots: dict[int, list[Change]] = {}
         for index in sorted(edits.keys() & self._readings.keys()):
-            for slot, change in self._spread(index, str(edits[index] or "")):
+            for slot, change in self._spread(index, edits[index]):
                 of_slots.setdefault(slot, []).append(change)
         for slot, some in of_slots.items():
             old, own = self.leaves[slot].text, plain.get(slot, self.leaves[slot].text)
             if own is not None:
-                plain[slot] = applied(old, [*some, *changes(old, str(own))])
+                plain[slot] = applied(old, [*some, *_changes_of(old, own)])
         return self._document.render(plain)
 
-    def _spread(self, index: int, new: str) -> Iterable[tuple[int, Change]]:
+    def _spread(self, index: int, new: Edit) -> Iterable[tuple[int, Change]]:
         """What changes in which slot. The new text goes where the old one began; the rest of it is cut away."""
-        for change in changes(self.leaves[index].text, new):
+        for change in _changes_of(self.leaves[index].text, new):
             text, offset = change.text, 0
             for one in self._readings[index]:
                 size = len(one) if isinstance(one, str) else len(self.leaves[one].text)
@@ -172,15 +182,25 @@ class JoinedDocument:
                 offset += size
 
 
+def _changes_of(old: str, new: Edit) -> Sequence[Change]:
+    if isinstance(new, Reworded):
+        return new.changes
+    return () if new == old else changes(old, "" if new is None else str(new))
+
+
 def changes(old: str, new: str) -> list[Change]:
     """Return what to change in ``old`` so that it becomes ``new``, in whole words, from the left.
 
-    What stays between two changes has a word in it: a space alone is no sign that two texts are aligned.
+    What stays between two changes has a word in it: a space alone is no sign that two texts are aligned. For texts of
+    which nothing else is known; raises ``PayloadRefused`` where it would take long.
     """
     before, after = _TOKEN.findall(old), _TOKEN.findall(new)
     found: list[Change] = []
     position = 0
-    blocks = _aligned(before, after)
+    often = Counter(after)
+    if sum(often[word] for word in before) > _MOST_PAIRS:
+        raise PayloadRefused(PayloadFault.NOT_PARSEABLE)
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     for number, (tag, first, last, first_new, last_new) in enumerate(blocks):
         size = len("".join(before[first:last]))
         text = "".join(after[first_new:last_new])
@@ -192,25 +212,6 @@ def changes(old: str, new: str) -> list[Change]:
                 found.append(Change(position, position + size, text))
         position += size
     return found
-
-
-def _aligned(before: Sequence[str], after: Sequence[str]) -> list[Block]:
-    """Return how two rows of words go together. What lies between what is alike at both ends is one change where the
-    same words come again and again: to align it would take the square of its length."""
-    most = min(len(before), len(after))
-    start = next((at for at in range(most) if before[at] != after[at]), most)
-    end = next((at for at in range(most - start) if before[-1 - at] != after[-1 - at]), most - start)
-    middle, middle_new = before[start : len(before) - end], after[start : len(after) - end]
-    often = Counter(middle_new)
-    if sum(often[word] for word in middle) > _MOST_PAIRS:
-        inner: Sequence[Block] = [("replace", 0, len(middle), 0, len(middle_new))]
-    else:
-        inner = SequenceMatcher(None, middle, middle_new, autojunk=False).get_opcodes()
-    blocks: list[Block] = [("equal", 0, start, 0, start)] if start else []
-    blocks += [(tag, a + start, b + start, c + start, d + start) for tag, a, b, c, d in inner]
-    if end:
-        blocks.append(("equal", len(before) - end, len(before), len(after) - end, len(after)))
-    return blocks
 
 
 def applied(old: str, some: Sequence[Change]) -> str:

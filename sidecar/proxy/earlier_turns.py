@@ -7,10 +7,11 @@ questions stand. Held as long as the connection or the stream lasts, and nowhere
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sidecar.detection.recognizer import Turn
-from sidecar.payloads.selection import CONTEXT_TURNS
+from sidecar.payloads.selection import CONTEXT_TURNS, Piece
 
 LONGEST_TURN = 600  # characters, from the end
 _CONVERSATIONS = 16
@@ -34,3 +35,13 @@ class EarlierTurns:
         self._by_scope.move_to_end(scope)
         while len(self._by_scope) > _CONVERSATIONS:
             self._by_scope.popitem(last=False)
+
+
+def told(pieces: Sequence[Piece], earlier: tuple[Turn, ...]) -> list[Piece]:
+    """Return the pieces, with what was said before them in other payloads where their own leaves room for it."""
+    return [
+        replace(piece, message=replace(piece.message, context=(*earlier, *piece.message.context)[-CONTEXT_TURNS:]))
+        if piece.is_said
+        else piece
+        for piece in pieces
+    ]

@@ -24,12 +24,13 @@ from sidecar.payloads.annotation_rules import AnnotationRule
 from sidecar.payloads.annotations import Text, Texts
 from sidecar.payloads.document import Edit, Leaf, LeafKind, PayloadFormat
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.joined import Change, Reworded
 from sidecar.payloads.marking import SourceTexts
 from sidecar.payloads.member_names import keep_unique
 from sidecar.payloads.names import ANY_SCORE, CERTAIN, is_data
-from sidecar.payloads.selection import CONTEXT_TURNS, Conversation, Piece, Selection
+from sidecar.payloads.selection import Conversation, Piece, Selection
 from sidecar.proxy.amending import Shifts, own_url_edits
-from sidecar.proxy.earlier_turns import EarlierTurns
+from sidecar.proxy.earlier_turns import EarlierTurns, told
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.reading import Reading, at_leisure, mark_annotations, read_payload
 from sidecar.proxy.scopes import scope_of, scope_of_none
@@ -191,7 +192,7 @@ class Rewriter:
             async with free:
                 if turns is None:
                     return await self._redact(scope, conversation.pieces, policy)
-                answers = await self._redact(scope, _told(conversation.pieces, turns.of(scope)), policy)
+                answers = await self._redact(scope, told(conversation.pieces, turns.of(scope)), policy)
                 said = (piece.message for piece in conversation.pieces if piece.is_said)
                 turns.add(scope, [Turn(message.speaker, message.text) for message in said])
                 return answers
@@ -246,16 +247,6 @@ def stricter(policy: Policy, score: float) -> Policy:
     return Policy(f"{policy.name}>={score}", raised)
 
 
-def _told(pieces: Sequence[Piece], earlier: tuple[Turn, ...]) -> list[Piece]:
-    """The pieces, with what was said before them in other payloads where their own leaves room for it."""
-    return [
-        replace(piece, message=replace(piece.message, context=(*earlier, *piece.message.context)[-CONTEXT_TURNS:]))
-        if piece.is_said
-        else piece
-        for piece in pieces
-    ]
-
-
 def _by_leaf(answers: Sequence[_Answer]) -> dict[int, Redacted]:
     return {index: answer.redacted for answer in answers for index in answer.piece.leaves}
 
@@ -280,10 +271,16 @@ def _edits(leaves: Sequence[Leaf], answers: Sequence[_Answer]) -> dict[int, str 
     edits: dict[int, str | None] = {}
     for answer in answers:
         if answer.redacted.text != answer.piece.message.text:
-            edits.update(dict.fromkeys(answer.piece.leaves, answer.redacted.text))
+            edits.update(dict.fromkeys(answer.piece.leaves, _reworded(answer.redacted)))
     names = {index: new for index, new in edits.items() if leaves[index].kind is LeafKind.KEY and new is not None}
     edits.update(keep_unique(leaves, names))
     return edits
+
+
+def _reworded(redacted: Redacted) -> Reworded:
+    pairs = zip(redacted.spans, redacted.places, strict=True)
+    changes = [Change(span.start, span.end, redacted.text[begin:end]) for span, (begin, end) in pairs]
+    return Reworded(redacted.text, changes)
 
 
 async def _all(work: Sequence[Awaitable[_T]]) -> list[_T]:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.errors import PayloadRefused
 from sidecar.payloads.document import LeafKind
-from sidecar.payloads.joined import Change, JoinedDocument, Joiner, applied, changes
+from sidecar.payloads.joined import Change, JoinedDocument, Joiner, Reworded, applied, changes
 from sidecar.payloads.spliced import DEFAULT_LIMITS, SplicedBuilder
 
 words = st.lists(st.sampled_from(["a", "b", " ", "@", ".", "cc", "[P_1]", "\n", "é"]), max_size=12).map("".join)
@@ -41,10 +42,29 @@ def test_changes_are_of_whole_words(old: str, new: str, expected: list[Change]) 
 def test_the_same_words_again_and_again_are_not_aligned_one_by_one(between: str) -> None:
     """It would take hours, and whoever writes a chat chooses what stands in it."""
     many = between * 50_000
-    old, new = f"jane@b.cc\n{many}joe@b.cc", f"[EMAIL_1]\n{many}[EMAIL_2]"
-    found = changes(old, new)
-    assert applied(old, found) == new
-    assert changes(f"jane@b.cc\n{many}", f"[EMAIL_1]\n{many}") == [Change(0, 9, "[EMAIL_1]")]
+    with pytest.raises(PayloadRefused):
+        changes(f"jane@b.cc\n{many}joe@b.cc", f"[EMAIL_1]\n{many}[EMAIL_2]")
+
+
+@pytest.mark.parametrize("between", ["!", "a b ", ". "])
+@pytest.mark.parametrize("dropped", [True, False])
+def test_where_the_changes_are_known_other_edits_within_the_same_run_hold_however_long_it_is(
+    between: str, dropped: bool
+) -> None:
+    """A change that covered all between two others would bring back what another reading, or a field map, took away."""
+    many = between * 50_000  # in the last piece of a run, which ends behind two thousand characters
+    pieces = ["jane@b.cc ", between * 300, "secret", f"{many} joe@b.cc"]
+    document = joined(pieces, LeafKind.STRING)
+    whole = next(leaf for leaf in document.leaves if leaf.text == "".join(pieces))
+    end = len(whole.text)
+    new = f"[EMAIL_1]{whole.text[9 : end - 8]}[EMAIL_2]"
+    edits = {
+        whole.index: Reworded(new, [Change(0, 9, "[EMAIL_1]"), Change(end - 8, end, "[EMAIL_2]")]),
+        2: None if dropped else Reworded("[NAME_1]", [Change(0, 6, "[NAME_1]")]),
+    }
+    assert document.leaves[2].text == "secret"
+    expected = ["[EMAIL_1] ", pieces[1], "" if dropped else "[NAME_1]", f"{many} [EMAIL_2]"]
+    assert document.render(edits).decode() == "|".join(expected)
 
 
 @pytest.mark.parametrize(
