@@ -47,12 +47,13 @@ _SCRIPTS = frozenset({
     "text/javascript", "text/jsx", "text/babel", "text/x-javascript",
 })  # fmt: skip
 _CSS_TEXT = re.compile(
-    r"""/\*(?P<comment>.*?)(?:\*/|\Z) | "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^'\\]|\\.)*)'
-      | url\(\s*(?P<url>[^"')\s]+)""",
+    r"""/\*(?P<comment>.*?)(?:\*/|\Z)
+      | "(?P<double>(?:[^"\\\n\r\f]|\\(?:\r\n|.))*+)(?:"|(?=[\n\r\f])|\\?\Z)
+      | '(?P<single>(?:[^'\\\n\r\f]|\\(?:\r\n|.))*+)(?:'|(?=[\n\r\f])|\\?\Z)
+      | url\(\s*+(?P<url>[^"')\s]++)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-
-
+"""A string that nobody closed ends with its line, or with all (CSS Syntax, section 4.3.5), and is scanned."""
 _CSS_REST = re.compile(r"[^\s;{}][^;{}]*")
 _UNLIKE_CSS = re.compile(
     r"\w@\w | (?<![\w.#%-])\d{7,} | [^\x00-\x7f] | </?[A-Za-z] | \[[A-Z] | ^--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}",

@@ -250,6 +250,10 @@ def test_scripts_are_read_for_what_they_say(script: str, expected: list[tuple[st
         ("<script><!-- <script> '</script>' --> </script>'z'", ["<!-- <script> '</script>' --> ", "'z'"]),
         ("<style>a{content:'x'} /* y */ b{background:url(/z?e=m%40b)}</style>", ["x", " y ", "z", "e", "m@b"]),
         ("<STYLE>p{color:red}</style ><p>y", ["y"]),
+        ('<style>a{content:"zed</style>', ["zed"]),
+        ("<style>a{content:'zed\\</style>", ["zed"]),
+        ('<style>a{content:"x\\\n\\"y\n} b{content:"zed"}</style>', ['x\\\n\\"y', "zed"]),
+        ("<p style='x--by : Zed Quill; color: red'>", ["x--by : Zed Quill; color: red"]),
         (
             "<style>.a:hover>b{margin:0 auto;width:1234.5px} @media print{#a1234567{top:0}} .z{--m: m@b.cc}</style>",
             ["--m: m@b.cc"],
@@ -464,8 +468,14 @@ def _without_marks(text: str) -> str:
         "<title>" * 50_000,
         "<" * 100_000,
         "<style>" + "/*" * 50_000 + "</style>",
+        '<style>a{b:"' + '\\"' * 100_000 + "</style>",
+        "<style>a{b:'" + "\\'" * 100_000 + "</style>",
+        "<style>" + "url(" * 50_000 + " " * 100_000 + "</style>",
+        "<p style='" + "-" * 200_000 + "'>",
+        "<p style='--a: bc" + " " * 200_000 + "'>",
+        "<p title='/a" + "/" * 200_000 + " x'>",
     ],
-    ids=lambda text: text[:12],
+    ids=lambda text: text[:15],
 )
 def test_no_page_takes_time_that_grows_with_its_square(text: str) -> None:
     assert HTML.parse(text).render({}) == text.encode()
