@@ -322,6 +322,14 @@ def test_P35_edits_are_written_as_their_place_asks(text: str, old: str, new: str
         (f"<p>x &#{'9' * 5000};", PayloadFault.NOT_PARSEABLE),
         (f"<p title='&#{'9' * 5000}'>", PayloadFault.NOT_PARSEABLE),
         (f"<title>&#x{'9' * 5000};</title>", PayloadFault.NOT_PARSEABLE),
+        ("<svg><script/></svg><p>marta", PayloadFault.NOT_PARSEABLE),
+        ("<script src='a.js'/><p>marta</p><script></script>", PayloadFault.NOT_PARSEABLE),
+        ("<SCRIPT src=a.js async/>", PayloadFault.NOT_PARSEABLE),
+        ("<svg><style id='/' /><text>marta</text></svg>", PayloadFault.NOT_PARSEABLE),
+        ("<title/><p>marta</p>", PayloadFault.NOT_PARSEABLE),
+        ("<textarea/>marta</textarea>", PayloadFault.NOT_PARSEABLE),
+        ("<iframe src='x'/>marta", PayloadFault.NOT_PARSEABLE),
+        ("<plaintext/>marta", PayloadFault.NOT_PARSEABLE),
         ("<script type=application/json>{a: 1}</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>a = 'x</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>a = `x</script>", PayloadFault.NOT_PARSEABLE),
@@ -340,6 +348,14 @@ def test_P35_what_is_not_understood_in_whole_is_refused(text: str, fault: Payloa
     with pytest.raises(PayloadRefused) as refusal:
         HTML.parse(text)
     assert refusal.value.fault is fault
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["<script src='x'/>", "<script src=x/>", "<script src=x/ >", "<script / >", "<script/>\n", "<script a='/'>"],
+)
+def test_P35_where_the_end_tag_follows_or_the_slash_is_a_value_both_parsers_agree(start: str) -> None:
+    assert strings(f"{start}</script><p>zed</p>")[-1] == "zed"
 
 
 @pytest.mark.parametrize(
