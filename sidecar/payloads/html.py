@@ -44,7 +44,7 @@ _DECLARED = re.compile(r"<!(?:entity|attlist)\b", re.IGNORECASE)  # of XHTML: wh
 _JSON_SCRIPTS = frozenset({"application/json", "importmap", "speculationrules", "text/json"})
 _SCRIPTS = frozenset({
     "", "module", "application/ecmascript", "application/javascript", "application/x-javascript", "text/ecmascript",
-    "text/javascript", "text/jsx", "text/babel", "text/x-javascript",
+    "text/javascript", "text/x-javascript",
 })  # fmt: skip
 _CSS_TEXT = re.compile(
     r"""/\*(?P<comment>.*?)(?:\*/|\Z)

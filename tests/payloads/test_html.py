@@ -221,6 +221,7 @@ def test_X7_attributes(text: str, expected: list[tuple[str, Path, str]]) -> None
         ("s.replace(/[\"'/]/g, 'y'); a = b / 2 / c; d = 'e'", [("y", "y"), ("d", "e")]),
         ("return /a'b/.test(x) ? 'y' : 'n'", [("y", "y"), ("y", "n")]),
         ("if (/m@b\\.cc/.test(x)) {}", [("script", "m@b\\.cc")]),
+        ("x = /m\\x40b/; y = /m\\u0040b/", [("script", "m\\x40b"), ("script", "m\\u0040b")]),
         ('x = JSON.parse(\'{"a": "b\\\\u0065"}\')', [("a", "a"), ("a", "be")]),
         (
             "var t = $('[name=csrf_token]').val(), u = f('a[href=\"x\"]')",
@@ -229,6 +230,28 @@ def test_X7_attributes(text: str, expected: list[tuple[str, Path, str]]) -> None
         (
             "phones = ['1', '2']; f([zed, 'q'], 'click')",
             [("phones", "1"), ("phones", "2"), ("script", "q"), ("click", "click")],
+        ),
+        ("--> by zed's\nx = 'y'", [("//", "--> by zed's"), ("x", "y")]),
+        (
+            "<!-- a\nx = `${\n1}`\n /* b */ --> by zed's\n/* c\n*/--> d",
+            [
+                ("//", "<!-- a"),
+                ("//", "/* b */"),
+                ("//", "--> by zed's"),
+                ("//", "/* c\n*/"),
+                ("//", "--> d"),
+            ],
+        ),
+        ("while (n --> 0) f('y'); `\n${n}-->${'z'}`", [("y", "y"), ("script", "-->"), ("z", "z")]),
+        ("#! by zed's\nx = 'y'", [("//", "#! by zed's"), ("x", "y")]),
+        ("@app.route class A { @a.b c = @d e }; x = 'y'", [("x", "y")]),
+        (
+            "x = {DE89370400440532013000: 1}; GB82 WEST 1234 5698 7654 32; AB12CDEFGHIJKLMN = 'y'",
+            [
+                ("DE89370400440532013000", "DE89370400440532013000"),
+                ("script", "GB82 WEST 1234 5698 7654 32"),
+                ("AB12CDEFGHIJKLMN", "y"),
+            ],
         ),
     ],
 )
@@ -246,6 +269,8 @@ def test_scripts_are_read_for_what_they_say(script: str, expected: list[tuple[st
         ),
         ("<script type='application/ld+json; charset=utf-8'>[\"x\"]</script>", ["x"]),
         ("<script type=application/json> </script>", []),
+        ("<script type=text/babel>f(<p>Zed</p>)</script>", ["f(<p>Zed</p>)"]),
+        ("<script type='text/jsx'>Zed's</script>", ["Zed's"]),
         ("<script type=text/template><p>Zed &amp; Q</p></script>", ["<p>Zed &amp; Q</p>"]),
         ("<script><!-- <script> '</script>' --> </script>'z'", ["<!-- <script> '</script>' --> ", "'z'"]),
         ("<style>a{content:'x'} /* y */ b{background:url(/z?e=m%40b)}</style>", ["x", " y ", "z", "e", "m@b"]),
@@ -290,6 +315,19 @@ def test_what_is_no_markup(page: str, expected: list[str]) -> None:
         ("<script>a = 'x' // y</script>", "x", "'</script>\n", "<script>a = '\\'\\u003c/script>\\n' // y</script>"),
         ("<script>a = 1 // y\nb</script>", "// y", "// [P]*/x", "<script>a = 1 /* [P]* /x*/\nb</script>"),
         ("<script>n = 601555014;</script>", "601555014", "[A_1]", '<script>n = "[A_1]";</script>'),
+        ("<script>// x\n--> y</script>", "--> y", "--> [P]*/x\n", "<script>// x\n/*--> [P]* /x*/</script>"),
+        (
+            "<script>a.DE89370400440532013000 = 1</script>",
+            "DE89370400440532013000",
+            "[I_1]",
+            "<script>a._I_1_ = 1</script>",
+        ),
+        (
+            "<script>a = DE89 3704 0044 0532;</script>",
+            "DE89 3704 0044 0532",
+            "[I_1]",
+            '<script>a = "[I_1]";</script>',
+        ),
         ("<script>s = `x`;</script>", "x", "`${y}", "<script>s = `\\u0060\\u0024{y}`;</script>"),
         (
             '<script>JSON.parse(\'{"a": "x", "b": "\\\\u0041"}\')</script>',
@@ -337,6 +375,8 @@ def test_P35_edits_are_written_as_their_place_asks(text: str, old: str, new: str
         ("<script>if (a) /'/.test(b) + '/'</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>/* x</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>a = /[x</script>", PayloadFault.NOT_PARSEABLE),
+        ("<script>f(<p>marta@b.cc</p>)</script>", PayloadFault.NOT_PARSEABLE),
+        ("<script>by marta.k+x@mail.b.cc</script>", PayloadFault.NOT_PARSEABLE),
         ("<iframe srcdoc='<p>x'>", PayloadFault.MEDIA_TYPE),
         ("<img src='data:image/png;base64,AAAA'>", PayloadFault.MEDIA_TYPE),
         ("<p style='background:url(data:image/png;base64,AAAA)'>", PayloadFault.MEDIA_TYPE),
