@@ -214,7 +214,7 @@ class _Script:
             self.last = "/"
             return position + 1
         self.last = "value"
-        if "@" in (said := decode_literal(found["raw"])) or is_data(said):
+        if "@" in decode_literal(found["raw"]) or is_data(found["raw"]):
             self._add(LeafKind.STRING, self.path, *found.span("raw"), found["raw"], _pattern)
         return found.end()
 

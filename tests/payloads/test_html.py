@@ -412,6 +412,67 @@ def test_words_of_programs_are_no_texts_unless_they_could_be_data(text: str, sai
     assert strings(text) == said
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("+44-7911-123-456", "+44-7911-123-456"),
+        ("tel 212-555-0123", "tel 212-555-0123"),
+        ("tel-(212) 555.0123", "tel-(212) 555.0123"),
+        ("030-901820-12", "030-901820-12"),
+        ("DE89-3704-0044-0532-0130-00", "DE89-3704-0044-0532-0130-00"),
+        ("acct-MT84MALTABC12300MTLCAST001S", "acct-MT84MALTABC12300MTLCAST001S"),
+        ("row-m%40b.cc", "row-m@b.cc"),
+        ("row-m%252540b.cc", "row-m@b.cc"),
+        ("zo%C3%AB", "zoë"),
+        ("m%40b.cc%FF", "m@b.cc\ufffd"),
+        ("%2B44%2D7911%2D123456", "+44-7911-123456"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place",
+    ["<tr id='{}'>", "<p class='{}'>", "<input name='{}'>", "<p data-testid='{}'>", "<label for='{}'>",
+     "<p xmlns='{}'>", "<td headers='{}'>", "<input list='{}'>", "<meta name=generator content='{}'>",
+     "<p aria-controls='{}'>", "<x-y class='{}'>", "<a data-target='{}'>"],
+)  # fmt: skip
+def test_X7_addresses_and_groups_of_digits_are_texts_in_attributes_of_markup(place: str, value: str, said: str) -> None:
+    assert said in strings(place.format(value))
+    assert edited(place.format(value), said, "[X_1]") == place.format("[X_1]")
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["--tel:+44-7911-123456", "--tel: 44 791 112 345", "--tel: 212-555-0123", "fax: +44 791 112 345", "a: 212 555 0123",
+     "color: red; --iban:DE89 3704 0044 0532", "--x: 020 123 145", "--m: m%40b.cc"],
+)  # fmt: skip
+def test_X7_groups_of_digits_are_texts_in_styles(style: str) -> None:
+    assert strings(f"<p style='{style}'>") == [unquote(style)]
+    assert strings(f"<style>p{{{style}}}</style>") == [style.split("; ")[-1]]
+
+
+def test_X7_groups_of_digits_are_texts_between_the_rules_of_a_style() -> None:
+    assert strings("<style>p{} GB82WEST12345698765432 +44 7911 123456 {}</style>") == [
+        "GB82WEST12345698765432 +44 7911 123456 "
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p id=row-2024-11-28-0001 class='day-2024-11-28 col-1-2-3' data-testid=v1.2.3-4 name=A1B2-C3D4>",
+        "<p id=550e8400-e29b-41d4-a716-446655abcdef class=AB12CDEF-1234-4000-8000-00FF00FFABCD data-target='#a-1'>",
+        "<p id=impl-From%3CT%3E-for-A%2BB class=a9be72da65a79c04421.3><time datetime='2026-03-12T09:17:01.123+02:00'>",
+        "<p style='color:rgb(255 255 255 / 50%);line-height:1.42857143;width:calc(100% - 33.333333333px) !important'>",
+        "<p style='transform:matrix(1 0 0 1 10.25 -3.123456);--bg: 255 255 255;--l:1.42857143;--h:222.2 47.4% 11.2%'>",
+        "<path d='M12 3456 7890 1234' transform='translate(123 456 789)' stroke-dasharray='10 20 30 40 50'>",
+        "<rect width=123.456789012 x='-1.123456789' aria-valuenow=33.333333333 viewBox='0 0 1234 567890'>",
+        "<style>@keyframes a{0%, 33.333333333%{top:1.42857143em}} p{color:rgb(255 255 255);--bg:255 255 255}</style>",
+        "<style>@font-face{unicode-range:U+0131, U+10100-10142} @media (min-width:768px){}</style>",
+    ],
+)  # fmt: skip
+def test_measures_days_and_random_ids_are_no_groups_of_digits(page: str) -> None:
+    assert read(page) == []
+
+
 def test_X2_the_origins_of_urls_can_be_replaced() -> None:
     page = "<a href='http://up.example:80/u?e=m%40b'></a><img srcset='https://a.example/x 1x, wss://b.example 2x'>"
     document = HTML.parse(page)
@@ -530,6 +591,9 @@ def _without_marks(text: str) -> str:
         "<p style='" + "-" * 200_000 + "'>",
         "<p style='--a: bc" + " " * 200_000 + "'>",
         "<p title='/a" + "/" * 200_000 + " x'>",
+        "<p class='" + "1 2a AB12 CDEF " * 50_000 + "'>",
+        "<style>" + "a{b:1.123456789%" + " 1.123456789" * 50_000 + "</style>",
+        "<style>" + "1.123456789%," * 50_000 + "</style>",
     ],
     ids=lambda text: text[:15],
 )
