@@ -161,6 +161,7 @@ def test_texts_comments_and_what_is_joined(text: str, expected: list[str]) -> No
             ],
         ),
         ("<a href=tel:+48-601-555>", [("string", (0, "a", "href", 0), "+48-601-555")]),
+        ("<a href='tel: (48) 601 555 '>", [("string", (0, "a", "href", 0), "(48) 601 555")]),
         (
             "<a data-url='https://h.example/p?e=m%40b.cc'>",
             [
@@ -591,6 +592,7 @@ def _without_marks(text: str) -> str:
         "<p style='" + "-" * 200_000 + "'>",
         "<p style='--a: bc" + " " * 200_000 + "'>",
         "<p title='/a" + "/" * 200_000 + " x'>",
+        "<a href='tel:1" + " 1" * 100_000 + "/" + " " * 100_000 + "'>",
         "<p class='" + "1 2a AB12 CDEF " * 50_000 + "'>",
         "<style>" + "a{b:1.123456789%" + " 1.123456789" * 50_000 + "</style>",
         "<style>" + "1.123456789%," * 50_000 + "</style>",
