@@ -2,7 +2,7 @@
 
 Whether a slash divides or begins a regular expression can only be told by parsing the whole language. Where both are
 possible and what follows would be read in two ways, the script is refused; so is a string that does not end, and code
-with an address in it.
+with an address or an end tag in it.
 """
 
 from __future__ import annotations
@@ -205,6 +205,8 @@ class _Script:
         """Pass over a division sign or a regular expression."""
         if self.text.startswith("/*", position):
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a comment that does not end, at character {position}")
+        if self.text[position - 1] == "<":
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"an end tag for code at character {position}")
         after_value = self.last in _AFTER_VALUE or (_WORD.fullmatch(self.last) and self.last not in _BEFORE_PATTERN)
         unsure = self.last in (")", "}", "+", "-")
         found = _PATTERN.match(self.text, position, self.end) if unsure or not after_value else None

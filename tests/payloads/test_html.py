@@ -377,6 +377,8 @@ def test_P35_edits_are_written_as_their_place_asks(text: str, old: str, new: str
         ("<script>/* x</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>a = /[x</script>", PayloadFault.NOT_PARSEABLE),
         ("<script>f(<p>marta@b.cc</p>)</script>", PayloadFault.NOT_PARSEABLE),
+        ("<script>f(<p>Marta</p>, <b>Kowalska</b>)</script>", PayloadFault.NOT_PARSEABLE),
+        ("<svg><script><p>Marta</p> <b>Kowalska</b></script>", PayloadFault.NOT_PARSEABLE),
         ("<script>by marta.k+x@mail.b.cc</script>", PayloadFault.NOT_PARSEABLE),
         ("<iframe srcdoc='<p>x'>", PayloadFault.MEDIA_TYPE),
         ("<img src='data:image/png;base64,AAAA'>", PayloadFault.MEDIA_TYPE),
