@@ -12,6 +12,7 @@ import re
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import Document, LeafKind, Path
+from sidecar.payloads.grouped_numbers import style_has_number
 from sidecar.payloads.html_attributes import add_attributes
 from sidecar.payloads.html_references import between_tags, in_attribute, in_text
 from sidecar.payloads.html_tokens import Token, TokenKind, tokens
@@ -44,18 +45,20 @@ _DECLARED = re.compile(r"<!(?:entity|attlist)\b", re.IGNORECASE)  # of XHTML: wh
 _JSON_SCRIPTS = frozenset({"application/json", "importmap", "speculationrules", "text/json"})
 _SCRIPTS = frozenset({
     "", "module", "application/ecmascript", "application/javascript", "application/x-javascript", "text/ecmascript",
-    "text/javascript", "text/jsx", "text/babel", "text/x-javascript",
+    "text/javascript", "text/x-javascript",
 })  # fmt: skip
 _CSS_TEXT = re.compile(
-    r"""/\*(?P<comment>.*?)(?:\*/|\Z) | "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^'\\]|\\.)*)'
-      | url\(\s*(?P<url>[^"')\s]+)""",
+    r"""/\*(?P<comment>.*?)(?:\*/|\Z)
+      | "(?P<double>(?:[^"\\\n\r\f]|\\(?:\r\n|.))*+)(?:"|(?=[\n\r\f])|\\?\Z)
+      | '(?P<single>(?:[^'\\\n\r\f]|\\(?:\r\n|.))*+)(?:'|(?=[\n\r\f])|\\?\Z)
+      | url\(\s*+(?P<url>[^"')\s]++)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-
-
+"""A string that nobody closed ends with its line, or with all (CSS Syntax, section 4.3.5), and is scanned."""
 _CSS_REST = re.compile(r"[^\s;{}][^;{}]*")
 _UNLIKE_CSS = re.compile(
-    r"\w@\w | (?<![\w.#%-])\d{7,} | [^\x00-\x7f] | </?[A-Za-z] | \[[A-Z] | ^--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}",
+    r"""\w(?:@|%40)\w | (?<![\w.#%-])\d{7,} | [^\x00-\x7f] | </?[A-Za-z] | \[[A-Z]
+      | ^--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}""",
     re.VERBOSE,
 )
 
@@ -184,7 +187,7 @@ class _Page:
     def _style(self, path: Path, token: Token, raw: str) -> None:
         """Strings, comments and URLs; of the rest what no style says."""
         for found in _CSS_REST.finditer(_CSS_TEXT.sub(lambda text: ";" * len(text[0]), raw)):
-            if _UNLIKE_CSS.search(found[0]):
+            if _UNLIKE_CSS.search(found[0]) or style_has_number(found[0]):
                 self._add(path, found[0], token.start + found.start(), token.start + found.end(), _in_style)
         for found in _CSS_TEXT.finditer(raw):
             group = found.lastgroup or "comment"

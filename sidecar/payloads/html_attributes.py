@@ -1,16 +1,19 @@
 """The attributes of HTML elements: which hold texts, which URLs, which JSON, and which nothing but markup (X7).
 
 Every value is scanned, but those of attributes that only say how a page looks or works, where the value is written like
-that: no "@", no long number, no letters beyond ASCII. What is there that a member name could be is judged as one.
+that, percent-decoded: no "@", no long number, no groups of digits, no letters beyond ASCII. What is there that a member
+name could be is judged as one.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import LeafKind, Path
 from sidecar.payloads.forgery_tokens import is_forgery_token
+from sidecar.payloads.grouped_numbers import has_grouped_number, is_measures, style_has_number
 from sidecar.payloads.html_references import attribute_host, in_attribute, quoted, unquoted
 from sidecar.payloads.html_tokens import Attribute, Token
 from sidecar.payloads.json_scanner import Literal, looks_embedded, scan_embedded
@@ -65,10 +68,20 @@ _OF_WORDS = frozenset({
 """Those that hold several words apart. All others with a space in them are texts, such as the ``name`` of a person."""
 _OF_WORDS_ANYWHERE = frozenset({"class", "itemprop", "part", "style"})
 """The same for elements that a page defines itself (``<chat-message text="…">``), whose attributes are its own."""
-_OWN_PROPERTY = re.compile(r"--[\w-]+\s*:\s*[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+_OWN_PROPERTY = re.compile(r"(?<![\w-])(?=[\w-]*--)[\w-]++\s*+:\s*+[A-Za-z]{2,}+\s++[A-Za-z]{2,}")
+"""Each name is read once, from its beginning: many dashes cost no more than each its share."""
 _DAY = re.compile(r"\s*(?:1[0-9]{3}|20[01][0-9])-[0-9]{2}-[0-9]{2}(?:T00:00(?::00)?(?:\.0+)?Z?)?\s*")
 """Of ``<time datetime>``: a day that says again, for machines, what may be a date of birth. None of this decade is."""
 _SVG_NUMBERS = frozenset({"coords", "d", "points", "transform", "viewbox"})
+_MEASURES = frozenset({
+    "aria-valuemax", "aria-valuemin", "aria-valuenow", "border", "color", "cx", "cy", "dx", "dy", "fill",
+    "fill-opacity", "font-size", "gradienttransform", "height", "imagesizes", "letter-spacing", "low", "max", "min",
+    "offset", "opacity", "optimum", "pathlength", "r", "rx", "ry", "sizes", "step", "stop-color", "stop-opacity",
+    "stroke", "stroke-dasharray", "stroke-miterlimit", "stroke-opacity", "stroke-width", "transform-origin", "width",
+    "x", "x1", "x2", "y", "y1", "y2",
+})  # fmt: skip
+"""Those that hold lengths, colours and shares: what is written like such is no number in groups."""
+_DEEPEST = 3  # percent codes within percent codes
 _NUMBERED = re.compile(r"(?:.*[-_:])?(?:id|key|index|timestamp|ts|pk)s?")
 _PLAIN_NAME = re.compile(r"[A-Za-z_:@#*\[({.][A-Za-z0-9_:.@#*\[\](){}$-]*")
 
@@ -110,7 +123,9 @@ def _add_value(builder: SplicedBuilder, tag: str, attribute: Attribute, raw: str
     if name in _URLS or looks_like_url(text):
         add_url(builder, text, host, here)
         return
-    kind = _kind_of(tag, name, named, text)
+    plain = _percent_decoded(text)
+    kind = _kind_of(tag, name, named, text, plain)
+    text = plain if _is_markup(name, named.lower()) else text
     if name == "datetime" and _DAY.fullmatch(text):
         kind, here = LeafKind.STRING, (*here, "date_of_birth")
     if kind is not None and text.strip():
@@ -119,15 +134,34 @@ def _add_value(builder: SplicedBuilder, tag: str, attribute: Attribute, raw: str
         )  # fmt: skip
 
 
-def _kind_of(tag: str, name: str, named: str, text: str) -> LeafKind | None:
-    """As what a value is scanned; None: not at all."""
+def _kind_of(tag: str, name: str, named: str, text: str, plain: str) -> LeafKind | None:
+    """As what a value is scanned; None: not at all. ``plain``: without percent codes."""
     if name in ("value", "content") and is_forgery_token(named, text):
         return None
-    if _is_markup(name, named.lower()) and _LIKE_MARKUP.fullmatch(text) and not _is_sentence(tag, name, text):
-        return LeafKind.KEY if _LONG_NUMBER.search(text) and name not in _SVG_NUMBERS else None
+    is_like = _LIKE_MARKUP.fullmatch(text) and _LIKE_MARKUP.fullmatch(plain.replace("<", ""))
+    if _is_markup(name, named.lower()) and is_like and not _is_sentence(tag, name, plain):
+        return _as_number(name, plain)
     if text.isascii() and text.isdigit() and _NUMBERED.fullmatch(name):
         return LeafKind.NUMBER
     return LeafKind.STRING
+
+
+def _as_number(name: str, text: str) -> LeafKind | None:
+    """Of markup with digits that a person could have: in groups, they are a text; in a row, part of a name."""
+    if name in _SVG_NUMBERS:
+        return None
+    grouped = style_has_number(text) if name == "style" else has_grouped_number(text)
+    if grouped and not (name in _MEASURES and is_measures(text)):
+        return LeafKind.STRING
+    return LeafKind.KEY if _LONG_NUMBER.search(text) else None
+
+
+def _percent_decoded(text: str) -> str:
+    """What a program could make of an id or a name; what is no UTF-8 becomes no ASCII either."""
+    for _ in range(_DEEPEST):
+        if "%" in text:
+            text = unquote(text)
+    return text
 
 
 def _is_sentence(tag: str, name: str, text: str) -> bool:

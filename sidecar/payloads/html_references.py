@@ -17,17 +17,26 @@ _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|(?P<name>[A-Za-z][A
 XML_REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));")
 _XML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NO_XML_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ENDLESS = re.compile(r"&#(?:[0-9]{41}|[xX][0-9a-fA-F]{41})")
+"""No one writes a character like that, and numbers without end are no work for a decoder."""
 _OPEN_VALUE = re.compile(r"[\s=`]")
 
 
 def in_text(raw: str) -> str:
-    """Decode what stands between tags."""
+    """Decode what stands between tags. Raises ``PayloadRefused`` for a number without end."""
+    _refuse_endless(raw)
     return html.unescape(raw) if "&" in raw else raw
 
 
 def in_attribute(raw: str) -> str:
-    """Decode the value of an attribute, where ``&copy=1`` is no reference."""
+    """Decode the value of an attribute, where ``&copy=1`` is no reference. Raises ``PayloadRefused``: see above."""
+    _refuse_endless(raw)
     return _REFERENCE.sub(lambda found: _of_attribute(found, raw), raw) if "&" in raw else raw
+
+
+def _refuse_endless(raw: str) -> None:
+    if "&" in raw and _ENDLESS.search(raw):
+        raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a character reference of more than 40 digits")
 
 
 def _of_attribute(found: re.Match[str], raw: str) -> str:

@@ -118,6 +118,8 @@ def _attributes(text: str, position: int) -> tuple[tuple[Attribute, ...], int]:
 
 def _inside(text: str, tag: Token) -> Token | None:
     """What stands in an element whose inside is no markup: up to its end tag, or the end of all."""
+    if tag.name in _WITH_REFERENCES or tag.name in _RAW_TEXT or tag.name == "plaintext":
+        _refuse_closed(text, tag)
     if tag.name == "plaintext":
         return Token(TokenKind.RAW, tag.end, len(text), tag.name)
     if tag.name in _WITH_REFERENCES or tag.name in _RAW_TEXT:
@@ -126,8 +128,23 @@ def _inside(text: str, tag: Token) -> Token | None:
     return None
 
 
+def _refuse_closed(text: str, tag: Token) -> None:
+    """``<script/>`` is open in HTML; in XHTML, SVG and MathML it is closed, and what follows is shown.
+
+    Both agree where the end tag follows, and where the slash belongs to a value without quotes. Which of them reads
+    this text only its tree would say.
+    """
+    is_value = tag.attributes and tag.attributes[-1].end == tag.end - 1
+    if text[tag.end - 2] == "/" and not is_value and not _end_tag(tag, r"\s*").match(text, tag.end):
+        raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a tag that may be closed before character {tag.end}")
+
+
+def _end_tag(tag: Token, before: str = "") -> re.Pattern[str]:
+    return re.compile(rf"{before}</{tag.name}(?=[\t\n\f\r />])", re.IGNORECASE)
+
+
 def _element_end(text: str, tag: Token) -> int:
-    found = re.compile(rf"</{tag.name}(?=[\t\n\f\r />])", re.IGNORECASE).search(text, tag.end)
+    found = _end_tag(tag).search(text, tag.end)
     return found.start() if found else len(text)
 
 

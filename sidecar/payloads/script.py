@@ -1,7 +1,8 @@
 """JavaScript within pages: its strings, templates, numbers and comments are texts; its code is none. Nothing is run.
 
 Whether a slash divides or begins a regular expression can only be told by parsing the whole language. Where both are
-possible and what follows would be read in two ways, the script is refused; so is a string that does not end.
+possible and what follows would be read in two ways, the script is refused; so is a string that does not end, and code
+with an address or an end tag in it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ _PROGRAM_WORD = re.compile(r"[#.]?[a-z][a-zA-Z0-9]*(?:[-_.:/][a-zA-Z0-9]+)*")
 _SELECTOR = re.compile(r"""[a-z]*\[[a-z-]+[~|^$*]?=["']?(?P<value>[\w-]+)["']?\]""")
 """Of elements by an attribute, as in ``$("input[name=csrf_token]")``: its value is judged as a member name is."""
 _OPENERS = frozenset("[{(")
+_BREAK = re.compile(r"[\n\r\u2028\u2029]")
+_CLOSING = re.compile(r"-->[^\n\r\u2028\u2029]*+")
+"""A comment where nothing but space and comments stands before it in its line (Annex B.1.1)."""
+_HASHBANG = re.compile(r"#![^\n\r\u2028\u2029]*+")
+_ADDRESS = re.compile(r"(?<=[\w$.+-])@[\w$-]++\.[\w$]")
+"""No code: what stands before a decorator is no word, and what stands behind JSX's tags no browser runs."""
+_ACCOUNT = re.compile(r"[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){3,}+(?:[ -]?[A-Z0-9]{1,3}(?![\w$]))?[\w$]*+")
+_NOT_OF_NAMES = re.compile(r"[^\w$]+")
 
 
 def scan_script(builder: SplicedBuilder, text: str, start: int, end: int, path: Path) -> None:
@@ -68,17 +77,25 @@ class _Script:
         self.label = ""
         self.open: list[tuple[str, str]] = []  # brackets, and what their content is a value of
         self.braces: list[int] = []  # open ones within each template expression
+        self.line_begins = True  # nothing but space and comments so far in this line
 
     def run(self, position: int) -> None:
+        if found := _HASHBANG.match(self.text, position, self.end):
+            position = self._said(found)
         while position < self.end:
             sign = self.text[position]
+            if self.line_begins and (found := _CLOSING.match(self.text, position, self.end)):
+                position = self._said(found)
+                continue
             found = _TOKEN.match(self.text, position, self.end)
+            if found is None or found.lastgroup not in ("space", "line", "block"):
+                self.line_begins = False
+            elif _BREAK.search(found[0]):
+                self.line_begins = True
             if sign == "`":
                 position = self._template(position + 1)
             elif found is not None:
-                position = found.end()
-                if self._token(found):
-                    position = self._template(position)
+                position = self._token(found)
             elif sign == "/":
                 position = self._slash(position)
             else:
@@ -86,22 +103,43 @@ class _Script:
         if self.braces:
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a template that does not end")
 
-    def _token(self, found: re.Match[str]) -> bool:
-        """Take one token; return whether a template goes on behind it."""
+    def _token(self, found: re.Match[str]) -> int:
+        """Take one token, with the rest of a template behind it; return where the next begins."""
         kind = found.lastgroup
         if kind in ("line", "block"):
-            self._add(LeafKind.STRING, (*self.path, "//"), *found.span(), found[0], _comment)
-        elif kind in ("double", "single"):
+            return self._said(found)
+        if kind in ("double", "single"):
             self._string(found[kind], found.start(kind))
         elif kind == "number":
             self._number(found)
         elif kind == "word":
-            self.last = self.name = found[0]
-        elif kind == "sign":
-            return self._sign(found[0])
-        return False
+            return self._word(found)
+        elif kind == "sign" and self._sign(found):
+            return self._template(found.end())
+        return found.end()
 
-    def _sign(self, sign: str) -> bool:
+    def _said(self, comment: re.Match[str]) -> int:
+        self._add(LeafKind.STRING, (*self.path, "//"), *comment.span(), comment[0], _comment)
+        return comment.end()
+
+    def _word(self, found: re.Match[str]) -> int:
+        """Take a word of the program, or what is written like an account: as a name, or in groups as a text."""
+        self.last = self.name = found[0]
+        account = _ACCOUNT.match(self.text, found.start(), self.end)
+        if account is None or not is_data(account[0]):
+            return found.end()
+        if account.end() <= found.end():
+            self._add(LeafKind.KEY, (*self.path, found[0]), *found.span(), found[0], _in_name)
+            return found.end()
+        self.last, self.name = "value", ""
+        self._add(LeafKind.STRING, self.path, *account.span(), account[0], _as_literal)
+        return account.end()
+
+    def _sign(self, found: re.Match[str]) -> bool:
+        """Take one sign; return whether a template goes on behind it."""
+        sign = found[0]
+        if sign == "@" and _ADDRESS.match(self.text, found.start(), self.end):
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"an address for code at character {found.start()}")
         self._place(sign)
         self.last = sign
         if self.braces and sign in "{}":
@@ -161,12 +199,14 @@ class _Script:
         digits = found[0].replace("_", "").removesuffix("n")
         path = (*self.path, self.label) if self.label else self.path
         if is_data(digits):
-            self._add(LeafKind.NUMBER, path, *found.span(), digits, lambda new: f'"{encode_literal(new)}"')
+            self._add(LeafKind.NUMBER, path, *found.span(), digits, _as_literal)
 
     def _slash(self, position: int) -> int:
         """Pass over a division sign or a regular expression."""
         if self.text.startswith("/*", position):
             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a comment that does not end, at character {position}")
+        if self.text[position - 1] == "<":
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"an end tag for code at character {position}")
         after_value = self.last in _AFTER_VALUE or (_WORD.fullmatch(self.last) and self.last not in _BEFORE_PATTERN)
         unsure = self.last in (")", "}", "+", "-")
         found = _PATTERN.match(self.text, position, self.end) if unsure or not after_value else None
@@ -176,7 +216,7 @@ class _Script:
             self.last = "/"
             return position + 1
         self.last = "value"
-        if "@" in found["raw"] or is_data(found["raw"]):
+        if "@" in decode_literal(found["raw"]) or is_data(found["raw"]):
             self._add(LeafKind.STRING, self.path, *found.span("raw"), found["raw"], _pattern)
         return found.end()
 
@@ -190,6 +230,14 @@ def _comment(new: str | None) -> str:
     text = " ".join((new or "").splitlines()).replace("<", "‹")
     inner = text.removeprefix("/*").removesuffix("*/").replace("*/", "* /").removeprefix("//")
     return f"/*{inner}*/"
+
+
+def _as_literal(new: str | None) -> str:
+    return f'"{encode_literal(new)}"'
+
+
+def _in_name(new: str | None) -> str:
+    return f"_{_NOT_OF_NAMES.sub('_', new or '').strip('_')}_"
 
 
 def _pattern(new: str | None) -> str:

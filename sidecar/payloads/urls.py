@@ -14,13 +14,15 @@ from sidecar.payloads.json_text import Host
 from sidecar.payloads.spliced import SplicedBuilder
 
 _LOOKS = re.compile(
-    r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//\S+\s*|\s*(?:mailto|tel|sms|callto):.+|/[^\s/]\S*[/?%]\S*", re.DOTALL
+    r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//\S+\s*|\s*(?:mailto|tel|sms|callto):.+|/[^\s/](?=\S*[/?%])\S++", re.DOTALL
 )
 _SPOKEN = re.compile(r"\s*(?:mailto|tel|sms|callto|skype|xmpp|sip|javascript):", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d+(?:[/?#]|\Z))")
 _BASE64 = re.compile(r"data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)
 _ORIGIN = re.compile(r"(?:https?|wss?)://[a-z0-9.:\[\]-]+(?=[/?#\s,]|\Z)", re.IGNORECASE)
 _PIECE = re.compile(r"[^/?&=;,#\s]+")
+_SAID = re.compile(r"[^/?&=;,#\s]+(?:\s++[^/?&=;,#\s]+)*")
+"""A phone number is one, with the spaces that people put into it."""
 # Where a list goes on. Whoever asks for the next page sends them back as they are.
 _PAGES = frozenset({
     "after", "before", "continuation", "continuationtoken", "cursor", "ending_before", "marker", "next_cursor",
@@ -70,7 +72,7 @@ def _pieces(text: str, position: int, is_text: bool) -> Iterator[tuple[LeafKind,
     """Kind, name of the parameter, start and end of each part."""
     query = min((at for at in (text.find("?", position), text.find("#", position)) if at >= 0), default=len(text))
     name = ""
-    for found in _PIECE.finditer(text, position):
+    for found in (_SAID if is_text else _PIECE).finditer(text, position):
         follows, before = text[found.end() : found.end() + 1], text[found.start() - 1 : found.start()]
         if before != "=":
             name = ""

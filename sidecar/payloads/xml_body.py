@@ -204,6 +204,8 @@ class _Scan:
 
     def _instruction(self, found: re.Match[str], *, is_first: bool) -> None:
         if found["target"].lower() != "xml":
+            path = self.open[-1].path if self.open else ()
+            self._name((*path, "?", found["target"]), found["target"], found.start("target"))
             self._aside("?", found["instruction"], found.span("instruction"), _in_instruction)
             return
         declared = _DECLARATION.fullmatch(found["instruction"])

@@ -56,6 +56,8 @@ def read(text: str) -> list[tuple[Path, str]]:
             ],
         ),
         ("<x601555014/>", [(("x601555014",), "x601555014")]),
+        ("<a><?x601555014 y?></a>", [(("a", "?", "x601555014"), "x601555014"), (("a", "?"), " y")]),
+        ("<?\u017b?><a/>", [(("?", "\u017b"), "\u017b")]),
         ("<\u017b>y</\u017b>", [(("\u017b",), "\u017b"), (("\u017b",), "\u017b"), (("\u017b",), "y")]),
         ("\ufeff<a/>", []),
     ],
@@ -75,6 +77,7 @@ def test_texts_and_their_places(text: str, expected: list[tuple[Path, str]]) -> 
         ("<p>mar<b>ta</b> said</p>", "marta said", "[P_1] said", "<p>[P_1]<b></b> said</p>"),
         ('<a>{"n": "x", "m": "&#65;"}</a>', "x", '"<', '<a>{"n": &quot;\\&quot;&lt;&quot;, "m": "&#65;"}</a>'),
         ("<x601555014></x601555014>", "x601555014", "[ACCOUNT_ID_1]", "<_ACCOUNT_ID_1_></_ACCOUNT_ID_1_>"),
+        ("<a><?x601555014 y?></a>", "x601555014", "[ACCOUNT_ID_1]", "<a><?_ACCOUNT_ID_1_ y?></a>"),
         ("<a>x</a>", "x", None, "<a></a>"),
     ],
 )
