@@ -7,12 +7,14 @@ patience is, and is done once.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any, Final
 
 from sidecar.errors import AuditUnavailable
 
+_log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 7200.0  # for who comes back: twice the longest pause between two attempts of an erasure
 
 
@@ -57,7 +59,11 @@ class LastingWork:
 
     def _ended(self, key: Hashable, task: asyncio.Task[int]) -> None:
         self._running.discard(task)
-        if task.cancelled() or task.exception() is not None:  # is told to those who wait; who comes later tries anew
+        if task.cancelled():
+            self._release(key, task)
+        elif (error := task.exception()) is not None:  # who comes later tries anew; nobody may be waiting for this one
+            why = error if isinstance(error, AuditUnavailable) else type(error).__name__
+            _log.warning("audit log: a search broke off (%s)", why)
             self._release(key, task)
         else:
             task.get_loop().call_later(self._kept_seconds, self._release, key, task)

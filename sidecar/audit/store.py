@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from sidecar.audit.leaf import LINE_LIMIT
+from sidecar.audit.leaf import LINE_LIMIT, BrokenLine
+from sidecar.audit.segment import parse_stub
 from sidecar.audit.walk import Piece
 from sidecar.errors import ConfigError, Problem
 
@@ -91,7 +92,11 @@ def is_dropped(folder: Path, number: int) -> bool:
 
     Who reads takes the stub's word for that; whether the log's key signed it is what ``verify`` asks.
     """
-    return stub_path(folder, number).exists()
+    try:
+        stub, _ = parse_stub(stub_path(folder, number).read_bytes())
+    except (FileNotFoundError, BrokenLine):
+        return False
+    return stub.segment == number
 
 
 def write_whole(path: Path, data: bytes) -> None:

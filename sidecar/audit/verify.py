@@ -24,8 +24,9 @@ from sidecar.audit.walk import Piece, Walk
 ReadPieces = Callable[[], Iterable[Piece]]
 """Opens the segments anew, from the same place."""
 
-OpenSegment = Callable[[str, int, int], Opener | None]
-"""Gives what opens the records of a segment: by log, number, and number of its first record. None: no keys are left."""
+OpenSegment = Callable[[str, int, int], Opener | bytes]
+"""Gives what opens the records of a segment: by log, number, and number of its first record. Where its keys went with a
+drop that was cut off: the stub that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Finding:
 class Report:
     """What was found. ``walk`` stands behind the last good line, ``size`` bytes of its segment are good.
 
-    ``heads`` gives the hash of the last record at each size that was asked for; ``completeness`` is None without keys.
+    ``heads`` gives the hash of the last record at each size that was asked for; ``completeness`` is None without keys,
+    and where some of the segments that are there are ``unopened``.
     """
 
     walk: Walk = field(repr=False)
@@ -61,6 +63,7 @@ class Report:
     completeness: Completeness | None
     silences: tuple[Silence, ...]
     dropped: int
+    unopened: int = 0
 
     @property
     def intact(self) -> bool:
@@ -105,6 +108,7 @@ class _Verification:
         self._begun = walk.size
         self._good_bytes = 0
         self._dropped = 0
+        self._unopened = 0
         self._is_end_known = True
         self._number, self._line = walk.segment + 1, 0  # where we are
 
@@ -127,9 +131,10 @@ class _Verification:
             finding,
             Verdict(walk.size, tuple(self._judged(one) for one in self._known)),
             self._heads,
-            self._census.result() if self._opened else None,
+            self._census.result() if self._opened and not self._unopened else None,
             tuple(self._hush.found),
             self._dropped,
+            self._unopened,
         )
 
     def _false_stub(self) -> Finding | None:
@@ -154,6 +159,10 @@ class _Verification:
         header = walk.open(piece.number, first)
         self._good_bytes = len(first)
         opener = self._opened(header.log, piece.number, header.first) if self._opened else None
+        if isinstance(opener, bytes):
+            walk.hold_beside(header, opener)
+            self._unopened += 1
+            opener = None
         self._lines(lines, opener)
 
     def _lines(self, lines: Iterator[bytes], opener: Opener | None) -> None:

@@ -162,6 +162,13 @@ class Walk:
         self.log, self.segment, self.first = stub.log, number, stub.first
         self.hash, self.time = stub.prev, stub.until
 
+    def hold_beside(self, header: Header, data: bytes) -> None:
+        """Take up the stub of a segment that is there, but can't be opened any more: who signed it is asked, too."""
+        stub, note = parse_stub(data)
+        if (stub.log, stub.segment, stub.first) != (header.log, header.segment, header.first):
+            raise BrokenLine(Flaw.EDITED, "the stub beside the segment is not its")
+        self.unproven.append(Unproven(stub.segment, stub.first, stub.first + stub.count, note))
+
     def prove(self, stub: Unproven) -> None:
         """Raise BrokenLine unless a key of the log signed a stub that was passed."""
         self._signed(stub.note, stub.end)

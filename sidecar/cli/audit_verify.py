@@ -21,7 +21,7 @@ from sidecar.audit.keyring import KeyProvider, LocalKeys
 from sidecar.audit.note import NoteInvalid, parse_checkpoint, parse_note, parse_verifier
 from sidecar.audit.reader import open_segment
 from sidecar.audit.sealing import Opener
-from sidecar.audit.store import CHECKPOINT_NAME, pieces
+from sidecar.audit.store import CHECKPOINT_NAME, pieces, stub_path
 from sidecar.audit.verify import OpenSegment, Report, verify
 from sidecar.audit.walk import LogKey, Walk
 from sidecar.config import load_config
@@ -31,6 +31,8 @@ from sidecar.keys import MasterKey
 DONE, CHECK_FAILED = 0, 1
 _HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _SHOWN = 5
+_SEALED = "records are sealed: give the master key with --key-file"
+_UNOPENED = "not all records can be opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,11 @@ def _opened(folder: Path, keys: KeyProvider | None) -> OpenSegment | None:
     return partial(_opener, folder, keys) if keys is not None else None
 
 
-def _opener(folder: Path, keys: KeyProvider, log: str, number: int, first: int) -> Opener | None:
+def _opener(folder: Path, keys: KeyProvider, log: str, number: int, first: int) -> Opener | bytes:
     try:
         return open_segment(folder, log, number, first, keys)
     except FileNotFoundError:  # it is being dropped: its keys went first
-        return None
+        return stub_path(folder, number).read_bytes()
 
 
 def _own_copy(folder: Path) -> Iterator[Answer]:
@@ -157,7 +159,9 @@ def _verdict(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
     yield from (f"  {line}" for line in _anchoring(report, expected))
     if not walk.are_keys_given:
         yield "  signatures were checked against the key that the log itself names: compare it, or give it with --key"
-    yield from _completeness(report.completeness)
+    if report.unopened:
+        yield f"  {report.unopened} segments can't be opened any more: their keys went with a drop that was cut off"
+    yield from _completeness(report.completeness, _UNOPENED if report.unopened else _SEALED)
     if report.silences:
         yield f"silences: {len(report.silences)} (no record and no heartbeat: stopped, or suppressed)"
         yield from (f"  {one}" for one in report.silences[:_SHOWN])
@@ -183,9 +187,9 @@ def _anchoring(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
         yield "another record stands at the expected head: the log was rewritten or replaced"
 
 
-def _completeness(found: Completeness | None) -> Iterator[str]:
+def _completeness(found: Completeness | None, why_not: str) -> Iterator[str]:
     if found is None:
-        yield "completeness: NOT CHECKED (records are sealed: give the master key with --key-file)"
+        yield f"completeness: NOT CHECKED ({why_not})"
         return
     yield f"completeness: {'complete' if found.complete else 'INCOMPLETE'}"
     if found.without_outcome:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from sidecar.errors import ConfigError, Problem
 
 _REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 Clock = Callable[[], datetime]
 
 
@@ -93,8 +94,8 @@ def digest_of(files: tuple[Path, ...]) -> bytes:
 class Trust:
     """Whose certificates are trusted, and which of them are not: issuer, however it is coded, and serial number.
 
-    ``ends``: when the last list of each issuer expires, of those that say so (nextUpdate, RFC 5280 section 5.1.2.5);
-    ``lists_end``: when the first list does.
+    ``ends``: when the last list of each issuer that has one expires (nextUpdate, RFC 5280 section 5.1.2.5), never where
+    it does not say; ``lists_end``: when the first list does.
     """
 
     authorities: tuple[x509.Certificate, ...] = ()
@@ -107,9 +108,9 @@ def trust_of(authorities: Path | None, revocations: Path | None) -> Trust:
     """Return what the files hold now; nothing of those that can't be read."""
     lists = _read_revocations(revocations, []) if revocations else []
     revoked = frozenset((one.issuer, entry.serial_number) for one in lists for entry in one)
-    listed = [(one.issuer, one.next_update_utc) for one in lists if one.next_update_utc is not None]
+    listed = [(one.issuer, one.next_update_utc or _NEVER) for one in lists]
     ends = dict(sorted(listed, key=lambda one: one[1]))  # of two lists of one issuer the later one stays
-    first = min((end for _, end in listed), default=None)
+    first = min((one.next_update_utc for one in lists if one.next_update_utc is not None), default=None)
     return Trust(tuple(_read_certificates(authorities, [])) if authorities else (), revoked, ends, first)
 
 

@@ -14,7 +14,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from hashlib import sha256
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -84,7 +83,7 @@ class Succession:
 
     def begin(self, context: ssl.SSLContext, trust: Trust) -> None:
         """Take in who is trusted by the context that makes connections from now on."""
-        if trust.lists_end is not None:
+        if trust.ends:
             _verdicts[context] = _Verdict(trust, by_issuer=False)
 
     def follow(self, old: ssl.SSLContext, before: Trust, now: Trust) -> None:
@@ -108,8 +107,7 @@ class _Verdict:
             return 0.0
         if self.by_issuer and not _is_issued_by(certificate, self.trust.authorities):
             return 0.0
-        end = _end_of_lists(certificate, self.trust)
-        return math.inf if end is None else end.timestamp()
+        return _end_of_lists(certificate, self.trust) if self.trust.ends else math.inf
 
 
 def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
@@ -126,12 +124,13 @@ def _counts(connection: ssl.SSLObject | ssl.SSLSocket, peer: Peer) -> bool:
     return now < judged[1]
 
 
-def _end_of_lists(certificate: x509.Certificate, trust: Trust) -> datetime | None:
-    """Return from when on nobody can tell whether it was revoked; for one whose list is not found, the first of all."""
+def _end_of_lists(certificate: x509.Certificate, trust: Trust) -> float:
+    """Return from when on nobody can tell whether it was revoked: always, where its authority has no list."""
     try:
-        return trust.ends.get(certificate.issuer, trust.lists_end)
-    except ValueError:  # not every name that OpenSSL reads can be read here
-        return trust.lists_end
+        end = trust.ends.get(certificate.issuer)
+    except ValueError:  # not every name that OpenSSL reads can be read here: then the first list of all counts
+        return math.inf if trust.lists_end is None else trust.lists_end.timestamp()
+    return 0.0 if end is None else end.timestamp()
 
 
 def _is_revoked(certificate: x509.Certificate, revoked: Collection[tuple[x509.Name, int]]) -> bool:

@@ -133,7 +133,7 @@ def check(folder: Path, keys: LogKeys | None = None) -> Report:
     keys = keys or keys_of()
     pinned = [LogKey(one.verifier) for one in (keys.earlier or (keys.signer,))]
 
-    def opened(log: str, number: int, first: int) -> Opener:
+    def opened(log: str, number: int, first: int) -> Opener | bytes:
         return open_segment(folder, log, number, first, keys.provider)
 
     return verify(lambda: pieces(folder), Walk(pinned), opened=opened)

@@ -74,7 +74,7 @@ async def test_what_nobody_came_for_is_dropped(lasting: LastingWork) -> None:
 
 @pytest.mark.parametrize("waited", [True, False])
 async def test_a_failure_is_told_to_those_who_wait_and_who_comes_later_tries_anew(
-    lasting: LastingWork, waited: bool
+    lasting: LastingWork, waited: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = Work()
     work.fails = True
@@ -84,6 +84,7 @@ async def test_a_failure_is_told_to_those_who_wait_and_who_comes_later_tries_ane
         with pytest.raises(AuditUnavailable):
             await lasting.result("key", work)
     await asyncio.sleep(0.01)
+    assert "a search broke off (not now)" in caplog.text
     work.fails = False
     assert await lasting.result("key", work) == 2
 

@@ -13,11 +13,13 @@ import pytest
 from sidecar.audit.appender import Pace
 from sidecar.audit.completeness import Hush
 from sidecar.audit.leaf import instant
+from sidecar.audit.note import Note
 from sidecar.audit.record import Action, Event
+from sidecar.audit.retention import stub_of
 from sidecar.audit.store import key_path, segment_path, stub_path, write_whole
 from sidecar.keys import MasterKey
 from tests.audit.conftest import Sidecar
-from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, read, write_log
+from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, outcome, read, write_log
 
 
 @pytest.fixture
@@ -56,16 +58,40 @@ def test_without_the_key_integrity_is_checked_and_completeness_is_not_called_com
     assert "the log itself names" in out
 
 
-def test_a_segment_whose_keys_went_with_a_drop_that_was_cut_off_is_checked_unopened_a32(
-    tmp_path: Path, log: Path, key: Path, sidecar: Sidecar
-) -> None:
-    path = write_log(tmp_path / "dropped", entries(6), pace=Pace(segment_records=5))
-    write_whole(stub_path(path, 0), b"whatever it says: the segment is there, and counts")
+@pytest.fixture
+def half_dropped(tmp_path: Path) -> Path:
+    """A log whose first segment was being dropped when the sidecar was killed: the stub is there, the keys are gone."""
+    path = write_log(tmp_path / "dropped", [*entries(6)[:-1], outcome("x5")], pace=Pace(segment_records=5))
+    signer = keys_of().signer
+    note = Note(stub_of(path, 0, START).text)
+    write_whole(stub_path(path, 0), str(note.signed(signer.sign(note.text))).encode())
     key_path(path, 0).unlink()
-    code, out, _ = sidecar(path, "--key-file", key)
+    return path
+
+
+def test_a_segment_whose_keys_went_with_a_drop_that_was_cut_off_is_checked_unopened_a15_a32(
+    half_dropped: Path, key: Path, sidecar: Sidecar
+) -> None:
+    code, out, _ = sidecar(half_dropped, "--key-file", key)
     assert code == 0
     assert "integrity: intact (13 records)" in out
-    assert "completeness: complete" in out
+    assert "1 segments can't be opened any more" in out
+    assert "completeness: NOT CHECKED (not all records can be opened)" in out
+
+
+@pytest.mark.parametrize("how", ["of another segment", "by somebody else", "none"])
+def test_keys_that_somebody_took_away_are_no_drop_a10_a32(
+    half_dropped: Path, key: Path, sidecar: Sidecar, how: str
+) -> None:
+    stub = stub_path(half_dropped, 0)
+    note = Note(stub_of(half_dropped, 1 if how == "of another segment" else 0, START).text)
+    signer = keys_of(ORIGIN, MasterKey(bytes(32))).signer if how == "by somebody else" else keys_of().signer
+    write_whole(stub, str(note.signed(signer.sign(note.text))).encode() if how != "none" else b"dropped\n")
+    code, out, err = sidecar(half_dropped, "--key-file", key)
+    assert code != 0
+    assert "intact" not in out
+    assert ("BROKEN" in out) == (how == "by somebody else")
+    assert ("the key file of segment 0 is gone" in err) == (how != "by somebody else")
 
 
 def test_it_names_the_first_broken_record_and_fails_a9(log: Path, sidecar: Sidecar) -> None:
