@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sidecar.detection.scores import CHECKED_CONTEXT, STRONG_GRAMMAR
@@ -44,6 +45,9 @@ _PHONE = re.compile(
 )
 _PHONE_ASKED: Final = "phone number?"
 """In a conversation "phone?" asks for a thing; as a member's name it asks for a number."""
+_LONGEST_QUESTION = 80
+_LONGEST_NAME = 200
+"""Characters of a name that are looked at, for every value below it: a long one must not cost more than a short one."""
 _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
 
@@ -107,10 +111,15 @@ def question(path: Path) -> str:
     """The nearest member name as a question in plain words: ``accountNumber`` asks "account number?"."""
     for part in reversed(path):
         if isinstance(part, str):
-            asked = _plain(part) if _IDENTIFIER.fullmatch(part) else ""
-            return _PHONE_ASKED if _PHONE.fullmatch(asked) else f"{asked}?" if asked else ""
+            return _asked(part[:_LONGEST_NAME])
     return ""
 
 
+@lru_cache(maxsize=1024)
+def _asked(name: str) -> str:
+    asked = _plain(name) if _IDENTIFIER.fullmatch(name) else ""
+    return _PHONE_ASKED if _PHONE.fullmatch(asked) else f"{asked}?" if asked else ""
+
+
 def _plain(name: str) -> str:
-    return " ".join(_HUMP.sub(" ", name).split()).lower()[:80]
+    return " ".join(_HUMP.sub(" ", name).split()).lower()[:_LONGEST_QUESTION]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.payloads.document import Path
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.names import (
     ANY_SCORE,
     CERTAIN,
@@ -17,6 +21,7 @@ from sidecar.payloads.names import (
     question,
     words,
 )
+from sidecar.payloads.selection import select
 
 KNOWN = words("Marta von Kowalczyk") | words("A-88213")
 
@@ -111,7 +116,15 @@ def test_names_that_may_be_data_are_asked_about(name: str, score: float) -> None
 @pytest.mark.parametrize(
     ("path", "asked"),
     [(("customer", "accountNumber"), "account number?"), (("phone_numbers", 0), "phone number?"), ((0, 1), ""),
-     ((), ""), (("a", "Marta K"), ""), (("user.id",), "user id?"), (("DOB",), "dob?"), (("n" * 200,), "n" * 80 + "?")],
+     ((), ""), (("a", "Marta K"), ""), (("user.id",), "user id?"), (("DOB",), "dob?"), (("n" * 200,), "n" * 80 + "?"),
+     (("aB" * 100,), ("a " + "ba " * 100)[:80] + "?"), (("_" * 100 + "mobileNumber",), "phone number?")],
 )  # fmt: skip
 def test_a_members_name_asks_for_its_value(path: Path, asked: str) -> None:
     assert question(path) == asked
+
+
+def test_a_long_name_is_not_read_in_whole_for_every_value_below_it() -> None:
+    leaves = JsonBody().parse(json.dumps({"aB" * 100_000: ["x"] * 50_000})).leaves
+    (conversation,) = select(leaves, FieldMap(), str.strip).conversations
+    (asked,) = {piece.message.context for piece in conversation.pieces if piece.message.text == "x"}
+    assert [len(turn.text) for turn in asked] == [81]
