@@ -8,7 +8,6 @@ must be surer than in a text, and most member names are never asked about. The s
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -26,7 +25,9 @@ _FEWEST_DIGITS = 7
 _NATIONAL_DIGITS = 10
 """Of a number of a phone that has lost its leading zero, and may then begin with 1."""
 _DIGIT = re.compile(r"[0-9]")
-_SHORT = re.compile(r"-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)0*+([0-9]{0,9}))?")
+_LONGEST_NUMBER = 100
+"""Digits that a number is written out to. No id has so many."""
 _CLOCK = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]{1,9})?")
 """Seconds since 1970, from 2001 to 2033; or so many milli-, micro- or nanoseconds. No card number begins with 1."""
 _STAMP = re.compile(
@@ -66,11 +67,20 @@ def is_id(number: str) -> bool:
 
 
 def number_text(number: str) -> str:
-    """Write a whole number without exponent and fraction, as a card number in ``4.1e15`` would be read."""
-    if number.isdigit() or not _SHORT.fullmatch(number):
+    """Write a whole number without exponent and fraction, as a card number in ``4.1e15`` would be read.
+
+    However it is spelled: ``447911123456e000`` and ``447911123456.000`` are the number of that phone, too.
+    """
+    found = None if number.isdigit() else _NUMBER.fullmatch(number)
+    if found is None:
         return number
-    value = Decimal(number)
-    return f"{value.to_integral_value():f}" if value == value.to_integral_value() else number
+    sign, whole, fraction, exponent_sign, exponent = (part or "" for part in found.groups())
+    written = (whole + fraction).lstrip("0")
+    digits = written.rstrip("0")
+    zeros = int(f"{exponent_sign}{exponent or 0}") - len(fraction) + len(written) - len(digits)
+    if digits and not 0 <= zeros <= _LONGEST_NUMBER - len(digits):
+        return number
+    return f"{sign}{digits}{'0' * zeros}" if digits else f"{sign}0"
 
 
 def number_score(number: str, asked: str = "") -> float:
