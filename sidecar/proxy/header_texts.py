@@ -30,11 +30,11 @@ _STRUCTURAL = frozenset({
 })  # fmt: skip
 
 _UNLIKE_A_TOKEN = re.compile(r"@|%40|[0-9]{3}[-. ()]+[0-9]{3}|(?<![0-9A-Za-z-])[0-9]{11,}(?![0-9A-Za-z-])")
-_WORDS_APART = re.compile(r"[^\W\d_]{2,}[ \t]+[^\W\d_]{2,}")
+_WORDS_APART = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}+[ \t]++[^\W\d_]{2}")
 _OF_WORDS_APART = frozenset({"content-security-policy", "content-security-policy-report-only", "permissions-policy"})
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_QUOTED = re.compile(r"\"[^\"]*[A-Za-z][^\"]*\"")
+_QUOTED = re.compile(r"\"[^\"A-Za-z]*+[A-Za-z][^\"]*+\"")
 _MAY_BE_QUOTED = frozenset({"etag", "content-security-policy", "content-security-policy-report-only", "content-type"})
 
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{11,30}(?![0-9A-Za-z])")

@@ -278,3 +278,42 @@ def test_P20_hashes_and_long_tokens_are_no_data(name: str, value: str) -> None:
 )
 def test_P20_targets_are_read_as_fields_are(target: str, expected: list[str]) -> None:
     assert texts_of_target(target) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * 200_000,
+        '"' + "a" * 200_000,
+        '"1' * 100_000,
+        "aa" + " " * 200_000,
+        "//a" * 70_000,
+        "https:" * 40_000,
+        "a=" * 100_000,
+        "a1" * 16 + "=" + "a" * 200_000,
+        "DE89" * 50_000,
+        "=?utf-8?q?" * 20_000,
+    ],
+    ids=lambda value: value[:10],
+)
+@pytest.mark.parametrize("name", ["Vary", "Content-Disposition", "X-A"])
+def test_no_field_takes_time_that_grows_with_its_square(name: str, value: str) -> None:
+    assert all(text.strip() for text in texts(name, value))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_read"),
+    [
+        ("Accept Origin", True),
+        ("x1 Jane\tRoe", True),
+        ("Origin, a bc", False),
+        ("ab c", False),
+        ("1ab  cd", True),
+        ('"ab"', True),
+        ('"1 a', False),
+        ('"12"', False),
+        ('""ab"', True),
+    ],
+)
+def test_P20_words_apart_and_in_quotes_are_no_tokens(value: str, is_read: bool) -> None:
+    assert bool(list(texts("Vary", value))) is is_read
