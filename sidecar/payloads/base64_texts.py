@@ -66,6 +66,11 @@ def open_base64(
 _FILE = object()
 
 
+def is_base64(text: str) -> bool:
+    """Whether a string is base64 that would be opened, or taken away, where it stood in a payload."""
+    return _may_be(text) and _read(text, DEFAULT_LIMITS) is not None
+
+
 def _may_be(text: str) -> bool:
     return "base64" in text or (len(text) >= 16 and " " not in text and _WHOLE.match(text) is not None)
 

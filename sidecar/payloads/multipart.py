@@ -18,13 +18,12 @@ from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import Document, Leaf, LeafKind, Path, PayloadFormat
 from sidecar.payloads.forgery_tokens import is_forgery_token
 from sidecar.payloads.joined import JoinedDocument
-from sidecar.payloads.part_fields import FieldScan, PartHead
+from sidecar.payloads.part_fields import UTF8, FieldScan, PartHead
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits, SplicedBuilder, encoded
 
 FORM_DATA = "multipart/form-data"
 MEDIA_TYPES = frozenset({FORM_DATA, "multipart/alternative", "multipart/mixed", "multipart/related"})
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-_UTF8 = frozenset({None, "utf-8", "utf8", "us-ascii", "ascii"})
 _BROKEN_QUOTED = re.compile(r"=(?![0-9A-Fa-f]{2}|\r\n)|[^\t\r\n\x20-\x7e]")
 
 Choose = Callable[[str, Limits], PayloadFormat]
@@ -170,7 +169,7 @@ def _within(edits: Mapping[int, object], first: int, size: int) -> list[int]:
 
 
 def _decoded(raw: str, head: PartHead) -> str:
-    if head.kind.charset not in _UTF8:
+    if head.kind.charset not in (None, *UTF8):
         raise PayloadRefused(PayloadFault.CHARSET, "a part that is not in UTF-8")
     if head.encoding not in ("base64", "quoted-printable"):
         return raw

@@ -8,7 +8,7 @@ must be surer than in a text, and most member names are never asked about. The s
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sidecar.detection.scores import CHECKED_CONTEXT, STRONG_GRAMMAR
@@ -25,7 +25,9 @@ _FEWEST_DIGITS = 7
 _NATIONAL_DIGITS = 10
 """Of a number of a phone that has lost its leading zero, and may then begin with 1."""
 _DIGIT = re.compile(r"[0-9]")
-_SHORT = re.compile(r"-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)0*+([0-9]{0,9}))?")
+_LONGEST_NUMBER = 100
+"""Digits that a number is written out to. No id has so many."""
 _CLOCK = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]{1,9})?")
 """Seconds since 1970, from 2001 to 2033; or so many milli-, micro- or nanoseconds. No card number begins with 1."""
 _STAMP = re.compile(
@@ -44,6 +46,9 @@ _PHONE = re.compile(
 )
 _PHONE_ASKED: Final = "phone number?"
 """In a conversation "phone?" asks for a thing; as a member's name it asks for a number."""
+_LONGEST_QUESTION = 80
+_LONGEST_NAME = 200
+"""Characters of a name that are looked at, for every value below it: a long one must not cost more than a short one."""
 _WORD = re.compile(r"\w+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/$@#]+")
 
@@ -62,11 +67,20 @@ def is_id(number: str) -> bool:
 
 
 def number_text(number: str) -> str:
-    """Write a whole number without exponent and fraction, as a card number in ``4.1e15`` would be read."""
-    if number.isdigit() or not _SHORT.fullmatch(number):
+    """Write a whole number without exponent and fraction, as a card number in ``4.1e15`` would be read.
+
+    However it is spelled: ``447911123456e000`` and ``447911123456.000`` are the number of that phone, too.
+    """
+    found = None if number.isdigit() else _NUMBER.fullmatch(number)
+    if found is None:
         return number
-    value = Decimal(number)
-    return f"{value.to_integral_value():f}" if value == value.to_integral_value() else number
+    sign, whole, fraction, exponent_sign, exponent = (part or "" for part in found.groups())
+    written = (whole + fraction).lstrip("0")
+    digits = written.rstrip("0")
+    zeros = int(f"{exponent_sign}{exponent or 0}") - len(fraction) + len(written) - len(digits)
+    if digits and not 0 <= zeros <= _LONGEST_NUMBER - len(digits):
+        return number
+    return f"{sign}{digits}{'0' * zeros}" if digits else f"{sign}0"
 
 
 def number_score(number: str, asked: str = "") -> float:
@@ -107,10 +121,15 @@ def question(path: Path) -> str:
     """The nearest member name as a question in plain words: ``accountNumber`` asks "account number?"."""
     for part in reversed(path):
         if isinstance(part, str):
-            asked = _plain(part) if _IDENTIFIER.fullmatch(part) else ""
-            return _PHONE_ASKED if _PHONE.fullmatch(asked) else f"{asked}?" if asked else ""
+            return _asked(part[:_LONGEST_NAME])
     return ""
 
 
+@lru_cache(maxsize=1024)
+def _asked(name: str) -> str:
+    asked = _plain(name) if _IDENTIFIER.fullmatch(name) else ""
+    return _PHONE_ASKED if _PHONE.fullmatch(asked) else f"{asked}?" if asked else ""
+
+
 def _plain(name: str) -> str:
-    return " ".join(_HUMP.sub(" ", name).split()).lower()[:80]
+    return " ".join(_HUMP.sub(" ", name).split()).lower()[:_LONGEST_QUESTION]

@@ -1,7 +1,8 @@
 """The header fields of a part of a multipart body: what it is, and which of it are texts (RFC 2046, 6266, 7578, 8187).
 
 Strict: a field that could be read in two ways is refused, and so are encoded words and continuations, which no form
-has. Names of files are read as they are, percent-decoded, and with spaces for the signs that stand for them.
+has, and what is taken for the protocol's own words, and could be data: names of fields and parameters, and types.
+Names of files are read as they are, percent-decoded, and with spaces for the signs that stand for them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sidecar.errors import PayloadFault, PayloadRefused
 from sidecar.payloads.document import LeafKind, Path
 from sidecar.payloads.joined import Reading
 from sidecar.payloads.media_type import MediaType, media_type_of
+from sidecar.payloads.names import is_data
 from sidecar.payloads.spliced import SplicedBuilder, Writer
 
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+((?:[^\r\n]*[^ \t\r\n])?)[ \t]*+(?:\r\n|\Z)")
@@ -30,7 +32,10 @@ _ESCAPE = re.compile(r'\\(["\\])')
 _JOINT = re.compile(r"[_.+-]")
 _MOST_FIELDS = 20
 _LONGEST_FIELD = 8_190  # characters, as of a field of a message
-_STRUCTURAL = frozenset({"charset", "boundary"})
+_WORD = re.compile(r"(?![A-Za-z0-9_]{16})[A-Za-z0-9_-]+")
+"""A name that a program gave: short words with hyphens, or else it could be base64 of something."""
+UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]+")
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 
 
@@ -62,7 +67,8 @@ class FieldScan:
         for field_name, found in fields.items():
             if field_name in ("content-disposition", "content-type"):
                 for parameter in _parameters(found[2], found.start(2)):
-                    self._parameter(parameter, path)
+                    if not _is_structure(found, parameter):
+                        self._parameter(parameter, path)
             elif field_name in ("content-length", "content-md5"):
                 raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a part that declares its {field_name}")
             elif field_name != "content-transfer-encoding" and found[2]:
@@ -79,6 +85,8 @@ class FieldScan:
             found = _FIELD.match(self.text, start, end)
             if found is None or found[1].lower() in fields or "=?" in found[2]:
                 raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"fields of a part at character {start}")
+            if not _is_word(found[1]):
+                raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a name that could be data at character {start}")
             if len(fields) >= _MOST_FIELDS or len(found[0]) > _LONGEST_FIELD:
                 raise PayloadRefused(PayloadFault.TOO_LARGE, f"fields of a part at character {start}")
             fields[found[1].lower()] = found
@@ -92,7 +100,7 @@ class FieldScan:
         return next((one.text for one in _parameters(disposition[2], 0) if one.name == "name"), None)
 
     def _parameter(self, one: _Parameter, path: Path) -> None:
-        if one.name in _STRUCTURAL or not one.text:
+        if not one.text:
             return
         if one.name == "name":
             self.builder.add(path, LeafKind.KEY, one.text, one.start, one.end, one.writer)
@@ -116,17 +124,33 @@ class _Parameter:
 def _parameters(value: str, offset: int) -> Iterator[_Parameter]:
     """Yield the parameters of a field value that stands at ``offset``."""
     kind = _KIND.match(value)
+    if kind and not (_is_word(kind[0]) or ("/" in kind[0] and not is_data(kind[0]))):
+        kind = None
     position = kind.end() if kind else 0
     names: set[str] = set()
     while kind and position < len(value):
         found = _PARAMETER.match(value, position)
-        if found is None or (found[1] + found[2]).lower() in names:
+        if found is None or not _is_word(found[1]) or (found[1] + found[2]).lower() in names:
             break
         names.add((found[1] + found[2]).lower())
         yield _parameter(found, offset)
         position = found.end()
     if kind is None or value[position:].strip(" \t;"):
         raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "parameters of a part's field")
+
+
+def _is_word(text: str) -> bool:
+    return _WORD.fullmatch(text) is not None and not is_data(text)
+
+
+def _is_structure(found: re.Match[str], one: _Parameter) -> bool:
+    """Whether a parameter is one that others here go by, and says what it may."""
+    if found[1].lower() != "content-type":
+        return False
+    if one.name == "charset":
+        return one.text.lower() in UTF8
+    is_of_parts = found[2].lower().startswith("multipart/")
+    return one.name == "boundary" and is_of_parts and _BOUNDARY.fullmatch(one.text) is not None
 
 
 def _parameter(found: re.Match[str], offset: int) -> _Parameter:

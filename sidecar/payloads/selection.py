@@ -244,7 +244,7 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
             continue
         asked = question(leaf.path)
         if leaf.kind is LeafKind.NUMBER:
-            score = number_score(leaf.text, asked)
+            score = number_score(text, asked)
         same.setdefault((text, asked, score), []).append(leaf.index)
     for (text, asked, score), indices in same.items():
         context = (Turn(AGENT, asked),) if asked else ()

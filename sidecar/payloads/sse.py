@@ -30,6 +30,8 @@ _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
 """What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
 """What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
+_MILLISECONDS = re.compile(r"[0-9]{1,7}")
+"""How long to wait before a client comes again. Nobody waits for three hours; more digits could be a phone's."""
 _JSON_BEGINS = ("{", "[", '"')
 _JSON_SPACE = " \t\n\r"
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f]")
@@ -93,7 +95,7 @@ def _lines(text: str) -> list[_Line]:
 
 def _add_field(builder: SplicedBuilder, line: _Line) -> None:
     """Add what is no data as a text of its own."""
-    if line.name == "retry" and re.fullmatch("[0-9]{1,12}", line.value):
+    if line.name == "retry" and _MILLISECONDS.fullmatch(line.value):
         return
     if line.name not in ("event", "id", ""):
         raise PayloadRefused(PayloadFault.NOT_PARSEABLE, f"a field that events don't have, at {line.start}")

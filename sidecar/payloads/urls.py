@@ -14,7 +14,7 @@ from sidecar.payloads.json_text import Host
 from sidecar.payloads.spliced import SplicedBuilder
 
 _LOOKS = re.compile(
-    r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//\S+\s*|\s*(?:mailto|tel|sms|callto):.+|/[^\s/](?=\S*[/?%])\S++", re.DOTALL
+    r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//\S+\s*|\s*(?:mailto|tel|sms|callto):.+|/[^\s/][^\s/?%]*+[/?%]\S*", re.DOTALL
 )
 _SPOKEN = re.compile(r"\s*(?:mailto|tel|sms|callto|skype|xmpp|sip|javascript):", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d+(?:[/?#]|\Z))")

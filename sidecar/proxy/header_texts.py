@@ -8,12 +8,13 @@ may not, or a guess in a query would be confirmed by the answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.errors import MessageError
 from email.header import decode_header
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
+from sidecar.payloads.base64_texts import is_base64
 from sidecar.payloads.names import is_data
 from sidecar.payloads.urls import is_cursor
 
@@ -29,13 +30,23 @@ _STRUCTURAL = frozenset({
 })  # fmt: skip
 
 _UNLIKE_A_TOKEN = re.compile(r"@|%40|[0-9]{3}[-. ()]+[0-9]{3}|(?<![0-9A-Za-z-])[0-9]{11,}(?![0-9A-Za-z-])")
-_WORDS_APART = re.compile(r"[^\W\d_]{2,}[ \t]+[^\W\d_]{2,}")
+_WORDS_APART = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}+[ \t]++[^\W\d_]{2}")
 _OF_WORDS_APART = frozenset({"content-security-policy", "content-security-policy-report-only", "permissions-policy"})
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_QUOTED = re.compile(r"\"[^\"]*[A-Za-z][^\"]*\"")
+_QUOTED = re.compile(r"\"[^\"A-Za-z]*+[A-Za-z][^\"]*+\"")
 _MAY_BE_QUOTED = frozenset({"etag", "content-security-policy", "content-security-policy-report-only", "content-type"})
 
-_ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s<>\";,@]+(?=[/?#\s<>\";,]|\Z)")
+_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{11,30}(?![0-9A-Za-z])")
+_ORIGIN = re.compile(
+    r"(?:(?<![\w+.-])(?:https?|wss?):|(?<![^\s<>\"=,;&(]))//([\w.:\[\]-]+)(?=[/?#\s<>\";,]|\Z)", re.IGNORECASE
+)
+"""Of the Web alone: what follows ``tel://`` is no host, and neither is what follows two slashes within a path."""
+_ADDRESS = re.compile(
+    r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?=[0-9])|(?![.0-9]))){4}|\[[0-9a-f.:]+\])(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+"""A host that is an IP address."""
 _DELIMITER = re.compile(r"([/?&=;,<>\"#])")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}\*?")
 _JOINT = re.compile(r"[_.+-]+")
@@ -161,24 +172,38 @@ def _is_known_structure(name: str, value: str) -> bool:
 
 
 def _is_structure(name: str, value: str) -> bool:
-    """Whether a field of tokens holds tokens: no address, no long number, no words in quotes or beside each other."""
+    """Whether a field of tokens holds tokens: no address, no long number, no words in quotes or beside each other, and
+    no text in base64.
+    """
     quoted = name not in _MAY_BE_QUOTED and _QUOTED.search(value)
     apart = name not in _OF_WORDS_APART and _WORDS_APART.search(value)
-    return not quoted and not apart and not _UNLIKE_A_TOKEN.search(value)
+    if quoted or apart or _UNLIKE_A_TOKEN.search(value) or _has_iban(value):
+        return False
+    return not any(is_base64(token) for token in _LONG_TOKEN.findall(value))
+
+
+def _has_iban(text: str) -> bool:
+    """Whether there is an IBAN by its check digits (ISO 13616): one hash in a thousand looks like one, and is read."""
+    return any(int("".join(str(int(sign, 36)) for sign in one[4:] + one[:4])) % 97 == 1 for one in _IBAN.findall(text))
 
 
 def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
-    """Yield the decoded pieces of a field or a request target, without authorities and names of parameters.
+    """Yield the decoded pieces of a field or a request target, without hosts and names of parameters.
 
-    An authority with a user name before its ``@`` is not one of those: it stays.
+    A host with a user name before its ``@`` is not one of those: it stays, and so does one that is a number, and a
+    name that could be data.
     """
-    parts = _DELIMITER.split(_ORIGIN.sub("", value))
+    if "/" in value and is_base64(whole := value.strip()):
+        yield whole
+    parts = _DELIMITER.split(_ORIGIN.sub(_host, value))
     before = ""
     for index in range(0, len(parts), 2):
         piece = parts[index]
         after = parts[index + 1] if index + 1 < len(parts) else ""
         if after == "=" and _PARAMETER.fullmatch(piece.strip()):
             before = piece.strip().lower()
+            if _is_more_than_a_name(parts, index):
+                yield from _decoded(piece, depth)
             continue
         named = index and parts[index - 1] == "="
         extended = _EXTENDED.match(piece) if named and before.endswith("*") else None
@@ -188,7 +213,29 @@ def pieces_of(value: str, depth: int = 0) -> Iterator[str]:
             yield from _decoded(piece, depth)
 
 
+def _host(found: re.Match[str]) -> str:
+    """A host as it is read: not at all, but for an IBAN, and for what has no letter and is no address."""
+    host = found[1]
+    is_host = any(sign.isalpha() for sign in host) or _ADDRESS.fullmatch(host)
+    return "" if is_host and not _has_iban(host) else found[0]
+
+
+def _is_more_than_a_name(parts: Sequence[str], index: int) -> bool:
+    """Whether what stands before an ``=`` could be data: it has digits for an id, or is base64 and the ``=`` its end.
+
+    ``?lang=&next=`` has no values, and its names are names all the same; in ``X-User: …=`` nothing says so.
+    """
+    name = parts[index].strip()
+    if is_data(name) or is_base64(name):
+        return True
+    is_one_of_many = index > 0 and parts[index - 1] in "?&;#"
+    follows = parts[index + 3] if index + 3 < len(parts) else ""
+    return not is_one_of_many and not parts[index + 2].strip() and follows in ("", "=", ",", ";", ">")
+
+
 def _is_opaque(name: str, value: str) -> bool:
+    if _has_iban(value):
+        return False
     if name in _PROTOCOL_PARAMETERS:
         return _RANDOM.fullmatch(value) is not None
     return is_cursor(name, value)

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 
 import pytest
 
-from sidecar.payloads.base64_texts import open_base64
+from sidecar.payloads.base64_texts import is_base64, open_base64
 from sidecar.payloads.document import Edit, LeafKind
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
@@ -91,3 +91,18 @@ def test_an_id_that_is_known_is_looked_for_as_it_stands() -> None:
         JsonBody().parse(text), parse_field_map({"known": {"$.customer.id": "ACCOUNT_ID"}}, "x")
     )
     assert [leaf.text for leaf in document.leaves if leaf.kind is LeafKind.STRING] == [CODED, CODED]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("amFuZS5yb2VAZXhhbXBsZS5jb20=", True),
+        ("amFuZS5yb2VAZXhhbXBsZS5jb20", True),
+        ("amFuZSByb2U=", False),
+        ("error_description", False),
+        ("post_logout_redirect_uri", False),
+        ("q2XzJPuhXJmSDhX+bIYpVQ==", False),
+    ],
+)
+def test_what_would_be_opened_is_known_beforehand(text: str, expected: bool) -> None:
+    assert is_base64(text) is expected

@@ -45,6 +45,7 @@ def read(text: str, media_type: str = "multipart/form-data") -> list[tuple[str, 
 
 
 CSV = "Content-Type: text/csv"
+IBAN = "DE89370400440532013000"
 FILE = 'Content-Disposition: form-data; name="f"; filename="{}"'
 
 
@@ -211,6 +212,15 @@ REFUSED = {
     "no base64": (body(field("a", "x@b.cc", "Content-Transfer-Encoding: base64")), PayloadFault.CODING),
     "broken quoted": (body(field("a", "x=4", "Content-Transfer-Encoding: quoted-printable")), PayloadFault.CODING),
     "json that is none": (body(field("a", "{", "Content-Type: application/json")), PayloadFault.NOT_PARSEABLE),
+    "name that is an IBAN": (body(field("a", "x", f"X-{IBAN}: 1")), PayloadFault.NOT_PARSEABLE),
+    "name of a person": (body(field("a", "x", "jane.roe: 1")), PayloadFault.NOT_PARSEABLE),
+    "name in base64": (body(field("a", "x", "amFuZS5yb2VAZXhhbXBsZS5jb20: 1")), PayloadFault.NOT_PARSEABLE),
+    "parameter that is an IBAN": (body((f"{NAMED.format('a')}; {IBAN}=1", "x")), PayloadFault.NOT_PARSEABLE),
+    "parameter of a person": (body((f"{NAMED.format('a')}; jane.roe=1", "x")), PayloadFault.NOT_PARSEABLE),
+    "disposition that is an IBAN": (body((f"Content-Disposition: {IBAN}; name=a", "x")), PayloadFault.NOT_PARSEABLE),
+    "disposition of a person": (body(("Content-Disposition: jane.roe; name=a", "x")), PayloadFault.NOT_PARSEABLE),
+    "type that is an IBAN": (body(field("a", "{}", f"Content-Type: x/{IBAN}+json")), PayloadFault.NOT_PARSEABLE),
+    "type of nothing": (body(field("a", "", f"Content-Type: {IBAN}/x")), PayloadFault.NOT_PARSEABLE),
     "too many": (body(*[field("a", "x")] * 1001), PayloadFault.TOO_LARGE),
 }
 
@@ -279,6 +289,11 @@ PLACES = [
     field("a", CANARY.replace("@", "=40"), "Content-Transfer-Encoding: quoted-printable"),
     field("a", "x", f"X-By: {CANARY}"),
     field("a", "x", f'Content-Type: text/plain; name="{CANARY}"'),
+    (NAMED.format("a") + f'; charset="{CANARY}"', "x"),
+    (NAMED.format("a") + f'; boundary="{CANARY}"', "x"),
+    field("a", "", f'Content-Type: text/plain; charset="{CANARY}"'),
+    field("a", "x", f'Content-Type: text/plain; boundary="{CANARY}"'),
+    field("a", "", f'Content-Type: multipart/mixed; boundary="{CANARY}"'),
     field("a", f"<p title='{CANARY}'>", "Content-Type: text/html"),
     field("a", f"<a b='{CANARY}'/>", "Content-Type: application/xml"),
     field("a", f"x={CANARY}", "Content-Type: application/x-www-form-urlencoded"),
@@ -295,6 +310,24 @@ async def test_P39_P42_no_canary_is_left_and_twice_is_once(places: list[tuple[st
     assert [said for leaf in FORM.parse(done).leaves if "canary" in (said := leaf.text)] == []
     assert len(part_places(done, "B", 100)) == len(places)
     assert (await parts.rewriter.rewrite(done, FORM, FieldMap(), Policy(), "here")).body.decode() == done
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("Content-Description: x", "Content-Transfer-Encoding: 8bit", "X-Amz-Meta-Part-12: x", "X_Trace: 1"),
+        ("Content-Type: text/plain; charset=UTF-8; format=flowed; delsp=yes",),
+        ("Content-Type: text/plain; charset=utf8; x-unix-mode=0644",),
+        ("Content-ID: <1>", "Content-Location: a", "MIME-Version: 1.0", "Content-Language: de"),
+    ],
+)
+def test_P39_usual_fields_of_parts_pass(more: tuple[str, ...]) -> None:
+    assert ("string", ("a",), "x") in read(body(field("a", "x", *more)))
+
+
+def test_P39_an_empty_file_of_any_usual_type_passes() -> None:
+    office = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    assert read(body((FILE.format("") + f"\r\nContent-Type: {office}", ""))) == [("key", ("f",), "f")]
 
 
 async def test_field_maps_reach_into_parts() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.payloads.document import Path
+from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.json_body import JsonBody
 from sidecar.payloads.names import (
     ANY_SCORE,
     CERTAIN,
@@ -17,6 +21,7 @@ from sidecar.payloads.names import (
     question,
     words,
 )
+from sidecar.payloads.selection import select
 
 KNOWN = words("Marta von Kowalczyk") | words("A-88213")
 
@@ -26,7 +31,13 @@ KNOWN = words("Marta von Kowalczyk") | words("A-88213")
     [("4111111111111111", "4111111111111111"), ("4.111111111111111e15", "4111111111111111"), ("12.0", "12"),
      ("-7", "-7"), ("1.5", "1.5"), ("1e-3", "1e-3"), ("1E2", "100"), ("-48601555014.0", "-48601555014"),
      ("1e999999999999999999999", "1e999999999999999999999"), ("9" * 5000, "9" * 5000), ("0.1e1", "1"),
-     ("1e99", "1" + "0" * 99)],
+     ("1e99", "1" + "0" * 99), ("1e100", "1e100"), ("0", "0"), ("0.0", "0"), ("-0.0e5", "-0"), ("0e-999999999", "0"),
+     ("447911123456e000", "447911123456"), ("447911123456E+0", "447911123456"), ("447911123456e-0", "447911123456"),
+     ("447911123456." + "0" * 31, "447911123456"), ("447911123456." + "0" * 200_000, "447911123456"),
+     ("4.47911123456e" + "0" * 50 + "11", "447911123456"), ("447911123456" + "0" * 90 + "e-90", "447911123456"),
+     ("0." + "0" * 50 + "447911123456e62", "447911123456"), ("-4479111234560e-0001", "-447911123456"),
+     ("447911123456." + "0" * 31 + "1", "447911123456." + "0" * 31 + "1"), ("1234567e-9", "1234567e-9"),
+     ("1e-" + "9" * 50, "1e-" + "9" * 50)],
 )  # fmt: skip
 def test_whole_numbers_are_read_without_exponent(number: str, text: str) -> None:
     assert number_text(number) == text
@@ -111,7 +122,15 @@ def test_names_that_may_be_data_are_asked_about(name: str, score: float) -> None
 @pytest.mark.parametrize(
     ("path", "asked"),
     [(("customer", "accountNumber"), "account number?"), (("phone_numbers", 0), "phone number?"), ((0, 1), ""),
-     ((), ""), (("a", "Marta K"), ""), (("user.id",), "user id?"), (("DOB",), "dob?"), (("n" * 200,), "n" * 80 + "?")],
+     ((), ""), (("a", "Marta K"), ""), (("user.id",), "user id?"), (("DOB",), "dob?"), (("n" * 200,), "n" * 80 + "?"),
+     (("aB" * 100,), ("a " + "ba " * 100)[:80] + "?"), (("_" * 100 + "mobileNumber",), "phone number?")],
 )  # fmt: skip
 def test_a_members_name_asks_for_its_value(path: Path, asked: str) -> None:
     assert question(path) == asked
+
+
+def test_a_long_name_is_not_read_in_whole_for_every_value_below_it() -> None:
+    leaves = JsonBody().parse(json.dumps({"aB" * 100_000: ["x"] * 50_000})).leaves
+    (conversation,) = select(leaves, FieldMap(), str.strip).conversations
+    (asked,) = {piece.message.context for piece in conversation.pieces if piece.message.text == "x"}
+    assert [len(turn.text) for turn in asked] == [81]

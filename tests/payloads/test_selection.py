@@ -137,6 +137,14 @@ def test_what_can_hold_no_identifier_is_left_out() -> None:
     assert selected(body, FieldMap()).conversations == ()
 
 
+@pytest.mark.parametrize("number", ["447911123456", "1712345678", "4111111111111111"])
+@pytest.mark.parametrize("spelled", ["{}", "{}e000", "{}E-0", "{}.0", "{}.0000000000000000000000000000000", "{}0e-1"])
+def test_a_number_is_read_alike_however_it_is_spelled(number: str, spelled: str) -> None:
+    leaves = JsonBody().parse(f'{{"mobile":{spelled.format(number)}}}').leaves
+    (conversation,) = select(leaves, FieldMap(), str.strip).conversations
+    assert (number, SURE) in {(piece.message.text, piece.minimum_score) for piece in conversation.pieces}
+
+
 def test_known_values_are_never_left_out() -> None:
     stamp = "e84ba0ee-c9d3-4e4d-a013-cbe1b7dc4cc3"
     body = {"known": [stamp, 4821, 0.5], "other": [stamp, 4821, 0.5, 4822]}

@@ -109,6 +109,7 @@ SHAPES = {
     "data\n\n": [],
     "data: 5\n\n": [((), "5")],
     "retry: 3000\n\n": [],
+    "retry: 3600000\n\n": [],
     "data: cut off": [((), "cut off")],
 }  # fmt: skip
 
@@ -155,6 +156,9 @@ def test_a_container_over_several_lines_can_be_dropped() -> None:
         "datas: marta\n\n",
         " data: marta\n\n",
         "retry: marta\n\n",
+        "retry: 447911123456\n\n",
+        "retry: 44791112\n\n",
+        "retry: 1e6\n\n",
         'data: {"text": "marta"\n\n',
         'data: {"text": NaN}\n\n',
         "data: [marta]\n\n",

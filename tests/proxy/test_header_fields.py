@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from sidecar.proxy.routes import AuthorizationPolicy, HostPolicy
-from tests.proxy.rig import AUTH, CANARY, JSON, TOKEN, answering, raw, request, route, running
+from tests.proxy.rewriting import Parts
+from tests.proxy.rig import AUTH, CANARY, JSON, TOKEN, MemoryAudit, answering, raw, request, route, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 BODY = b'{"a":1}'
+CODED = b64encode(CANARY.encode()).decode().rstrip("=")
 
 
 def upstream_answer(*fields: str, status: str = "200 OK", body: bytes = BODY) -> bytes:
@@ -166,6 +169,29 @@ async def test_P20_fields_that_hold_personal_data_are_dropped(
 ) -> None:
     async with running(raw(upstream_answer(JSON, field)), contexts) as rig:
         answered = await rig.get(path)
+        assert answered.status == 200
+        assert answered.values(field.partition(":")[0]) == left
+
+
+@pytest.mark.parametrize(
+    ("field", "left"),
+    [
+        (f"X-User: {CODED}=", []),
+        (f"X-User: a={CODED}=, b=1", []),
+        (f"Vary: {CODED}", []),
+        ("X-Accounts: user_447911123456=open", []),
+        ("X-Call: <tel://447911123456>", []),
+        ("X-Call: <https://447911123456/x>", []),
+        ("X-Host: <https://sidecar.example/x>", ["<https://sidecar.example/x>"]),
+        ("X-Page: next=&page=2", ["next=&page=2"]),
+    ],
+)
+async def test_P20_fields_hide_nothing_as_names_hosts_and_tokens(
+    field: str, left: list[str], contexts: Contexts
+) -> None:
+    data, rewriter = raw(upstream_answer(JSON, field)), Parts().rewriter
+    async with running(data, contexts, real=lambda _: (MemoryAudit(), rewriter)) as rig:
+        answered = await rig.get()
         assert answered.status == 200
         assert answered.values(field.partition(":")[0]) == left
 

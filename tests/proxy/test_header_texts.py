@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.proxy.header_texts import pieces_of, texts_of
+from sidecar.proxy.header_texts import pieces_of, texts_of, texts_of_target
 
+IBAN = "DE89370400440532013000"
+CODED = "amFuZS5yb2VAZXhhbXBsZS5jb20"
+"""Base64 of jane.roe@example.com, without its padding."""
 UUID = "8a7c6a0e-94b0-4f5b-8f0e-1b2c3d4e5f60"
 
 
@@ -145,3 +148,172 @@ def test_P20_fields_and_parameters_of_machines_are_read_where_they_hold_somethin
 )
 def test_P20_what_is_of_machines_is_passed_over(name: str, value: str) -> None:
     assert not [text for _, text in texts_of({name: value}, frozenset(), "/") if text != "cb"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("X-User", f"{CODED}=", [CODED]),
+        ("X-User", f"{CODED}=, {CODED}=", [CODED, CODED]),
+        ("X-User", "amFuZSByb2UgMQ==", ["amFuZSByb2UgMQ"]),
+        ("X-User", "TWFydGEgS293YWxjenlr?x=1", ["TWFydGEgS293YWxjenlr"]),
+        ("Location", f"/x?{CODED}=&{CODED}=1", [CODED, CODED]),
+        ("X-Balances", f"{IBAN}=120.50, GB82WEST12345698765432=7", [IBAN, "GB82WEST12345698765432"]),
+        ("X-Phones", "tel_447911123456=work", ["tel_447911123456", "work"]),
+        ("Content-Disposition", f"attachment; {IBAN}=x", [IBAN]),
+        ("Content-Disposition", f'attachment; filename="{IBAN}=.pdf"', [IBAN, ".pdf", " pdf"]),
+        ("Location", f"/x?next=%2Fy%3F{IBAN}%3D1", [IBAN]),
+    ],
+)
+def test_P20_a_name_that_could_be_data_is_read(name: str, value: str, expected: list[str]) -> None:
+    assert texts(name, value) == expected
+
+
+def test_P20_base64_is_read_in_whole_where_a_slash_is_one_of_its_letters() -> None:
+    coded = "4oCTIGphbmUucm9lQGV4YW1wbGUuY29tIG/igJM="
+    assert coded in texts("X-User", coded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Location", "/login?next=&error_description=&lang="),
+        ("Location", "/login?redirect_uri=%2F&post_logout_redirect_uri=%2F&code_challenge_method=1"),
+        ("Content-Disposition", 'attachment; filename=""'),
+        ("WWW-Authenticate", 'Next="1", domain="", nonce=""'),
+        ("Refresh", "0; url=/home"),
+        ("Refresh", "0;url=https://host.example/home"),
+    ],
+)
+def test_P20_names_of_parameters_are_passed_over_with_or_without_a_value(name: str, value: str) -> None:
+    assert not [text for text in texts(name, value) if text != "Next"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("Link", '<tel://+447911123456>; rel="contact"', "+447911123456"),
+        ("X-Call", "whatsapp://+447911123456", "+447911123456"),
+        ("X-Call", "whatsapp:%2F%2F%2B447911123456", "+447911123456"),
+        ("Location", "tel://+447911123456", "+447911123456"),
+        ("Location", "contact://jane_roe/x", "jane_roe"),
+        ("Location", "xhttps://jane_roe/x", "jane_roe"),
+        ("Location", "//+447911123456/x", "+447911123456"),
+        ("Location", "https://447911123456/x", "447911123456"),
+        ("Location", "https://447911123456:8443/x", "447911123456:8443"),
+        ("Location", "http://447.911.123.456/x", "447.911.123.456"),
+        ("Location", "https://٤٤٧٩١١١٢٣٤٥٦/x", "٤٤٧٩١١١٢٣٤٥٦"),
+        ("Location", f"https://{IBAN}/x", IBAN),
+        ("X-User", "//jane.roe%40example.com", "jane.roe@example.com"),
+        ("Location", "/c//Jane+Roe/x", "Jane Roe"),
+    ],
+)
+def test_P20_what_is_no_host_is_read(name: str, value: str, said: str) -> None:
+    assert said in texts(name, value)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://host.example",
+        "HTTPS://host-12345678.example:8443",
+        "wss://host.example",
+        "//host.example",
+        "http://127.0.0.1:8080",
+        "https://192.168.100.200",
+        "http://[2001:470:1:18::119]:8080",
+        "https://bücher.example",
+    ],
+)
+def test_P20_hosts_are_passed_over(origin: str) -> None:
+    assert texts("Location", f"{origin}/home") == []
+    assert texts("Link", f"<{origin}>; rel=next") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("Content-Language", IBAN, [IBAN]),
+        ("Vary", f"Origin, {IBAN.lower()}", ["Origin", IBAN.lower()]),
+        ("ETag", f'"{IBAN}"', [IBAN]),
+        ("Content-Language", f"{CODED}=", [CODED]),
+        ("Vary", f"Origin, {CODED}", ["Origin", CODED]),
+        ("Location", f"/cb?state={IBAN}", ["cb", IBAN]),
+        ("Link", f"<https://h/x?cursor={IBAN}>", [IBAN]),
+    ],
+)
+def test_P20_an_iban_and_base64_of_a_text_are_no_tokens(name: str, value: str, expected: list[str]) -> None:
+    assert texts(name, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ETag", '"D41D8CD98F00B204E9800998ECF8427E"'),
+        ("ETag", 'W/"ab12cd34ef56ab12cd34ef56ab12cd34"'),
+        ("ETag", '"q2XzJPuhXJmSDhX+bIYpVQ=="'),
+        ("Content-Language", "de-DE, en-GB"),
+        ("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("Content-Type", "multipart/mixed; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW"),
+        ("Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization, If-Modified-Since"),
+        ("Access-Control-Expose-Headers", "X-RateLimit-Remaining, Content-Disposition, X-Request-Id"),
+        ("Content-Security-Policy", "script-src 'sha256-B2yPHKaXnvFWtRChIbabYmUBFZdVfKKXHbWtWidDVF8='"),
+        ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ],
+)
+def test_P20_hashes_and_long_tokens_are_no_data(name: str, value: str) -> None:
+    assert texts(name, value) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (f"/x?{IBAN}=1&{CODED}=", [IBAN, CODED]),
+        ("/x?a=//447911123456", ["447911123456"]),
+        ("/x?a=tel://+447911123456", ["tel:", "+447911123456", "447911123456"]),
+        ("/x//+447911123456/y", ["+447911123456", "447911123456"]),
+        ("/login?next=&lang=", []),
+        ("http://sidecar.example/home?page=2", []),
+    ],
+)
+def test_P20_targets_are_read_as_fields_are(target: str, expected: list[str]) -> None:
+    assert texts_of_target(target) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * 200_000,
+        '"' + "a" * 200_000,
+        '"1' * 100_000,
+        "aa" + " " * 200_000,
+        "//a" * 70_000,
+        "https:" * 40_000,
+        "a=" * 100_000,
+        "a1" * 16 + "=" + "a" * 200_000,
+        "DE89" * 50_000,
+        "=?utf-8?q?" * 20_000,
+    ],
+    ids=lambda value: value[:10],
+)
+@pytest.mark.parametrize("name", ["Vary", "Content-Disposition", "X-A"])
+def test_no_field_takes_time_that_grows_with_its_square(name: str, value: str) -> None:
+    assert all(text.strip() for text in texts(name, value))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_read"),
+    [
+        ("Accept Origin", True),
+        ("x1 Jane\tRoe", True),
+        ("Origin, a bc", False),
+        ("ab c", False),
+        ("1ab  cd", True),
+        ('"ab"', True),
+        ('"1 a', False),
+        ('"12"', False),
+        ('""ab"', True),
+    ],
+)
+def test_P20_words_apart_and_in_quotes_are_no_tokens(value: str, is_read: bool) -> None:
+    assert bool(list(texts("Vary", value))) is is_read
