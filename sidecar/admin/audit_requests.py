@@ -83,7 +83,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def _question(members: Mapping[str, object], pseudonyms: tuple[str, ...]) -> Question:
     for name, value in members.items():
-        if name not in _NAMES or not isinstance(value, str) or value not in _CLOSED.get(name, {value}):
+        if name not in _NAMES or not _is_text(value) or value not in _CLOSED.get(name, {value}):
             _refuse(name if name in _NAMES else "a parameter that is not known")
     if not all(_PSEUDONYM.fullmatch(one) for one in pseudonyms):
         _refuse("pseudonym")
@@ -94,12 +94,17 @@ def _question(members: Mapping[str, object], pseudonyms: tuple[str, ...]) -> Que
     return Question(**asked, pseudonyms=frozenset(pseudonyms) or None)
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a string that can be written as UTF-8: JSON may hold halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _moment(text: str, name: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):  # also of the first and the last day that there are, in other zones
         _refuse(name)
-    return instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _whole(text: str, name: str, least: int, most: int) -> int:

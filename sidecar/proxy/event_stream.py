@@ -31,6 +31,7 @@ _UNOPENED = Limits(embedding=0)
 _HOLD_BACK = HoldBack()
 _APART = "\n"
 _PARSED_IN_THE_LOOP = 8 * 1024  # characters
+_HELD_BYTES, _SLICE_BYTES = 200, 100  # of an event that waits, beside its text; of each part of a growing text in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class _Held:
 
     @property
     def size(self) -> int:
-        """In bytes."""
-        return len(self.frame.text.encode())
+        """In bytes, with what it takes to hold it: of short events that is the most of it."""
+        return len(self.frame.text.encode()) + _HELD_BYTES + _SLICE_BYTES * len(self.slices)
 
     @property
     def is_ready(self) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Protocol
 
 from sidecar.detection.within import within
@@ -17,7 +19,7 @@ from sidecar.payloads import json_body
 from sidecar.payloads.media_type import MediaType, media_type_of
 from sidecar.payloads.ndjson_stream import NdjsonStream
 from sidecar.payloads.sse import SseStream
-from sidecar.payloads.stream import Frame, Framing, StreamFormat
+from sidecar.payloads.stream import Frame, FrameKind, Framing, StreamFormat
 from sidecar.proxy.body_budget import BodyShare
 from sidecar.proxy.codings import Uncompressing
 from sidecar.proxy.event_stream import EventStream, StreamLimits
@@ -29,6 +31,7 @@ from sidecar.redaction.holdback import HoldBack
 _SSE, _NDJSON = SseStream(), NdjsonStream()
 _UTF8 = (None, "utf-8", "utf8")
 _AT_ONCE_BYTES = 16 * 1024
+_FRAMED_AT_ONCE_BYTES = 8 * 1024  # of line ends that is some 10 ms
 _AT_ONCE_SECONDS = 0.05  # after which what is ready goes out, though more could be made of what was read
 _FRAMES_IN_A_ROW = 8  # then others have their turn on the loop
 
@@ -88,6 +91,8 @@ class AnswerStream:
         self._route = route
         self._meter = meter
         self._share = share
+        self._content = b""  # what came last, with its coding undone
+        self._framed = 0  # bytes of it
         self._frames: deque[Frame] = deque()
         self._is_last = False  # the upstream has ended, and its frames are all there
         self._is_over = False
@@ -99,7 +104,7 @@ class AnswerStream:
         out = b""
         while not out and not self._is_over:
             if not self._frames and not self._is_last:
-                self._take(await self._answer.read_some())
+                await self._take_more()
             began = time.perf_counter()
             try:
                 async with within(self._route.limits.rewrite_seconds):
@@ -107,7 +112,7 @@ class AnswerStream:
             finally:
                 self._own_seconds += time.perf_counter() - began
                 self._measure(self._events.held_bytes)
-            self._share.vary(self._events.held_bytes)
+            self._share.vary(self._events.held_bytes + len(self._content) - self._framed)
         return out
 
     def close(self) -> None:
@@ -116,15 +121,24 @@ class AnswerStream:
             self._own_seconds = 0.0
         self._measure(0)
         self._is_over = True
+        self._content, self._framed = b"", 0
         self._answer.close()
 
-    def _take(self, data: bytes) -> None:
-        if data:
-            self._frames.extend(self._framing.feed(self._decoding.feed(data)))
-            return
-        self._decoding.finish()
-        self._frames.extend(self._framing.finish())
-        self._is_last = True
+    async def _take_more(self) -> None:
+        """Frame some of what has come: a few bytes may unpack to millions of lines."""
+        if self._framed == len(self._content):
+            data = await self._answer.read_some()
+            if not data:
+                self._decoding.finish()
+                self._frames.extend(self._framing.finish())
+                self._is_last = True
+                return
+            self._content, self._framed = self._decoding.feed(data), 0
+        else:
+            await asyncio.sleep(0)
+        some = self._content[self._framed : self._framed + _FRAMED_AT_ONCE_BYTES]
+        self._framed += len(some)
+        self._frames.extend(_without_runs(self._framing.feed(some)))
 
     async def _rewritten(self, began: float) -> bytes:
         out = bytearray()
@@ -146,3 +160,12 @@ class AnswerStream:
     def _measure(self, held_bytes: int) -> None:
         self._meter.holding(held_bytes - self._metered)
         self._metered = held_bytes
+
+
+def _without_runs(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield the frames, with line ends that follow each other as one: each would be passed on, and held, by itself."""
+    for is_blank, some in groupby(frames, lambda frame: frame.kind is FrameKind.BLANK):
+        if is_blank:
+            yield Frame("".join(frame.text for frame in some), FrameKind.BLANK)
+        else:
+            yield from some

@@ -125,6 +125,8 @@ async def test_a_page_does_not_move_while_the_log_grows(auditing: Auditing) -> N
     "query",
     [
         "since=yesterday",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "until=9999-12-31T23:59:59-14:00",
         "decision=maybe",
         "action=x",
         "limit=0",
@@ -166,6 +168,9 @@ async def test_an_export_verifies_stand_alone_and_needs_a_reason_a36(auditing: A
     asked = {"question": {"pseudonyms": [pseudonym(2)]}, "formats": ["jsonl", "ocsf"], "complete": True}
     for reason in ("", "?reason=because+I+can", f"?reason={CANARY}"):
         assert (await auditing.ask("POST", f"/v1/audit/exports{reason}", asked))[0] == 400
+    for name in ("actor", "exchange_id", "since"):
+        half = asked | {"question": {name: "\ud800"}}
+        assert (await auditing.ask("POST", "/v1/audit/exports?reason=CASE-2026-17", half))[0] == 400
     auditing.audit.entries.clear()
     status, body = await auditing.ask("POST", "/v1/audit/exports?reason=CASE-2026-17", asked)
     assert status == 200

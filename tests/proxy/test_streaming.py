@@ -21,6 +21,9 @@ from sidecar.errors import ConfigError, DetectionFailed, DetectionFault
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.presets import load_preset
+from sidecar.payloads.sse import _Events
+from sidecar.payloads.stream import Frame
+from sidecar.proxy import streaming
 from sidecar.proxy.listener import ListenerSettings
 from sidecar.proxy.rewriter import Rewriter
 from sidecar.proxy.routes import BodyMode, Limits, RouteTable
@@ -358,6 +361,34 @@ async def test_P28_a_coded_stream_is_decoded_as_it_comes(contexts: Contexts, cod
         assert await reading.is_complete()
         assert said(reading.body) == "to [EMAIL_1]"
         assert b"content-encoding" not in reading.head.lower()
+
+
+async def test_P30_a_few_bytes_that_unpack_to_line_ends_are_framed_a_little_at_a_time(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kilobytes are two million lines: each was a frame of its own, made in one go, and held."""
+    fed, most = [], []
+    feed, without_runs = _Events.feed, streaming._without_runs
+
+    def counted(self: _Events, data: bytes) -> list[Frame]:
+        fed.append(len(data))
+        return feed(self, data)
+
+    def joined(frames: list[Frame]) -> list[Frame]:
+        some = list(without_runs(frames))
+        most.append(len(some))
+        return some
+
+    monkeypatch.setattr(_Events, "feed", counted)
+    monkeypatch.setattr(streaming, "_without_runs", joined)
+    plain = event("") + b"\n" * 200_000 + event("")
+    stream = Stream(SSE, "Content-Encoding: gzip", begin=[gzip.compress(plain), None])
+    async with rigged(stream, contexts) as one, one.reading() as reading:
+        await reading.begin()
+        assert await reading.is_complete()
+        assert reading.body == plain
+    assert max(fed) <= 8 * 1024
+    assert max(most) <= 3
 
 
 @pytest.mark.parametrize("coding", ["aes", "gzip, br"])
