@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads.delta_rules import Condition, DeltaRule
+from sidecar.payloads.delta_rules import Condition, DeltaRule, Onto
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.matcher import PathMatcher
@@ -29,13 +29,20 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A leaf that is a piece of a channel's text. ``conversation``: its id, where the event names it."""
+    """A leaf that is a piece of a channel's text. ``conversation``: its id, where the event names it.
+
+    ``place``: where it is, but for elements that the channel's ids or the format name. ``kind``: the pattern that found
+    it: places of one kind can be compared. ``is_located``: the place is where in the whole the text is.
+    """
 
     leaf: int
     path: Path = field(repr=False)
     text: str = field(repr=False)
     channel: Channel
     rule: DeltaRule
+    kind: str
+    place: tuple[str, ...] = field(repr=False)
+    is_located: bool
     conversation: str | None = field(default=None, repr=False)
 
 
@@ -65,6 +72,7 @@ class DeltaFinder:
     def __init__(self, fields: FieldMap) -> None:
         self._rules = fields.deltas or ()
         self._names_conversations = any(rule.ids for rule in fields.conversations)
+        self._located = {_name(rule) for rule in self._rules if rule.onto is not None}
         self._placer = Placer(fields)
         patterns = [pattern for rule in self._rules for pattern in _patterns(rule)]
         self._matcher = PathMatcher(patterns)
@@ -76,19 +84,21 @@ class DeltaFinder:
         Raises ``PayloadRefused`` (not parseable) for an event with two pieces in one place: clients take the last.
         """
         at = self._matches(leaves)
+        base = _base(leaves)
         fragments: dict[Path, Fragment] = {}
         ended: list[Ended] = []
         for rule in self._rules:
             if all(self._met(condition, at) for condition in rule.when):
-                for leaf in self._of(rule.texts, at):
+                for pattern, leaf in self._pieces(rule, at):
                     if leaf.kind is LeafKind.STRING and self._placer.place(leaf).treatment in _SCANNED:
-                        fragment = self._fragment(rule, leaf, at)
+                        fragment = self._fragment(rule, pattern, leaf, at, base)
                         if fragments.setdefault(leaf.path, fragment).leaf != leaf.index:
                             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "two pieces of text in one place")
             for condition in rule.ends:
                 for leaf in self._of((condition.path,), at):
                     if condition.is_met_by(leaf.text):
-                        ended.append(Ended(_name(rule), self._ids(rule, leaf, at)))
+                        ids = tuple(None if one is None else one.text for one in self._ids(rule, leaf, at))
+                        ended.append(Ended(_name(rule), ids))
         in_order = self._with_conversations(sorted(fragments.values(), key=lambda one: one.leaf), leaves)
         return Deltas(tuple(in_order), tuple(dict.fromkeys(ended)))
 
@@ -127,23 +137,62 @@ class DeltaFinder:
     def _met(self, condition: Condition, at: dict[int, list[Leaf]]) -> bool:
         return any(condition.is_met_by(leaf.text) for leaf in self._of((condition.path,), at))
 
-    def _fragment(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> Fragment:
-        place = () if rule.name else tuple(part for part in leaf.path if isinstance(part, str))
-        ids = tuple(_position(leaf.path) if id_ is None else id_ for id_ in self._ids(rule, leaf, at))
-        return Fragment(leaf.index, leaf.path, leaf.text, Channel(_name(rule), ids, place), rule)
+    def _pieces(self, rule: DeltaRule, at: dict[int, list[Leaf]]) -> Iterable[tuple[PathPattern, Leaf]]:
+        for pattern in rule.texts:
+            for leaf in self._of((pattern,), at):
+                yield pattern, leaf
 
-    def _ids(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> tuple[str | None, ...]:
+    def _fragment(
+        self, rule: DeltaRule, pattern: PathPattern, leaf: Leaf, at: dict[int, list[Leaf]], base: int
+    ) -> Fragment:
+        ids = self._ids(rule, leaf, at)
+        names = () if rule.name else tuple(part for part in leaf.path if isinstance(part, str))
+        values = tuple(_position(leaf.path[base:]) if one is None else one.text for one in ids)
+        channel, is_located = Channel(_name(rule), values, names), _name(rule) in self._located
+        if not is_located:
+            place, kind = _apart_from(ids, leaf.path, base), pattern.source
+        else:
+            place, kind = leaf.path[base:] if rule.onto is None else self._onto(rule.onto, leaf.path, at)[base:], ""
+        return Fragment(
+            leaf.index, leaf.path, leaf.text, channel, rule, kind, tuple(str(part) for part in place), is_located
+        )
+
+    def _onto(self, onto: Onto, path: Path, at: dict[int, list[Leaf]]) -> Path:
+        below = len(onto.value.segments)
+        element = path[: below - 1]
+        steps = [leaf.text for leaf in self._of((onto.steps,), at) if leaf.path[: below - 1] == element]
+        return (*path[: len(onto.within.segments)], *steps, *path[below:])
+
+    def _ids(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> tuple[Leaf | None, ...]:
         """Return the values of the rule's channel that are nearest to the leaf; None where there is none."""
         nearest = []
         for pattern in rule.channel:
             candidates = [one for one in self._of((pattern,), at) if _is_of_element(pattern, one.path, leaf.path)]
-            best = max(candidates, key=lambda one: _shared(one.path, leaf.path), default=None)
-            nearest.append(None if best is None else best.text)
+            nearest.append(max(candidates, key=lambda one: _shared(one.path, leaf.path), default=None))
         return tuple(nearest)
 
 
 def _patterns(rule: DeltaRule) -> tuple[PathPattern, ...]:
-    return (*rule.texts, *rule.channel, *(one.path for one in (*rule.when, *rule.ends)))
+    return (*rule.texts, *rule.channel, *(one.path for one in (*rule.when, *rule.ends)), *_steps(rule))
+
+
+def _steps(rule: DeltaRule) -> tuple[PathPattern, ...]:
+    return () if rule.onto is None else (rule.onto.steps,)
+
+
+def _base(leaves: Sequence[Leaf]) -> int:
+    """How many parts of all paths only number the event among others: that of lines of JSON, and of packets."""
+    first = leaves[0].path[:1] if leaves else ()
+    return 1 if first and isinstance(first[0], int) else 0
+
+
+def _apart_from(ids: Iterable[Leaf | None], path: Path, base: int) -> Path:
+    """Return the path without the elements that have an id of their own: the client goes by it, wherever they are."""
+    named = set()
+    for one in ids:
+        shared = 0 if one is None else _shared(one.path, path)
+        named.add(max((at for at in range(shared) if isinstance(path[at], int)), default=None))
+    return tuple("" if at in named else part for at, part in enumerate(path) if at >= base)
 
 
 def _name(rule: DeltaRule) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -18,6 +18,7 @@ from sidecar.payloads.document import Document, Edit, Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
+from sidecar.proxy.growing_places import GrowingPlaces
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
 from sidecar.proxy.rewriter import Rewriter, Rewritten
@@ -60,6 +61,7 @@ class _Open:
 
     growing: GrowingText
     scope: str = field(repr=False)
+    places: GrowingPlaces = field(default_factory=GrowingPlaces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +178,22 @@ class EventStream:
         return False
 
     def _slices(self, fragments: Sequence[Fragment]) -> Iterator[_Slice]:
-        """Yield the part of each piece. Pieces of one text in one event are texts of their own: a list of messages."""
-        seen: set[Channel] = set()
-        for fragment in fragments:
-            if self._goes_on(fragment):
-                if fragment.channel in seen:
-                    growing = self._open[fragment.channel].growing
+        """Yield the part of each piece. Pieces of one text in its first event are texts of their own: its messages."""
+        for channel, pieces in _by_channel(fragment for fragment in fragments if self._goes_on(fragment)).items():
+            for fragment, is_apart in self._opened(channel, pieces[0]).places.taken(pieces):
+                if is_apart:
+                    growing = self._open[channel].growing
                     yield _Slice(None, _APART, growing, *growing.append(_APART))
-                seen.add(fragment.channel)
                 yield self._slice(fragment)
 
-    def _slice(self, fragment: Fragment) -> _Slice:
-        one = self._open.get(fragment.channel)
+    def _opened(self, channel: Channel, first: Fragment) -> _Open:
+        one = self._open.get(channel)
         if one is None:
-            one = self._open[fragment.channel] = _Open(self._new(fragment), self._scope)
+            one = self._open[channel] = _Open(self._new(first), self._scope)
+        return one
+
+    def _slice(self, fragment: Fragment) -> _Slice:
+        one = self._open[fragment.channel]
         if fragment.conversation is not None:
             one.scope = scope_of(self._rules.fields.namespace, fragment.conversation)
         start, end = one.growing.append(fragment.text)
@@ -242,6 +246,13 @@ class EventStream:
     def _count(self, rewritten: Rewritten | None) -> None:
         if rewritten is not None:
             self._account(rewritten)
+
+
+def _by_channel(fragments: Iterable[Fragment]) -> dict[Channel, list[Fragment]]:
+    sorted_out: dict[Channel, list[Fragment]] = {}
+    for fragment in fragments:
+        sorted_out.setdefault(fragment.channel, []).append(fragment)
+    return sorted_out
 
 
 class _Rest:

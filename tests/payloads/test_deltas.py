@@ -12,7 +12,9 @@ from sidecar.payloads.deltas import Channel, DeltaFinder, Deltas
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.ndjson_stream import NdjsonStream
 from sidecar.payloads.spliced import Limits
+from sidecar.payloads.stream import Frame, FrameKind
 
 OPENAI = {
     "deltas": [
@@ -60,6 +62,15 @@ def test_choices_are_told_apart_by_their_index() -> None:
 def test_pieces_without_an_index_are_told_apart_by_their_place() -> None:
     deltas = found(OPENAI, {"choices": [{"index": 5, "delta": {"content": "Mar"}}, {"delta": {"content": "ta"}}]})
     assert pieces(deltas) == [("Mar", ("5",)), ("ta", ("at 1",))]
+
+
+def test_pieces_without_an_index_are_of_one_text_in_whatever_line_they_are() -> None:
+    finder = DeltaFinder(parse_field_map({"deltas": [{"text": "$[].all[].t", "channel": "$[].all[].id"}]}, "fields"))
+    lines = [
+        finder.find(NdjsonStream().parse(Frame('{"all": [{}, {"t": "Mar"}]}', FrameKind.EVENT, row)).leaves)
+        for row in (0, 7)
+    ]
+    assert lines[0].fragments[0].channel == lines[1].fragments[0].channel
 
 
 def test_pieces_within_choices_are_told_apart_by_both_indices() -> None:
@@ -143,6 +154,8 @@ def test_a_map_says_nothing_of_streams_unless_it_does() -> None:
         ({"text": "$.a", "speaker": "nobody"}, "fields.deltas[0].speaker"),
         ({"text": "$.a", "hold": "nothing"}, "fields.deltas[0].hold"),
         ({"text": "$.a", "texts": "$.b"}, "fields.deltas[0].texts"),
+        ({"text": "$.a", "onto": "$.b"}, "fields.deltas[0].onto"),
+        ({"text": "$.a", "onto": {"within": "$.b", "steps": "$..c", "value": "$.a"}}, "fields.deltas[0].onto.steps"),
     ],
 )
 def test_problems_name_their_place(rule: dict[str, Any], where: str) -> None:
