@@ -6,7 +6,6 @@ the input, and where nothing was found its bytes. No socket and no clock is know
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
 from sidecar.proxy.growing_places import GrowingPlaces
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
+from sidecar.proxy.reading import at_leisure
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.scopes import scope_of, scope_of_none
 from sidecar.redaction.growing import GrowingRedaction, Remembered
@@ -31,7 +31,6 @@ _UNOPENED = Limits(embedding=0)
 """A piece of text that happens to be JSON is a piece of text."""
 _HOLD_BACK = HoldBack()
 _APART = "\n"
-_PARSED_IN_THE_LOOP = 8 * 1024  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +117,7 @@ class EventStream:
         if frame.kind is FrameKind.BLANK:
             self._hold(_Held(frame))
             return self._ready()
-        parsed = await self._parsed(frame)
-        deltas = self._finder.find(parsed.leaves)
+        deltas = await at_leisure(frame.text, lambda: self._finder.find(self._parsed(frame).leaves))
         rewritten = await self._without_pieces(frame, deltas)
         fragments = deltas.fragments if rewritten is frame else await self._found_again(rewritten, deltas)
         self._hold(_Held(rewritten, tuple(self._slices(fragments))))
@@ -127,7 +125,7 @@ class EventStream:
             one = self._open.get(channel)
             if one is not None and one.growing.is_due:
                 self._count(await one.growing.advance(one.scope))
-        for channel in [one for one in self._open if any(ended.includes(one) for ended in deltas.ended)]:
+        for channel in deltas.ended_of(self._open):
             await self._end(channel)
         return self._ready()
 
@@ -152,18 +150,13 @@ class EventStream:
         text = rewritten.body.decode()
         return frame if text == frame.text else replace(frame, text=text)
 
-    async def _parsed(self, frame: Frame) -> Document:
-        parse = self._rules.frame_format.parse
-        if len(frame.text) > _PARSED_IN_THE_LOOP:
-            return await asyncio.to_thread(parse, frame, _UNOPENED)
-        return parse(frame, _UNOPENED)
+    def _parsed(self, frame: Frame) -> Document:
+        return self._rules.frame_format.parse(frame, _UNOPENED)
 
     async def _found_again(self, frame: Frame, deltas: Deltas) -> Sequence[Fragment]:
         """Return the pieces as they stand in the rewritten event, in which leaves may be fewer."""
-        strings: dict[Path, Leaf] = {}
-        for leaf in (await self._parsed(frame)).leaves:
-            if leaf.kind is LeafKind.STRING:
-                strings[leaf.path] = leaf
+        parsed = await at_leisure(frame.text, lambda: self._parsed(frame))
+        strings = {leaf.path: leaf for leaf in parsed.leaves if leaf.kind is LeafKind.STRING}
         again = [(fragment, strings.get(fragment.path)) for fragment in deltas.fragments]
         found = [replace(fragment, leaf=leaf.index) for fragment, leaf in again if leaf and leaf.text == fragment.text]
         if len(found) != len(deltas.fragments):
