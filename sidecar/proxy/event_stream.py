@@ -29,6 +29,7 @@ from sidecar.redaction.policy import Policy
 
 _UNOPENED = Limits(embedding=0)
 """A piece of text that happens to be JSON is a piece of text."""
+_OF_STRINGS = frozenset({LeafKind.STRING, LeafKind.CONTAINER})  # a string that holds JSON shows as a container
 _HOLD_BACK = HoldBack()
 _APART = "\n"
 
@@ -266,7 +267,10 @@ class _Rest:
 
 
 class _Masked:
-    """A document in which some strings, and JSON within them, are left out of what is scanned."""
+    """A document in which some strings, and JSON within them, are left out of what is scanned.
+
+    A number that comes under the name of a string again is none of them.
+    """
 
     def __init__(self, document: Document, paths: frozenset[Path]) -> None:
         self._document = document
@@ -276,6 +280,6 @@ class _Masked:
     @staticmethod
     def _masked(leaf: Leaf, paths: frozenset[Path]) -> Leaf:
         inside = leaf.embedded_at is not None and leaf.path[: leaf.embedded_at] in paths
-        if inside or (leaf.path in paths and leaf.kind is not LeafKind.KEY):
+        if inside or (leaf.path in paths and leaf.kind in _OF_STRINGS):
             return Leaf(leaf.index, leaf.path, LeafKind.OTHER, "", leaf.embedded_at)
         return leaf

@@ -189,6 +189,15 @@ async def test_other_texts_of_events_are_scanned_too() -> None:
     assert said(out.split(b"\n\n", 1)[1].split(b"\n", 2)[2]) == "hi"
 
 
+@pytest.mark.parametrize("twice", ['%s, "content": "x"', '[%s], "content": "x"'])
+async def test_what_is_named_like_a_piece_and_is_none_is_scanned(twice: str) -> None:
+    delta = f'{{"content": {twice % CARD.replace(" ", "")}}}'
+    out = await Run().all(f'data: {{"choices": [{{"index": 0, "delta": {delta}}}]}}\n\n'.encode())
+    assert out.count(b"[CREDIT_CARD_1]") == 1
+    assert b"9014" not in out
+    assert said(out) == "x"
+
+
 async def test_placeholders_are_those_of_the_conversation() -> None:
     fields = parse_field_map(
         {"conversations": [{"root": "$", "id": "chat"}], "keep": ["$.chat"], "deltas": [{"text": "$.t"}]}, "fields"
