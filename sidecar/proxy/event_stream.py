@@ -117,7 +117,7 @@ class EventStream:
             return [(await self._without_pieces(frame, Deltas((), ()))).text.encode()]
         if frame.kind is FrameKind.BLANK:
             self._hold(_Held(frame))
-            return self._ready()
+            return await self._ready()
         deltas = await at_leisure(frame.text, lambda: self._finder.find(self._parsed(frame).leaves))
         rewritten = await self._without_pieces(frame, deltas)
         fragments = deltas.fragments if rewritten is frame else await self._found_again(rewritten, deltas)
@@ -128,13 +128,13 @@ class EventStream:
                 self._count(await one.growing.advance(one.scope))
         for channel in deltas.ended_of(self._open):
             await self._end(channel)
-        return self._ready()
+        return await self._ready()
 
     async def finish(self) -> list[bytes]:
         """The stream has ended: return the rest. Raises as ``push``."""
         for channel in list(self._open):
             await self._end(channel)
-        return self._ready()
+        return await self._ready()
 
     async def _without_pieces(self, frame: Frame, deltas: Deltas) -> Frame:
         """Redact all of an event but the pieces of growing texts. Returns the frame itself where nothing changes."""
@@ -219,15 +219,15 @@ class EventStream:
         if self.held_bytes > self._rules.limits.held_bytes:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "more events than may be held back")
 
-    def _ready(self) -> list[bytes]:
+    async def _ready(self) -> list[bytes]:
         out = []
         while self._waiting and self._waiting[0].is_ready:
             held = self._waiting.popleft()
             self.held_bytes -= held.size
-            out.append(self._rendered(held))
+            out.append(await self._rendered(held))
         return out
 
-    def _rendered(self, held: _Held) -> bytes:
+    async def _rendered(self, held: _Held) -> bytes:
         edits: dict[int, Edit] = {}
         for one in held.slices:
             new = one.growing.take(one.start, one.end)
@@ -235,7 +235,7 @@ class EventStream:
                 edits[one.leaf] = new
         if not edits:
             return held.frame.text.encode()
-        return self._rules.frame_format.parse(held.frame, _UNOPENED).render(edits)
+        return await at_leisure(held.frame.text, lambda: self._parsed(held.frame).render(edits))
 
     def _count(self, rewritten: Rewritten | None) -> None:
         if rewritten is not None:
