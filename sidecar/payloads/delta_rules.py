@@ -27,13 +27,26 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Onto:
+    """What a piece is added to, in events that say it. All three patterns have a fixed length.
+
+    The text is in the element ``within`` that the piece is in, and there at the place whose names and positions are the
+    values at ``steps``. ``value``: where the event has what is added: pieces below it are as far below that place.
+    """
+
+    within: PathPattern
+    steps: PathPattern
+    value: PathPattern
+
+
+@dataclass(frozen=True, slots=True)
 class DeltaRule:
     """Strings at ``texts`` are pieces of growing texts.
 
     Pieces with the same values at ``channel`` are of one text. Where an event has several such values, that of the same
     element counts: the index of the choice that the piece is in. ``name``: rules of one name share their texts; else
     each place has its own. ``when``: what an event must have besides. ``ends``: what ends the texts of an event's
-    channel (all of them, where the event names none).
+    channel (all of them, where the event names none). ``onto``: what says where in the whole the pieces belong.
     """
 
     texts: tuple[PathPattern, ...]
@@ -43,3 +56,4 @@ class DeltaRule:
     ends: tuple[Condition, ...] = ()
     speaker: str | None = None
     hold: Hold = Hold.TAIL
+    onto: Onto | None = None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
-from sidecar.payloads.delta_rules import Condition, DeltaRule
+from sidecar.payloads.delta_rules import Condition, DeltaRule, Onto
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
+from sidecar.payloads.found_leaves import FoundLeaves, shared_by
 from sidecar.payloads.matcher import PathMatcher
 from sidecar.payloads.paths import PathPattern
 from sidecar.payloads.placement import Placer, Treatment
 
 _VALUES = frozenset({LeafKind.STRING, LeafKind.NUMBER, LeafKind.OTHER})
 _NAMES = frozenset({LeafKind.STRING, LeafKind.NUMBER})
+_MOST_STEPS = 200
 _SCANNED = frozenset({Treatment.MESSAGE, Treatment.SCAN})
 
 
@@ -29,13 +31,20 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A leaf that is a piece of a channel's text. ``conversation``: its id, where the event names it."""
+    """A leaf that is a piece of a channel's text. ``conversation``: its id, where the event names it.
+
+    ``place``: where it is, but for elements that the channel's ids or the format name. ``kind``: the pattern that found
+    it: places of one kind can be compared. ``is_located``: the place is where in the whole the text is.
+    """
 
     leaf: int
     path: Path = field(repr=False)
     text: str = field(repr=False)
     channel: Channel
     rule: DeltaRule
+    kind: str
+    place: tuple[str, ...] = field(repr=False)
+    is_located: bool
     conversation: str | None = field(default=None, repr=False)
 
 
@@ -58,6 +67,13 @@ class Deltas:
     fragments: tuple[Fragment, ...]
     ended: tuple[Ended, ...]
 
+    def ended_of(self, channels: Iterable[Channel]) -> list[Channel]:
+        """Return those that the event ends. Both may be many: an end is looked up by the ids that it names."""
+        forms: dict[tuple[str, tuple[bool, ...]], dict[tuple[str | None, ...], Ended]] = {}
+        for one in self.ended:
+            forms.setdefault((one.name, tuple(id_ is not None for id_ in one.ids)), {})[one.ids] = one
+        return [one for one in channels if any(_ends(named, ends, one) for (_, named), ends in forms.items())]
+
 
 class DeltaFinder:
     """Finds by the rules of a field map. What the map drops, hashes, keeps or knows is no piece of a text."""
@@ -65,6 +81,7 @@ class DeltaFinder:
     def __init__(self, fields: FieldMap) -> None:
         self._rules = fields.deltas or ()
         self._names_conversations = any(rule.ids for rule in fields.conversations)
+        self._located = {_name(rule) for rule in self._rules if rule.onto is not None}
         self._placer = Placer(fields)
         patterns = [pattern for rule in self._rules for pattern in _patterns(rule)]
         self._matcher = PathMatcher(patterns)
@@ -76,19 +93,21 @@ class DeltaFinder:
         Raises ``PayloadRefused`` (not parseable) for an event with two pieces in one place: clients take the last.
         """
         at = self._matches(leaves)
+        base = _base(leaves)
         fragments: dict[Path, Fragment] = {}
         ended: list[Ended] = []
         for rule in self._rules:
-            if all(self._met(condition, at) for condition in rule.when):
-                for leaf in self._of(rule.texts, at):
+            if all(_met(condition, at) for condition in rule.when):
+                for pattern, leaf in _pieces(rule, at):
                     if leaf.kind is LeafKind.STRING and self._placer.place(leaf).treatment in _SCANNED:
-                        fragment = self._fragment(rule, leaf, at)
+                        fragment = self._fragment(rule, pattern, leaf, at, base)
                         if fragments.setdefault(leaf.path, fragment).leaf != leaf.index:
                             raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "two pieces of text in one place")
             for condition in rule.ends:
-                for leaf in self._of((condition.path,), at):
+                for leaf in at.of(condition.path):
                     if condition.is_met_by(leaf.text):
-                        ended.append(Ended(_name(rule), self._ids(rule, leaf, at)))
+                        ids = tuple(None if one is None else one.text for one in _ids(rule, leaf, at))
+                        ended.append(Ended(_name(rule), ids))
         in_order = self._with_conversations(sorted(fragments.values(), key=lambda one: one.leaf), leaves)
         return Deltas(tuple(in_order), tuple(dict.fromkeys(ended)))
 
@@ -109,41 +128,83 @@ class DeltaFinder:
             named.append(replace(fragment, conversation=id_))
         return named
 
-    def _matches(self, leaves: Sequence[Leaf]) -> dict[int, list[Leaf]]:
-        at: dict[int, list[Leaf]] = {}
+    def _matches(self, leaves: Sequence[Leaf]) -> FoundLeaves:
+        at = FoundLeaves(self._first)
         for leaf in leaves:
             if leaf.kind in _VALUES:
                 state = self._matcher.start
                 for part in leaf.path:
                     state = self._matcher.step(state, self._matcher.symbol(part))
                 for index in state.accepted:
-                    at.setdefault(index, []).append(leaf)
+                    at.add(index, leaf)
         return at
 
-    def _of(self, patterns: Iterable[PathPattern], at: dict[int, list[Leaf]]) -> Iterable[Leaf]:
-        for pattern in patterns:
-            yield from at.get(self._first[pattern], ())
+    def _fragment(self, rule: DeltaRule, pattern: PathPattern, leaf: Leaf, at: FoundLeaves, base: int) -> Fragment:
+        ids = _ids(rule, leaf, at)
+        names = () if rule.name else tuple(part for part in leaf.path if isinstance(part, str))
+        values = tuple(_position(leaf.path[base:]) if one is None else one.text for one in ids)
+        channel, is_located = Channel(_name(rule), values, names), _name(rule) in self._located
+        if not is_located:
+            place, kind = _apart_from(ids, leaf.path, base), pattern.source
+        else:
+            place, kind = leaf.path[base:] if rule.onto is None else _onto(rule.onto, leaf.path, at)[base:], ""
+        return Fragment(
+            leaf.index, leaf.path, leaf.text, channel, rule, kind, tuple(str(part) for part in place), is_located
+        )
 
-    def _met(self, condition: Condition, at: dict[int, list[Leaf]]) -> bool:
-        return any(condition.is_met_by(leaf.text) for leaf in self._of((condition.path,), at))
 
-    def _fragment(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> Fragment:
-        place = () if rule.name else tuple(part for part in leaf.path if isinstance(part, str))
-        ids = tuple(_position(leaf.path) if id_ is None else id_ for id_ in self._ids(rule, leaf, at))
-        return Fragment(leaf.index, leaf.path, leaf.text, Channel(_name(rule), ids, place), rule)
+def _ends(named: tuple[bool, ...], ends: Mapping[tuple[str | None, ...], Ended], channel: Channel) -> bool:
+    """``ends``: all that name these ids of theirs, by the ids."""
+    if len(named) != len(channel.ids):
+        return any(one.includes(channel) for one in ends.values())
+    one = ends.get(tuple(id_ if is_named else None for is_named, id_ in zip(named, channel.ids, strict=True)))
+    return one is not None and one.includes(channel)
 
-    def _ids(self, rule: DeltaRule, leaf: Leaf, at: dict[int, list[Leaf]]) -> tuple[str | None, ...]:
-        """Return the values of the rule's channel that are nearest to the leaf; None where there is none."""
-        nearest = []
-        for pattern in rule.channel:
-            candidates = [one for one in self._of((pattern,), at) if _is_of_element(pattern, one.path, leaf.path)]
-            best = max(candidates, key=lambda one: _shared(one.path, leaf.path), default=None)
-            nearest.append(None if best is None else best.text)
-        return tuple(nearest)
+
+def _met(condition: Condition, at: FoundLeaves) -> bool:
+    return any(condition.is_met_by(leaf.text) for leaf in at.of(condition.path))
+
+
+def _pieces(rule: DeltaRule, at: FoundLeaves) -> Iterable[tuple[PathPattern, Leaf]]:
+    for pattern in rule.texts:
+        for leaf in at.of(pattern):
+            yield pattern, leaf
+
+
+def _onto(onto: Onto, path: Path, at: FoundLeaves) -> Path:
+    below = len(onto.value.segments)
+    steps = at.within(onto.steps, path[: below - 1])
+    if len(steps) > _MOST_STEPS:  # all pieces that are added there repeat them
+        raise PayloadRefused(PayloadFault.TOO_DEEP, f"more than {_MOST_STEPS} steps to a text")
+    return (*path[: len(onto.within.segments)], *steps, *path[below:])
+
+
+def _ids(rule: DeltaRule, leaf: Leaf, at: FoundLeaves) -> tuple[Leaf | None, ...]:
+    """Return the values of the rule's channel that are nearest to the leaf; None where there is none."""
+    return tuple(at.nearest(pattern, leaf.path) for pattern in rule.channel)
 
 
 def _patterns(rule: DeltaRule) -> tuple[PathPattern, ...]:
-    return (*rule.texts, *rule.channel, *(one.path for one in (*rule.when, *rule.ends)))
+    return (*rule.texts, *rule.channel, *(one.path for one in (*rule.when, *rule.ends)), *_steps(rule))
+
+
+def _steps(rule: DeltaRule) -> tuple[PathPattern, ...]:
+    return () if rule.onto is None else (rule.onto.steps,)
+
+
+def _base(leaves: Sequence[Leaf]) -> int:
+    """How many parts of all paths only number the event among others: that of lines of JSON, and of packets."""
+    first = leaves[0].path[:1] if leaves else ()
+    return 1 if first and isinstance(first[0], int) else 0
+
+
+def _apart_from(ids: Iterable[Leaf | None], path: Path, base: int) -> Path:
+    """Return the path without the elements that have an id of their own: the client goes by it, wherever they are."""
+    named = set()
+    for one in ids:
+        shared = 0 if one is None else shared_by(one.path, path)
+        named.add(max((at for at in range(shared) if isinstance(path[at], int)), default=None))
+    return tuple("" if at in named else part for at, part in enumerate(path) if at >= base)
 
 
 def _name(rule: DeltaRule) -> str:
@@ -153,22 +214,3 @@ def _name(rule: DeltaRule) -> str:
 def _position(path: Path) -> str:
     """What tells pieces apart that have no id: the elements that they are in."""
     return "at " + " ".join(str(part) for part in path if isinstance(part, int))
-
-
-def _shared(one: Path, other: Path) -> int:
-    """How many parts two paths have in common from the root on."""
-    shared = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
-            break
-        shared += 1
-    return shared
-
-
-def _is_of_element(pattern: PathPattern, one: Path, other: Path) -> bool:
-    """Whether two places are not in two elements of one array. An element that the pattern counts off is not meant."""
-    shared = _shared(one, other)
-    mine, theirs = one[shared : shared + 1], other[shared : shared + 1]
-    if not (mine and theirs and isinstance(mine[0], int) and isinstance(theirs[0], int)):
-        return True
-    return pattern.has_fixed_length and isinstance(pattern.segments[shared].selector, int)

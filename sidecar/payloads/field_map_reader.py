@@ -12,7 +12,7 @@ from sidecar.detection.entity_types import ENTITY_TYPES
 from sidecar.detection.recognizer import AGENT, CUSTOMER
 from sidecar.errors import ConfigError, Problem
 from sidecar.payloads.annotation_rules import AnnotationRule, Quotes
-from sidecar.payloads.delta_rules import Condition, DeltaRule, Hold
+from sidecar.payloads.delta_rules import Condition, DeltaRule, Hold, Onto
 from sidecar.payloads.field_map import ConversationRule, FieldMap, KnownRule, MessageRule, Order
 from sidecar.payloads.offsets import Unit
 from sidecar.payloads.paths import BadPath, PathPattern, parse_path, parse_relative, path_problem
@@ -26,7 +26,8 @@ _CONVERSATION_KEYS = ("root", "id")
 _MESSAGE_KEYS = ("each", "text", "speaker", "speakers", "order")
 _ANNOTATION_KEYS = ("each", "start", "end", "start_in", "end_in", "quote", "text", "unit", "quotes")
 _SOURCE_KEYS = ("when", "at", "ask", "names")
-_DELTA_KEYS = ("text", "channel", "name", "when", "ends", "speaker", "hold")
+_DELTA_KEYS = ("text", "channel", "name", "when", "ends", "speaker", "hold", "onto")
+_ONTO_KEYS = ("within", "steps", "value")
 _ANYTHING = "*"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NO_PATH = PathPattern("", ())
@@ -135,7 +136,16 @@ class _Reader:
             if "speaker" in given
             else None,
             hold=Hold(self._choice(given.get("hold", Hold.TAIL), f"{where}.hold", tuple(Hold))),
+            onto=self._onto(given["onto"], f"{where}.onto") if "onto" in given else None,
         )
+
+    def _onto(self, item: Any, where: str) -> Onto:
+        given = self._table(item, where, _ONTO_KEYS, needed=_ONTO_KEYS)
+        onto = Onto(*(self._path(given.get(key, "$"), f"{where}.{key}") for key in _ONTO_KEYS))
+        for key, pattern in zip(_ONTO_KEYS, (onto.within, onto.steps, onto.value), strict=True):
+            if not pattern.has_fixed_length:
+                self._report(f"{where}.{key}", "can't hold '..'", "Write e.g. $.changes[]")
+        return onto
 
     def _conditions(self, item: Any, where: str) -> tuple[Condition, ...]:
         if not isinstance(item, Mapping):

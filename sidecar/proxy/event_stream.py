@@ -6,9 +6,8 @@ the input, and where nothing was found its bytes. No socket and no clock is know
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.errors import PayloadFault, PayloadRefused
@@ -18,8 +17,10 @@ from sidecar.payloads.document import Document, Edit, Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.stream import Frame, FrameFormat, FrameKind
+from sidecar.proxy.growing_places import GrowingPlaces
 from sidecar.proxy.growing_texts import GrowingText, TailText, WholeText
 from sidecar.proxy.passage import PLAIN, Passage
+from sidecar.proxy.reading import at_leisure
 from sidecar.proxy.rewriter import Rewriter, Rewritten
 from sidecar.proxy.scopes import scope_of, scope_of_none
 from sidecar.redaction.growing import GrowingRedaction, Remembered
@@ -28,9 +29,9 @@ from sidecar.redaction.policy import Policy
 
 _UNOPENED = Limits(embedding=0)
 """A piece of text that happens to be JSON is a piece of text."""
+_OF_STRINGS = frozenset({LeafKind.STRING, LeafKind.CONTAINER})  # a string that holds JSON shows as a container
 _HOLD_BACK = HoldBack()
 _APART = "\n"
-_PARSED_IN_THE_LOOP = 8 * 1024  # characters
 _HELD_BYTES, _SLICE_BYTES = 200, 100  # of an event that waits, beside its text; of each part of a growing text in it
 
 
@@ -61,6 +62,7 @@ class _Open:
 
     growing: GrowingText
     scope: str = field(repr=False)
+    places: GrowingPlaces = field(default_factory=GrowingPlaces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,8 @@ class EventStream:
             return [(await self._without_pieces(frame, Deltas((), ()))).text.encode()]
         if frame.kind is FrameKind.BLANK:
             self._hold(_Held(frame))
-            return self._ready()
-        parsed = await self._parsed(frame)
-        deltas = self._finder.find(parsed.leaves)
+            return await self._ready()
+        deltas = await at_leisure(frame.text, lambda: self._finder.find(self._parsed(frame).leaves))
         rewritten = await self._without_pieces(frame, deltas)
         fragments = deltas.fragments if rewritten is frame else await self._found_again(rewritten, deltas)
         self._hold(_Held(rewritten, tuple(self._slices(fragments))))
@@ -126,15 +127,15 @@ class EventStream:
             one = self._open.get(channel)
             if one is not None and one.growing.is_due:
                 self._count(await one.growing.advance(one.scope))
-        for channel in [one for one in self._open if any(ended.includes(one) for ended in deltas.ended)]:
+        for channel in deltas.ended_of(self._open):
             await self._end(channel)
-        return self._ready()
+        return await self._ready()
 
     async def finish(self) -> list[bytes]:
         """The stream has ended: return the rest. Raises as ``push``."""
         for channel in list(self._open):
             await self._end(channel)
-        return self._ready()
+        return await self._ready()
 
     async def _without_pieces(self, frame: Frame, deltas: Deltas) -> Frame:
         """Redact all of an event but the pieces of growing texts. Returns the frame itself where nothing changes."""
@@ -151,18 +152,13 @@ class EventStream:
         text = rewritten.body.decode()
         return frame if text == frame.text else replace(frame, text=text)
 
-    async def _parsed(self, frame: Frame) -> Document:
-        parse = self._rules.frame_format.parse
-        if len(frame.text) > _PARSED_IN_THE_LOOP:
-            return await asyncio.to_thread(parse, frame, _UNOPENED)
-        return parse(frame, _UNOPENED)
+    def _parsed(self, frame: Frame) -> Document:
+        return self._rules.frame_format.parse(frame, _UNOPENED)
 
     async def _found_again(self, frame: Frame, deltas: Deltas) -> Sequence[Fragment]:
         """Return the pieces as they stand in the rewritten event, in which leaves may be fewer."""
-        strings: dict[Path, Leaf] = {}
-        for leaf in (await self._parsed(frame)).leaves:
-            if leaf.kind is LeafKind.STRING:
-                strings[leaf.path] = leaf
+        parsed = await at_leisure(frame.text, lambda: self._parsed(frame))
+        strings = {leaf.path: leaf for leaf in parsed.leaves if leaf.kind is LeafKind.STRING}
         again = [(fragment, strings.get(fragment.path)) for fragment in deltas.fragments]
         found = [replace(fragment, leaf=leaf.index) for fragment, leaf in again if leaf and leaf.text == fragment.text]
         if len(found) != len(deltas.fragments):
@@ -177,20 +173,22 @@ class EventStream:
         return False
 
     def _slices(self, fragments: Sequence[Fragment]) -> Iterator[_Slice]:
-        """Yield the part of each piece. Pieces of one text in one event are texts of their own: a list of messages."""
-        seen: set[Channel] = set()
-        for fragment in fragments:
-            if self._goes_on(fragment):
-                if fragment.channel in seen:
-                    growing = self._open[fragment.channel].growing
+        """Yield the part of each piece. Pieces of one text in its first event are texts of their own: its messages."""
+        for channel, pieces in _by_channel(fragment for fragment in fragments if self._goes_on(fragment)).items():
+            for fragment, is_apart in self._opened(channel, pieces[0]).places.taken(pieces):
+                if is_apart:
+                    growing = self._open[channel].growing
                     yield _Slice(None, _APART, growing, *growing.append(_APART))
-                seen.add(fragment.channel)
                 yield self._slice(fragment)
 
-    def _slice(self, fragment: Fragment) -> _Slice:
-        one = self._open.get(fragment.channel)
+    def _opened(self, channel: Channel, first: Fragment) -> _Open:
+        one = self._open.get(channel)
         if one is None:
-            one = self._open[fragment.channel] = _Open(self._new(fragment), self._scope)
+            one = self._open[channel] = _Open(self._new(first), self._scope)
+        return one
+
+    def _slice(self, fragment: Fragment) -> _Slice:
+        one = self._open[fragment.channel]
         if fragment.conversation is not None:
             one.scope = scope_of(self._rules.fields.namespace, fragment.conversation)
         start, end = one.growing.append(fragment.text)
@@ -222,15 +220,15 @@ class EventStream:
         if self.held_bytes > self._rules.limits.held_bytes:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "more events than may be held back")
 
-    def _ready(self) -> list[bytes]:
+    async def _ready(self) -> list[bytes]:
         out = []
         while self._waiting and self._waiting[0].is_ready:
             held = self._waiting.popleft()
             self.held_bytes -= held.size
-            out.append(self._rendered(held))
+            out.append(await self._rendered(held))
         return out
 
-    def _rendered(self, held: _Held) -> bytes:
+    async def _rendered(self, held: _Held) -> bytes:
         edits: dict[int, Edit] = {}
         for one in held.slices:
             new = one.growing.take(one.start, one.end)
@@ -238,11 +236,18 @@ class EventStream:
                 edits[one.leaf] = new
         if not edits:
             return held.frame.text.encode()
-        return self._rules.frame_format.parse(held.frame, _UNOPENED).render(edits)
+        return await at_leisure(held.frame.text, lambda: self._parsed(held.frame).render(edits))
 
     def _count(self, rewritten: Rewritten | None) -> None:
         if rewritten is not None:
             self._account(rewritten)
+
+
+def _by_channel(fragments: Iterable[Fragment]) -> dict[Channel, list[Fragment]]:
+    sorted_out: dict[Channel, list[Fragment]] = {}
+    for fragment in fragments:
+        sorted_out.setdefault(fragment.channel, []).append(fragment)
+    return sorted_out
 
 
 class _Rest:
@@ -263,7 +268,10 @@ class _Rest:
 
 
 class _Masked:
-    """A document in which some strings, and JSON within them, are left out of what is scanned."""
+    """A document in which some strings, and JSON within them, are left out of what is scanned.
+
+    A number that comes under the name of a string again is none of them.
+    """
 
     def __init__(self, document: Document, paths: frozenset[Path]) -> None:
         self._document = document
@@ -273,6 +281,6 @@ class _Masked:
     @staticmethod
     def _masked(leaf: Leaf, paths: frozenset[Path]) -> Leaf:
         inside = leaf.embedded_at is not None and leaf.path[: leaf.embedded_at] in paths
-        if inside or (leaf.path in paths and leaf.kind is not LeafKind.KEY):
+        if inside or (leaf.path in paths and leaf.kind in _OF_STRINGS):
             return Leaf(leaf.index, leaf.path, LeafKind.OTHER, "", leaf.embedded_at)
         return leaf

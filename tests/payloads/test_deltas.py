@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.errors import ConfigError, PayloadRefused
-from sidecar.payloads.deltas import Channel, DeltaFinder, Deltas
+from sidecar.payloads.deltas import Channel, DeltaFinder, Deltas, Ended
+from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.field_map import FieldMap
 from sidecar.payloads.field_map_reader import parse_field_map
+from sidecar.payloads.found_leaves import FoundLeaves, shared_by
 from sidecar.payloads.json_body import JsonBody
+from sidecar.payloads.matcher import PathMatcher
+from sidecar.payloads.ndjson_stream import NdjsonStream
+from sidecar.payloads.paths import PathPattern, parse_path
 from sidecar.payloads.spliced import Limits
+from sidecar.payloads.stream import Frame, FrameKind
 
 OPENAI = {
     "deltas": [
@@ -60,6 +69,15 @@ def test_choices_are_told_apart_by_their_index() -> None:
 def test_pieces_without_an_index_are_told_apart_by_their_place() -> None:
     deltas = found(OPENAI, {"choices": [{"index": 5, "delta": {"content": "Mar"}}, {"delta": {"content": "ta"}}]})
     assert pieces(deltas) == [("Mar", ("5",)), ("ta", ("at 1",))]
+
+
+def test_pieces_without_an_index_are_of_one_text_in_whatever_line_they_are() -> None:
+    finder = DeltaFinder(parse_field_map({"deltas": [{"text": "$[].all[].t", "channel": "$[].all[].id"}]}, "fields"))
+    lines = [
+        finder.find(NdjsonStream().parse(Frame('{"all": [{}, {"t": "Mar"}]}', FrameKind.EVENT, row)).leaves)
+        for row in (0, 7)
+    ]
+    assert lines[0].fragments[0].channel == lines[1].fragments[0].channel
 
 
 def test_pieces_within_choices_are_told_apart_by_both_indices() -> None:
@@ -143,9 +161,67 @@ def test_a_map_says_nothing_of_streams_unless_it_does() -> None:
         ({"text": "$.a", "speaker": "nobody"}, "fields.deltas[0].speaker"),
         ({"text": "$.a", "hold": "nothing"}, "fields.deltas[0].hold"),
         ({"text": "$.a", "texts": "$.b"}, "fields.deltas[0].texts"),
+        ({"text": "$.a", "onto": "$.b"}, "fields.deltas[0].onto"),
+        ({"text": "$.a", "onto": {"within": "$.b", "steps": "$..c", "value": "$.a"}}, "fields.deltas[0].onto.steps"),
     ],
 )
 def test_problems_name_their_place(rule: dict[str, Any], where: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_field_map({"deltas": [rule]}, "fields")
     assert [problem.path for problem in error.value.problems] == [where]
+
+
+def nearest_of_all(candidates: Sequence[Leaf], pattern: PathPattern, path: Path) -> Leaf | None:
+    """What ``nearest`` means, looking at each."""
+
+    def rank(one: Leaf) -> int:
+        shared = shared_by(one.path, path)
+        mine, theirs = one.path[shared : shared + 1], path[shared : shared + 1]
+        if not (mine and theirs and isinstance(mine[0], int) and isinstance(theirs[0], int)):
+            return shared
+        return shared if pattern.has_fixed_length and isinstance(pattern.segments[shared].selector, int) else -1
+
+    return max((one for one in candidates if rank(one) >= 0), key=rank, default=None)
+
+
+paths = st.lists(st.sampled_from(["a", "b", 0, 1, 2]), max_size=4).map(tuple)
+
+
+@given(st.lists(paths, max_size=8), st.lists(paths, min_size=1, max_size=5))
+@pytest.mark.parametrize("source", ["$..*", "$..a", "$[0]", "$.a[]", "$[][1]", "$[0][1].a", "$.*.*", "$.a[1][]"])
+def test_the_nearest_id_is_that_of_looking_at_all(source: str, places: list[Path], asked: list[Path]) -> None:
+    pattern = parse_path(source)
+    matching = PathMatcher([pattern])
+    leaves = [Leaf(at, path, LeafKind.STRING, "") for at, path in enumerate(places)]
+    leaves = [leaf for leaf in leaves if 0 in list(matching.walk(leaf.path))[-1]]
+    found = FoundLeaves({pattern: 0})
+    for leaf in leaves:
+        found.add(0, leaf)
+    for path in [*asked, *places]:
+        assert found.nearest(pattern, path) == nearest_of_all(leaves, pattern, path)
+
+
+def test_pieces_of_a_long_event_are_not_compared_with_all_others() -> None:
+    """Each piece with each id, and each end with each id, would be hours."""
+    many = 60_000
+    leaves: list[Leaf] = []
+    for at in range(many):
+        for path, text in ((("index",), str(at)), (("delta", "content"), "a"), (("finish_reason",), "stop")):
+            leaves.append(Leaf(len(leaves), ("choices", at, *path), LeafKind.STRING, text))
+    deltas = DeltaFinder(parse_field_map(OPENAI, "fields")).find(leaves)
+    assert [one.channel.ids for one in deltas.fragments] == [(str(at),) for at in range(many)]
+    assert len(deltas.ended_of([one.channel for one in deltas.fragments])) == many
+
+
+def test_what_names_where_a_text_is_has_few_steps() -> None:
+    rules = {"deltas": [{"text": "$[][1]", "onto": {"within": "$", "steps": "$[][0][]", "value": "$[][1]"}}]}
+    assert found(rules, [[[0] * 200, "x"]]).fragments[0].place == ("0",) * 200
+    with pytest.raises(PayloadRefused):
+        found(rules, [[[0] * 201, "x"]])
+
+
+def test_ends_name_some_ids_or_none() -> None:
+    channels = [Channel("x", ("0", "1")), Channel("x", ("1", "1")), Channel("y", ("0", "1")), Channel("x", ("1",))]
+    for ids in [("0", None), (None, "1"), (None, None), ("1", "1"), ("1",), ()]:
+        ended = Ended("x", ids)
+        assert Deltas((), (ended,)).ended_of(channels) == [one for one in channels if ended.includes(one)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,11 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.errors import PayloadFault, PayloadRefused
+from sidecar.payloads.deltas import DeltaFinder, Deltas
+from sidecar.payloads.document import Document, Leaf
 from sidecar.payloads.field_map_reader import parse_field_map
 from sidecar.payloads.ndjson_stream import NdjsonStream
 from sidecar.payloads.presets import load_preset
+from sidecar.payloads.spliced import DEFAULT_LIMITS, Limits
 from sidecar.payloads.sse import SseStream
-from sidecar.payloads.stream import StreamFormat
+from sidecar.payloads.stream import Frame, StreamFormat
 from sidecar.proxy.event_stream import EventStream, StreamLimits, StreamRules
 from sidecar.proxy.rewriter import Rewritten
 from sidecar.redaction.holdback import HoldBack
@@ -189,6 +193,15 @@ async def test_other_texts_of_events_are_scanned_too() -> None:
     assert said(out.split(b"\n\n", 1)[1].split(b"\n", 2)[2]) == "hi"
 
 
+@pytest.mark.parametrize("twice", ['%s, "content": "x"', '[%s], "content": "x"'])
+async def test_what_is_named_like_a_piece_and_is_none_is_scanned(twice: str) -> None:
+    delta = f'{{"content": {twice % CARD.replace(" ", "")}}}'
+    out = await Run().all(f'data: {{"choices": [{{"index": 0, "delta": {delta}}}]}}\n\n'.encode())
+    assert out.count(b"[CREDIT_CARD_1]") == 1
+    assert b"9014" not in out
+    assert said(out) == "x"
+
+
 async def test_placeholders_are_those_of_the_conversation() -> None:
     fields = parse_field_map(
         {"conversations": [{"root": "$", "id": "chat"}], "keep": ["$.chat"], "deltas": [{"text": "$.t"}]}, "fields"
@@ -234,3 +247,25 @@ async def test_an_empty_piece_after_the_end_is_harmless() -> None:
     stop = {"id": "x", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}
     data = sse(chunk(0, content="hi"), stop, stop, "[DONE]")
     assert await Run().all(data) == data
+
+
+async def test_long_events_are_read_and_written_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other exchanges go on meanwhile."""
+    read_in = set()
+    parse, find = SseStream.parse, DeltaFinder.find
+
+    def parsed(self: SseStream, frame: Frame, limits: Limits = DEFAULT_LIMITS) -> Document:
+        read_in.add(threading.get_ident())
+        return parse(self, frame, limits)
+
+    def found(self: DeltaFinder, leaves: Sequence[Leaf]) -> Deltas:
+        read_in.add(threading.get_ident())
+        return find(self, leaves)
+
+    monkeypatch.setattr(SseStream, "parse", parsed)
+    monkeypatch.setattr(DeltaFinder, "find", found)
+    event = {"note": EMAIL, "pad": [1] * 5_000, **chunk(0, content=EMAIL)}
+    out = await Run(limits=StreamLimits()).all(sse(event))
+    assert said(out) == "[EMAIL_1]"
+    assert read_in
+    assert threading.get_ident() not in read_in
