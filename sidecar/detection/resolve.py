@@ -69,6 +69,16 @@ def subtract(text: str, spans: Iterable[Span], ranges: Sequence[tuple[int, int]]
     return kept
 
 
+def not_held(spans: Iterable[Span], found: Sequence[Span]) -> list[Span]:
+    """Return the spans that lie whole in none of ``found`` (sorted, disjoint)."""
+    kept: list[Span] = []
+    for span in spans:
+        before = bisect_right(found, span.start, key=_start)  # of those that begin no later, the last reaches farthest
+        if before == 0 or found[before - 1].end < span.end:
+            kept.append(span)
+    return kept
+
+
 def _check(span: Span, length: int) -> None:
     sound = (
         isinstance(span.start, int)

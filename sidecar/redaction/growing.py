@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from sidecar.detection.recognizer import Message, Turn
-from sidecar.detection.resolve import resolve
+from sidecar.detection.resolve import not_held, resolve
 from sidecar.detection.span import Span
 from sidecar.redaction.holdback import GrowingText, HoldBack, Window
 from sidecar.redaction.last_look import residuals, values_of
@@ -128,7 +128,7 @@ class GrowingRedaction:
             for hit in residuals(tail, values)
             if acted_on(self._policy, hit)
         ]
-        return [hit for hit in hits if not any(one.start <= hit.start and hit.end <= one.end for one in found)]
+        return not_held(hits, found)
 
     async def _release(
         self, scope: str, window: Window, place: int, found: Sequence[Span], looks_back: bool

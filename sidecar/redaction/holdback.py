@@ -9,8 +9,9 @@ the tail, is held until it ends; past a bound the text is refused, never let thr
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.detection.span import Span
@@ -91,11 +92,12 @@ class GrowingText:
         self._due = self.end + self._settings.step
         window = self.window()
         limit = len(window.text) - self._settings.tail
+        starts, ends = _stretches(found)
         while (place := _word_border(window, limit)) > window.released:
-            across = [span.start for span in found if span.start < place < span.end]
-            if not across:
+            before = bisect_left(starts, place)
+            if before == 0 or ends[before - 1] <= place:
                 break
-            limit = min(across)
+            limit = starts[before - 1]
         if len(window.text) - place > self._settings.longest:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "a text of a stream that can't be cut anywhere")
         return place
@@ -148,6 +150,19 @@ class GrowingText:
     def _keep(self, start: int, out: str) -> None:
         if out:
             self._pieces.append(_Piece(start, start + len(out), out, whole=False))
+
+
+def _stretches(found: Iterable[Span]) -> tuple[list[int], list[int]]:
+    """Return where the stretches begin and end, sorted, that no cut may fall into: what overlaps is one of them."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for span in sorted(found):
+        if ends and span.start < ends[-1]:
+            ends[-1] = max(ends[-1], span.end)
+        else:
+            starts.append(span.start)
+            ends.append(span.end)
+    return starts, ends
 
 
 def _word_border(window: Window, limit: int) -> int:

@@ -199,6 +199,33 @@ async def test_what_is_looked_at_stays_bounded() -> None:
     assert growing.released >= place[1] - SMALL.tail - SMALL.step - 5
 
 
+def plainly_cut(text: str, found: Sequence[Span], tail: int) -> int:
+    """The last border of a word that no finding goes across, tried one by one."""
+    for place in range(len(text) - tail, 0, -1):
+        is_border = text[place - 1].isspace() and not text[place : place + 1].isspace()
+        if is_border and not any(one.start < place < one.end for one in found):
+            return place
+    return 0
+
+
+@given(st.text("ab  ", max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=12))
+def test_a_cut_falls_into_nothing_that_was_found(text: str, places: list[tuple[int, int]]) -> None:
+    growing = GrowingText(HoldBack(tail=3, step=1, context=60, longest=120))
+    growing.append(text)
+    found = [Span(start, start + length, "PERSON", 1, "x") for start, length in places]
+    assert growing.cut(found) == plainly_cut(text, found, 3)
+
+
+@pytest.mark.timeout(60)
+def test_a_cut_is_looked_for_behind_many_findings() -> None:
+    """Hours if each were compared with each: every border of a word lies in a finding, and the next one before it."""
+    unit, count = "(4929 1234)", 300_000
+    growing = GrowingText(HoldBack(longest=len(unit) * count))
+    growing.append(unit * count)
+    found = [Span(n + 1, n + 10, "CREDIT_CARD", 1, "x") for n in range(0, len(unit) * count, len(unit))]
+    assert growing.cut(found) == 0
+
+
 def test_a_replacement_stands_where_it_began() -> None:
     text = GrowingText(SMALL)
     slices = [text.append(piece) for piece in ("to Ma", "rt", "a ", "an", "d Bo")]
