@@ -89,6 +89,10 @@ class Replacer:
         self._placeholder_keys = placeholder_keys
         self._operator_keys = operator_keys
 
+    def running(self, characters: int, messages: int = 1) -> Offload:
+        """Return what runs the pure steps of texts of this length: somewhere else where they are long or many."""
+        return self._offload if characters > _LONG or messages > _MANY else inline
+
     async def replace(
         self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy
     ) -> list[Redacted]:
@@ -99,8 +103,7 @@ class Replacer:
         """
         if len(found) != len(messages):
             raise DetectionFailed(DetectionFault.INVALID, "not one answer for each message")
-        is_long = sum(len(message.text) for message in messages) > _LONG or len(messages) > _MANY
-        run = self._offload if is_long else inline
+        run = self.running(sum(len(message.text) for message in messages), len(messages))
         drafts = await run(lambda: _drafted(messages, found, policy))
         first = await self._render(scope, drafts, policy, run)
         looked = await run(lambda: _looked(messages, drafts, first, policy))

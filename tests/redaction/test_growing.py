@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from threading import get_ident
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +18,8 @@ from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault, PayloadFault, PayloadRefused
 from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.growing import GrowingRedaction, Remembered
-from sidecar.redaction.holdback import GrowingText, HoldBack
-from sidecar.redaction.policy import Policy
+from sidecar.redaction.holdback import GrowingText, HoldBack, Window, pieces_of, place_to_cut
+from sidecar.redaction.policy import Policy, TypePolicy
 from sidecar.redaction.redactor import Redactor
 from sidecar.stores.placeholders import MemoryPlaceholders
 
@@ -210,26 +213,45 @@ def plainly_cut(text: str, found: Sequence[Span], tail: int) -> int:
 
 @given(st.text("ab  ", max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=12))
 def test_a_cut_falls_into_nothing_that_was_found(text: str, places: list[tuple[int, int]]) -> None:
-    growing = GrowingText(HoldBack(tail=3, step=1, context=60, longest=120))
-    growing.append(text)
     found = [Span(start, start + length, "PERSON", 1, "x") for start, length in places]
-    assert growing.cut(found) == plainly_cut(text, found, 3)
+    assert place_to_cut(Window(text, 0), found, 3) == plainly_cut(text, found, 3)
 
 
 @pytest.mark.timeout(60)
 def test_a_cut_is_looked_for_behind_many_findings() -> None:
     """Hours if each were compared with each: every border of a word lies in a finding, and the next one before it."""
     unit, count = "(4929 1234)", 300_000
-    growing = GrowingText(HoldBack(longest=len(unit) * count))
-    growing.append(unit * count)
     found = [Span(n + 1, n + 10, "CREDIT_CARD", 1, "x") for n in range(0, len(unit) * count, len(unit))]
-    assert growing.cut(found) == 0
+    assert place_to_cut(Window(unit * count, 0), found, 160) == 0
+
+
+async def test_steps_of_long_texts_are_not_run_in_the_event_loop() -> None:
+    class Watched(Policy):
+        """Every step asks the policy; ``threads``: the ones they run in."""
+
+        threads: ClassVar[set[int]] = set()
+
+        def for_type(self, label: str) -> TypePolicy:
+            self.threads.add(get_ident())
+            return super().for_type(label)
+
+    keys = MASTER.pseudonymizer
+    own = keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR)
+    one = Redactor(ByShape(), MemoryPlaceholders(), *own, asyncio.to_thread)
+    for count, in_the_loop in ((20, True), (2_000, False)):
+        growing = GrowingRedaction(one, Watched(), Remembered(), HoldBack(), None)
+        growing.append("Marta and m@example.net wrote, " * count)
+        Watched.threads.clear()
+        redacted = await growing.advance("c")
+        assert redacted is not None
+        assert len(redacted.spans) > count
+        assert (get_ident() in Watched.threads) is in_the_loop
+        assert await growing.end_it("c") is not None
 
 
 def test_a_replacement_stands_where_it_began() -> None:
     text = GrowingText(SMALL)
     slices = [text.append(piece) for piece in ("to Ma", "rt", "a ", "an", "d Bo")]
-    text.release(len("to Marta and Bo"), "to [A] and [B]", [
-        Span(3, 8, "PERSON", 1, "x"), Span(13, 15, "PERSON", 1, "x"),
-    ], [(3, 6), (11, 14)])  # fmt: skip
+    spans = [Span(3, 8, "PERSON", 1, "x"), Span(13, 15, "PERSON", 1, "x")]
+    text.release(len("to Marta and Bo"), pieces_of(0, "to [A] and [B]", spans, [(3, 6), (11, 14)]))
     assert [text.take(*one) for one in slices] == ["to [A]", "", " ", "an", "d [B]"]
