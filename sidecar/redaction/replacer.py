@@ -21,7 +21,7 @@ from sidecar.redaction.operators import acted_on, replacement
 from sidecar.redaction.placeholder import Literal, literals
 from sidecar.redaction.policy import Operator, Policy
 from sidecar.redaction.propagate import propagate
-from sidecar.redaction.redact import Edit, apply_edits
+from sidecar.redaction.redact import Edit, apply_edits, moved_back
 from sidecar.redaction.scope import Ask, PlaceholderStore
 
 _LONG: Final = 8 * 1024  # characters
@@ -188,14 +188,4 @@ def _look(draft: _Draft, redacted: Redacted, values: Values, policy: Policy) -> 
         return []
     held = [*redacted.places, *((literal.start, literal.end) for literal in literals(redacted.text))]
     apart = subtract(redacted.text, resolve(redacted.text, hits), sorted(set(held)))
-    return [_moved(hit, draft.spans, redacted.places) for hit in apart]
-
-
-def _moved(hit: Span, spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> Span:
-    """Translate a span of the output that lies between replacements into a span of the input."""
-    shift = 0
-    for span, (_, end) in zip(spans, places, strict=True):
-        if end > hit.start:
-            break
-        shift = span.end - end
-    return Span(hit.start + shift, hit.end + shift, hit.label, hit.score, hit.recognizer)
+    return moved_back(apart, draft.spans, redacted.places)
