@@ -60,6 +60,8 @@ class GrowingText:
     def __init__(self, settings: HoldBack) -> None:
         self._settings = settings
         self._text = ""
+        self._added: list[str] = []  # to the text since it was looked at: joined once, however many pieces came
+        self._added_length = 0
         self._base = 0
         self._due = settings.tail + settings.step
         self._pieces: deque[Piece] = deque()
@@ -67,7 +69,7 @@ class GrowingText:
 
     @property
     def end(self) -> int:
-        return self._base + len(self._text)
+        return self._base + len(self._text) + self._added_length
 
     @property
     def is_due(self) -> bool:
@@ -77,11 +79,15 @@ class GrowingText:
     def append(self, text: str) -> tuple[int, int]:
         """Return the place of what was added."""
         start = self.end
-        self._text += text
+        self._added.append(text)
+        self._added_length += len(text)
         return start, self.end
 
     def window(self) -> Window:
         """What is to be looked at."""
+        if self._added:
+            self._text = "".join((self._text, *self._added))
+            self._added, self._added_length = [], 0
         return Window(self._text, self.released - self._base)
 
     def looked_at(self, window: Window, place: int) -> None:

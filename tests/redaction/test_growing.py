@@ -249,6 +249,18 @@ async def test_steps_of_long_texts_are_not_run_in_the_event_loop() -> None:
         assert await growing.end_it("c") is not None
 
 
+@pytest.mark.timeout(60)
+def test_many_pieces_between_two_looks_are_joined_once() -> None:
+    """Hours if the text were copied for each."""
+    text = GrowingText(SMALL)
+    for _ in range(40):
+        assert text.append("some words of a text ") == (text.end - 21, text.end)
+    piece = "words " * 100
+    for _ in range(60_000):
+        text.append(piece)
+    assert len(text.window().text) == text.end == 40 * 21 + 60_000 * 600
+
+
 def test_a_replacement_stands_where_it_began() -> None:
     text = GrowingText(SMALL)
     slices = [text.append(piece) for piece in ("to Ma", "rt", "a ", "an", "d Bo")]
