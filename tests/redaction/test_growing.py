@@ -250,6 +250,22 @@ async def test_steps_of_long_texts_are_not_run_in_the_event_loop() -> None:
 
 
 @pytest.mark.timeout(60)
+async def test_long_values_that_are_remembered_are_not_read_at_each_step() -> None:
+    """Many minutes if names were looked for in them."""
+    remembered, long = Remembered(), "some words " * 500_000
+    remembered.add([(("SECRET", long), Span(0, len(long), "SECRET", 0.9, "x"))])
+    growing = GrowingRedaction(redactor(), Policy(), remembered, SMALL, None)
+    out = ""
+    for _ in range(1_000):
+        growing.append("Marta said it to us, ")
+        start = growing.released
+        await growing.advance("c")
+        out += growing.take(start, growing.released)
+    assert out.startswith("[PERSON_1] said it to us, [PERSON_1] said")
+    assert "Marta" not in out
+
+
+@pytest.mark.timeout(60)
 def test_many_pieces_between_two_looks_are_joined_once() -> None:
     """Hours if the text were copied for each."""
     text = GrowingText(SMALL)
