@@ -23,6 +23,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
+from sidecar.detection.disjoint import Disjoint
 from sidecar.detection.entity_types import DEFAULT_TYPES, DIRECT_TYPES, ENTITY_TYPES, ERASED
 from sidecar.detection.scores import specificity
 from sidecar.detection.span import Span
@@ -47,12 +48,12 @@ def resolve(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
         _check(span, len(text))
     strong = _unite(span for span in checked if span.score >= WEAK)
     weak = _unite(span for span in checked if span.score < WEAK)
-    chosen: list[Span] = []
+    chosen = Disjoint()
     for span in sorted(strong, key=_rank):
-        if not _absorb(chosen, span):
-            _fill(chosen, span, text)
+        rivals = chosen.overlapping(span)
+        chosen.exchange(span, _absorbed(rivals, span) or _filled(rivals, span, text))
     for span in sorted(weak, key=_rank):
-        _fill(chosen, span, text)
+        chosen.exchange(span, _filled(chosen.overlapping(span), span, text))
     return tuple(chosen)
 
 
@@ -66,6 +67,16 @@ def subtract(text: str, spans: Iterable[Span], ranges: Sequence[tuple[int, int]]
         first = max(0, bisect_right(starts, span.start) - 1)
         held = [r for r in ranges[first : bisect_right(starts, span.end)] if r[0] < span.end and span.start < r[1]]
         kept.extend(_pieces(span, held, text) if held else [span])
+    return kept
+
+
+def not_held(spans: Iterable[Span], found: Sequence[Span]) -> list[Span]:
+    """Return the spans that lie whole in none of ``found`` (sorted, disjoint)."""
+    kept: list[Span] = []
+    for span in spans:
+        before = bisect_right(found, span.start, key=_start)  # of those that begin no later, the last reaches farthest
+        if before == 0 or found[before - 1].end < span.end:
+            kept.append(span)
     return kept
 
 
@@ -104,39 +115,25 @@ def _unite(spans: Iterable[Span]) -> list[Span]:
     return united + list(open_by_label.values())
 
 
-def _overlap(chosen: list[Span], start: int, end: int) -> tuple[int, int]:
-    """Return the index range of the chosen spans that overlap ``[start, end)``."""
-    first = bisect_right(chosen, start, key=_start)
-    if first and chosen[first - 1].end > start:
-        first -= 1
-    last = first
-    while last < len(chosen) and chosen[last].start < end:
-        last += 1
-    return first, last
-
-
-def _absorb(chosen: list[Span], span: Span) -> bool:
-    """Put ``span`` in the place of the rivals it holds whole, if it may."""
-    first, last = _overlap(chosen, span.start, span.end)
-    rivals = chosen[first:last]
+def _absorbed(rivals: Sequence[Span], span: Span) -> list[Span] | None:
+    """Return what takes the place of the rivals if ``span`` holds them whole, and may; else None."""
     if not rivals or rivals[0].start < span.start or rivals[-1].end > span.end:
-        return False
+        return None
     if rivals[0].start == span.start and rivals[0].end == span.end:
-        return False  # the same place: the order of ranks decides
+        return None  # the same place: the order of ranks decides
     surest = max(rival.score for rival in rivals)
     safe = span.label in _DIRECT or all(rival.label not in _DIRECT for rival in rivals)
     if not safe or span.score < surest - NEARLY:
-        return False
+        return None
     # It inherits the surest score: it must not fall under a threshold that what it replaced was above.
-    chosen[first:last] = [replace(span, score=max(surest, span.score))]
-    return True
+    return [replace(span, score=max(surest, span.score))]
 
 
-def _fill(chosen: list[Span], span: Span, text: str) -> None:
-    first, last = _overlap(chosen, span.start, span.end)
-    held = [(rival.start, rival.end) for rival in chosen[first:last]]
-    pieces = _pieces(span, held, text) if held else [span]
-    chosen[first:last] = sorted([*chosen[first:last], *pieces])
+def _filled(rivals: Sequence[Span], span: Span, text: str) -> list[Span]:
+    """Return the rivals and what they leave of ``span``."""
+    if not rivals:
+        return [span]
+    return sorted([*rivals, *_pieces(span, [(rival.start, rival.end) for rival in rivals], text)])
 
 
 def _pieces(span: Span, held: Sequence[tuple[int, int]], text: str) -> list[Span]:

@@ -15,9 +15,10 @@ from typing import Final
 from sidecar.redaction.person import person_name
 
 _NATIONAL_PHONE_DIGITS: Final = 10
+# Threat: long runs of spaces. Each is tried from its first space alone.
 _SPOKEN_SIGNS: Final = (
-    (re.compile(r"\s+(?:at|\(at\)|\[at\])\s+"), "@"),
-    (re.compile(r"\s+(?:dot|\(dot\)|\[dot\])\s+"), "."),
+    (re.compile(r"(?<!\s)\s+(?:at|\(at\)|\[at\])\s+"), "@"),
+    (re.compile(r"(?<!\s)\s+(?:dot|\(dot\)|\[dot\])\s+"), "."),
 )
 
 

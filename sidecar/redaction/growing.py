@@ -7,20 +7,37 @@ found in a text is followed in what comes after it; nothing can be done about wh
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sidecar.detection.recognizer import Message, Turn
-from sidecar.detection.resolve import resolve
+from sidecar.detection.resolve import not_held, resolve
 from sidecar.detection.span import Span
-from sidecar.redaction.holdback import GrowingText, HoldBack, Window
+from sidecar.redaction.holdback import GrowingText, HoldBack, Window, pieces_of, place_to_cut, unreleased
 from sidecar.redaction.last_look import residuals, values_of
 from sidecar.redaction.operators import acted_on
 from sidecar.redaction.policy import Policy
-from sidecar.redaction.propagate import propagate
+from sidecar.redaction.propagate import follow, proven
 from sidecar.redaction.redactor import Redacted, Redactor
 
 _MOST_REMEMBERED = 200
 _REMEMBERED_CHARACTERS = 600
+
+
+_Found = tuple[tuple[str, str], Span]
+"""A type and a value, and a span over the value as a text of its own. Holds text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A window, what in it is to be replaced and has not gone out, and what else must not stand in it.
+
+    ``standing``: what was found elsewhere in the stream, or is proven by its shape, and is not in ``found``.
+    """
+
+    window: Window
+    found: Sequence[Span]
+    standing: Sequence[Span]
 
 
 class Remembered:
@@ -29,11 +46,10 @@ class Remembered:
     def __init__(self) -> None:
         self._values: OrderedDict[tuple[str, str], Span] = OrderedDict()
 
-    def add(self, text: str, spans: Sequence[Span]) -> None:
-        for span in spans:
-            value = text[span.start : span.end]
-            self._values[span.label, value] = Span(0, len(value), span.label, span.score, span.recognizer)
-            self._values.move_to_end((span.label, value))
+    def add(self, latest: Iterable[_Found]) -> None:
+        for key, span in latest:
+            self._values[key] = span
+            self._values.move_to_end(key)
         while len(self._values) > _MOST_REMEMBERED:
             self._values.popitem(last=False)
 
@@ -47,7 +63,10 @@ class Remembered:
 
 
 class GrowingRedaction:
-    """One growing text. ``speaker``: who says it; ``context``: what was said before it."""
+    """One growing text. ``speaker``: who says it; ``context``: what was said before it.
+
+    Steps that only read are run where the redactor has steps of such length run; what changes, the event loop changes.
+    """
 
     def __init__(
         self,
@@ -64,6 +83,7 @@ class GrowingRedaction:
         self._speaker = speaker
         self._context = context
         self._recent = ""
+        self._tail = settings.tail
         self._text = GrowingText(settings)
 
     @property
@@ -97,55 +117,74 @@ class GrowingRedaction:
 
         Raises ``PayloadRefused``, ``DetectionFailed``, ``StoreUnavailable``.
         """
-        window, found = await self._look()
-        standing = self._standing(window, found)
-        return await self._release(scope, window, self._text.cut([*found, *standing]), found, bool(standing))
+        look = await self._look()
+        run = self._redactor.running(len(look.window.text))
+        place = await run(lambda: place_to_cut(look.window, [*look.found, *look.standing], self._tail))
+        self._text.looked_at(look.window, place)
+        return await self._release(scope, look, place)
 
     async def end_it(self, scope: str) -> Redacted | None:
         """Release the rest. Raises as ``advance``."""
         if self.released == self.end:
             return None
-        window, found = await self._look()
-        return await self._release(scope, window, len(window.text), found, bool(self._standing(window, found)))
+        look = await self._look()
+        return await self._release(scope, look, len(look.window.text))
 
-    async def _look(self) -> tuple[Window, list[Span]]:
-        """Return the end of the text, and what in it is to be replaced and has not gone out."""
+    async def _look(self) -> _Look:
         window = self._text.window()
         [detected] = await self._redactor.detect([Message(window.text, self._speaker, self._context)])
-        acted = [span for span in detected if acted_on(self._policy, span)]
-        texts = [*(message.text for message in self._remembered.messages), window.text]
-        followed = propagate(texts, [*self._remembered.found, acted])[-1]
-        followed = [span for span in followed if acted_on(self._policy, span)]
-        return window, self._text.unreleased(resolve(window.text, [*acted, *followed]))
+        earlier, earlier_found = self._remembered.messages, self._remembered.found
+        run = self._redactor.running(len(window.text) + sum(len(message.text) for message in earlier))
+        return await run(lambda: _look(window, detected, earlier, earlier_found, self._policy, self._tail))
 
-    def _standing(self, window: Window, found: Sequence[Span]) -> list[Span]:
-        """Return what was found elsewhere in the stream, or is proven by its shape, and is not in ``found``."""
-        tail = window.text[window.released :]
-        messages = [*self._remembered.messages, Message(window.text)]
-        values = values_of(messages, [*self._remembered.found, found])
-        hits = [
-            Span(hit.start + window.released, hit.end + window.released, hit.label, hit.score, hit.recognizer)
-            for hit in residuals(tail, values)
-            if acted_on(self._policy, hit)
-        ]
-        return [hit for hit in hits if not any(one.start <= hit.start and hit.end <= one.end for one in found)]
-
-    async def _release(
-        self, scope: str, window: Window, place: int, found: Sequence[Span], looks_back: bool
-    ) -> Redacted | None:
-        """Replace in what ends at ``place``. ``looks_back``: whether earlier values stand in it undetected."""
-        if place == window.released:
+    async def _release(self, scope: str, look: _Look, place: int) -> Redacted | None:
+        """Replace in what ends at ``place``, with earlier values that stand in it undetected."""
+        start = look.window.released
+        if place == start:
             return None
-        start = window.released
-        part = Message(window.text[start:place], self._speaker)
-        spans = tuple(
-            Span(one.start - start, one.end - start, one.label, one.score, one.recognizer)
-            for one in found
-            if one.end <= place
-        )
-        earlier, earlier_found = (self._remembered.messages, self._remembered.found) if looks_back else ([], [])
+        run = self._redactor.running(len(look.window.text))
+        part = Message(look.window.text[start:place], self._speaker)
+        spans = await run(lambda: tuple(_moved(one, -start) for one in look.found if one.end <= place))
+        earlier, earlier_found = (self._remembered.messages, self._remembered.found) if look.standing else ([], [])
         redacted = await self._redactor.replace(scope, [*earlier, part], [*earlier_found, spans], self._policy)
-        last = redacted[-1]
-        self._text.release(place, last.text, last.spans, last.places)
-        self._remembered.add(part.text, last.spans)
+        last, base = redacted[-1], self.released
+        pieces = await run(lambda: pieces_of(base, last.text, last.spans, last.places))
+        latest = await run(lambda: _latest(part.text, last.spans))
+        self._text.release(place, pieces)
+        self._remembered.add(latest)
         return last
+
+
+def _look(
+    window: Window,
+    detected: Sequence[Span],
+    earlier: Sequence[Message],
+    earlier_found: Sequence[Sequence[Span]],
+    policy: Policy,
+    tail: int,
+) -> _Look:
+    """Say what stands in the window, by what detection found in it and what was found in the stream. Pure."""
+    acted = [span for span in detected if acted_on(policy, span)]
+    names = proven([*(message.text for message in earlier), window.text], [*earlier_found, acted])
+    followed = [span for span in follow(window.text, acted, names) if acted_on(policy, span)]
+    found = unreleased(window, resolve(window.text, [*acted, *followed]), tail)
+    values = values_of([*earlier, Message(window.text)], [*earlier_found, found])
+    hits = residuals(window.text[window.released :], values)
+    standing = not_held((_moved(hit, window.released) for hit in hits if acted_on(policy, hit)), found)
+    return _Look(window, found, standing)
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(span.start + by, span.end + by, span.label, span.score, span.recognizer)
+
+
+def _latest(text: str, spans: Sequence[Span]) -> list[_Found]:
+    """Return the values that were found last, as many as are remembered, in the order in which they were."""
+    latest: dict[tuple[str, str], Span] = {}
+    for span in reversed(spans):
+        value = text[span.start : span.end]
+        if (span.label, value) not in latest:
+            latest[span.label, value] = Span(0, len(value), span.label, span.score, span.recognizer)
+            if len(latest) == _MOST_REMEMBERED:
+                break
+    return list(reversed(latest.items()))

@@ -9,8 +9,9 @@ the tail, is held until it ends; past a bound the text is refused, never let thr
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sidecar.detection.span import Span
@@ -44,7 +45,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """Characters ``start`` to ``end`` of the text and what came of them. ``whole``: it is a replacement."""
 
     start: int
@@ -59,14 +60,16 @@ class GrowingText:
     def __init__(self, settings: HoldBack) -> None:
         self._settings = settings
         self._text = ""
+        self._added: list[str] = []  # to the text since it was looked at: joined once, however many pieces came
+        self._added_length = 0
         self._base = 0
         self._due = settings.tail + settings.step
-        self._pieces: deque[_Piece] = deque()
+        self._pieces: deque[Piece] = deque()
         self.released = 0
 
     @property
     def end(self) -> int:
-        return self._base + len(self._text)
+        return self._base + len(self._text) + self._added_length
 
     @property
     def is_due(self) -> bool:
@@ -76,54 +79,29 @@ class GrowingText:
     def append(self, text: str) -> tuple[int, int]:
         """Return the place of what was added."""
         start = self.end
-        self._text += text
+        self._added.append(text)
+        self._added_length += len(text)
         return start, self.end
 
     def window(self) -> Window:
         """What is to be looked at."""
+        if self._added:
+            self._text = "".join((self._text, *self._added))
+            self._added, self._added_length = [], 0
         return Window(self._text, self.released - self._base)
 
-    def cut(self, found: Sequence[Span]) -> int:
-        """Return up to where of the window it may be released. ``found``: what matters in it, places in the window.
+    def looked_at(self, window: Window, place: int) -> None:
+        """Take note of a look at the window, after which it may be released up to ``place``.
 
         Raises ``PayloadRefused`` (too large) if it can't be held any longer.
         """
         self._due = self.end + self._settings.step
-        window = self.window()
-        limit = len(window.text) - self._settings.tail
-        while (place := _word_border(window, limit)) > window.released:
-            across = [span.start for span in found if span.start < place < span.end]
-            if not across:
-                break
-            limit = min(across)
         if len(window.text) - place > self._settings.longest:
             raise PayloadRefused(PayloadFault.TOO_LARGE, "a text of a stream that can't be cut anywhere")
-        return place
 
-    def unreleased(self, found: Sequence[Span]) -> list[Span]:
-        """Return the findings that are not wholly before what was released, cut where they reach into it.
-
-        That happens where later words change what earlier ones are taken for. Raises ``PayloadRefused`` (too large)
-        for one that was too long to be seen in whole: its beginning has gone out.
-        """
-        released = self.released - self._base
-        kept = []
-        for span in found:
-            if span.end <= released:
-                continue
-            if span.start < released and span.end - span.start > self._settings.tail:
-                raise PayloadRefused(PayloadFault.TOO_LARGE, "an entity longer than what is held back")
-            kept.append(replace(span, start=max(span.start, released)))
-        return [span for span in kept if any(char.isalnum() for char in self._text[span.start : span.end])]
-
-    def release(self, place: int, out: str, spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> None:
-        """Release the window up to ``place``. ``out``, ``spans`` and ``places``: of the redacted part, from 0."""
-        start, read, written = self.released, 0, 0
-        for span, (begin, stop) in zip(spans, places, strict=True):
-            self._keep(start + read, out[written:begin])
-            self._pieces.append(_Piece(start + span.start, start + span.end, out[begin:stop], whole=True))
-            read, written = span.end, stop
-        self._keep(start + read, out[written:])
+    def release(self, place: int, pieces: Iterable[Piece]) -> None:
+        """Release the window up to ``place``. ``pieces``: what came of it, see ``pieces_of``."""
+        self._pieces.extend(pieces)
         self.released = self._base + place
         base = _next_word(self._text, place - self._settings.context) if place > self._settings.context else 0
         self._text, self._base = self._text[base:], self._base + base
@@ -145,9 +123,64 @@ class GrowingText:
             self._pieces.popleft()
         return "".join(taken)
 
-    def _keep(self, start: int, out: str) -> None:
-        if out:
-            self._pieces.append(_Piece(start, start + len(out), out, whole=False))
+
+def place_to_cut(window: Window, found: Iterable[Span], tail: int) -> int:
+    """Return up to where the window may be released. ``found``: what matters in it, places in the window."""
+    limit = len(window.text) - tail
+    starts, ends = _stretches(found)
+    while (place := _word_border(window, limit)) > window.released:
+        before = bisect_left(starts, place)
+        if before == 0 or ends[before - 1] <= place:
+            break
+        limit = starts[before - 1]
+    return place
+
+
+def unreleased(window: Window, found: Iterable[Span], tail: int) -> list[Span]:
+    """Return the findings that are not wholly before what was released, cut where they reach into it.
+
+    That happens where later words change what earlier ones are taken for. Raises ``PayloadRefused`` (too large)
+    for one that was too long to be seen in whole: its beginning has gone out.
+    """
+    released = window.released
+    kept = []
+    for span in found:
+        if span.end <= released:
+            continue
+        if span.start < released and span.end - span.start > tail:
+            raise PayloadRefused(PayloadFault.TOO_LARGE, "an entity longer than what is held back")
+        kept.append(replace(span, start=max(span.start, released)))
+    return [span for span in kept if any(char.isalnum() for char in window.text[span.start : span.end])]
+
+
+def pieces_of(start: int, out: str, spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> list[Piece]:
+    """Return what came of the text from ``start``. ``out``, ``spans`` and ``places``: of the redacted part, from 0."""
+    pieces: list[Piece] = []
+    read = written = 0
+    for span, (begin, stop) in zip(spans, places, strict=True):
+        pieces.extend(_kept(start + read, out[written:begin]))
+        pieces.append(Piece(start + span.start, start + span.end, out[begin:stop], whole=True))
+        read, written = span.end, stop
+    pieces.extend(_kept(start + read, out[written:]))
+    return pieces
+
+
+def _kept(start: int, out: str) -> Iterator[Piece]:
+    if out:
+        yield Piece(start, start + len(out), out, whole=False)
+
+
+def _stretches(found: Iterable[Span]) -> tuple[list[int], list[int]]:
+    """Return where the stretches begin and end, sorted, that no cut may fall into: what overlaps is one of them."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for span in sorted(found):
+        if ends and span.start < ends[-1]:
+            ends[-1] = max(ends[-1], span.end)
+        else:
+            starts.append(span.start)
+            ends.append(span.end)
+    return starts, ends
 
 
 def _word_border(window: Window, limit: int) -> int:

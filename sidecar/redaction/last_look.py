@@ -66,11 +66,14 @@ def residuals(text: str, values: Values) -> list[Span]:
 
 
 def _gather(labelled: dict[str, str], label: str, value: str) -> None:
-    folded = fold(value.strip())
+    stripped = value.strip()
+    if len(stripped) > _LONGEST:
+        return
+    folded = fold(stripped)
     if label == "PERSON" and len(folded.split()) < 2:
         return  # single names are followed by ``propagate``, which knows the ones that are words too
     shortest = _SHORTEST_WITH_DIGITS if any(char.isdigit() for char in folded) else _SHORTEST
-    if label in _FOLLOWED and shortest <= len(folded) <= _LONGEST:
+    if label in _FOLLOWED and shortest <= len(folded):
         labelled.setdefault(folded, label)
 
 

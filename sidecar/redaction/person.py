@@ -153,10 +153,11 @@ def person_name(value: str) -> PersonName:
     family, comma, given = value.partition(",")
     ordered = f"{given} {family}" if comma and _is_name(given) else value
     words = [_POSSESSIVE.sub("", word) for word in _WORD.findall(ordered.casefold())]
-    title = ""
-    while len(words) > 1 and (sex := _title_of(words[0])) is not None:
+    title, first = "", 0
+    while first < len(words) - 1 and (sex := _title_of(words[first])) is not None:
         title = title or sex
-        words = words[1:]
+        first += 1
+    words = words[first:]
     suffix = ""
     if len(words) > 2 and words[-1] in _SUFFIXES:
         suffix = words.pop()

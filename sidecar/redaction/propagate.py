@@ -31,13 +31,11 @@ def propagate(texts: Sequence[str], found: Sequence[Sequence[Span]]) -> list[lis
 
     ``found``: for each text its sorted disjoint spans.
     """
-    names = _proven(texts, found)
-    if not names:
-        return [[] for _ in texts]
-    return [_follow(text, spans, names) for text, spans in zip(texts, found, strict=True)]
+    names = proven(texts, found)
+    return [follow(text, spans, names) for text, spans in zip(texts, found, strict=True)]
 
 
-def _proven(texts: Sequence[str], found: Sequence[Sequence[Span]]) -> dict[str, float]:
+def proven(texts: Sequence[str], found: Sequence[Sequence[Span]]) -> dict[str, float]:
     """Return the folded name parts that may be followed, with the best score that any of them had."""
     names: dict[str, float] = {}
     for text, spans in zip(texts, found, strict=True):
@@ -50,7 +48,10 @@ def _proven(texts: Sequence[str], found: Sequence[Sequence[Span]]) -> dict[str, 
     return names
 
 
-def _follow(text: str, spans: Sequence[Span], names: dict[str, float]) -> list[Span]:
+def follow(text: str, spans: Sequence[Span], names: dict[str, float]) -> list[Span]:
+    """Return spans for the ``names`` in the text, as ``propagate``."""
+    if not names:
+        return []
     folded = fold(text)
     places = [place for place in _words(folded) if folded[slice(*place)] in names]
     followed: list[Span] = []

@@ -6,8 +6,11 @@ replaces from the end for the same reason) and the time is linear in text and ed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from sidecar.detection.span import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +37,17 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> tuple[str, tuple[tuple[int,
         read = edit.end
     pieces.append(text[read:])
     return "".join(pieces), tuple(places)
+
+
+def moved_back(hits: Iterable[Span], spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> list[Span]:
+    """Translate spans of the output, none of which touches a replacement, into spans of the input.
+
+    ``spans``: what was replaced, sorted and disjoint; ``places``: where the replacements stand.
+    """
+    ends = [end for _, end in places]
+    moved: list[Span] = []
+    for hit in hits:
+        before = bisect_right(ends, hit.start)
+        shift = spans[before - 1].end - ends[before - 1] if before else 0
+        moved.append(Span(hit.start + shift, hit.end + shift, hit.label, hit.score, hit.recognizer))
+    return moved

@@ -49,6 +49,10 @@ class Redactor:
         """For audit records."""
         return self._detection.version
 
+    def running(self, characters: int) -> Offload:
+        """Return what runs the pure steps of a text of this length: not on the event loop where it is long."""
+        return self._replacer.running(characters)
+
     async def redact(self, scope: str, messages: Sequence[Message], policy: Policy) -> list[Redacted]:
         """Return each message redacted, in order. ``scope`` names the conversation.
 

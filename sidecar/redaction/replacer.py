@@ -21,7 +21,7 @@ from sidecar.redaction.operators import acted_on, replacement
 from sidecar.redaction.placeholder import Literal, literals
 from sidecar.redaction.policy import Operator, Policy
 from sidecar.redaction.propagate import propagate
-from sidecar.redaction.redact import Edit, apply_edits
+from sidecar.redaction.redact import Edit, apply_edits, moved_back
 from sidecar.redaction.scope import Ask, PlaceholderStore
 
 _LONG: Final = 8 * 1024  # characters
@@ -89,6 +89,10 @@ class Replacer:
         self._placeholder_keys = placeholder_keys
         self._operator_keys = operator_keys
 
+    def running(self, characters: int, messages: int = 1) -> Offload:
+        """Return what runs the pure steps of texts of this length: somewhere else where they are long or many."""
+        return self._offload if characters > _LONG or messages > _MANY else inline
+
     async def replace(
         self, scope: str, messages: Sequence[Message], found: Sequence[Sequence[Span]], policy: Policy
     ) -> list[Redacted]:
@@ -99,8 +103,7 @@ class Replacer:
         """
         if len(found) != len(messages):
             raise DetectionFailed(DetectionFault.INVALID, "not one answer for each message")
-        is_long = sum(len(message.text) for message in messages) > _LONG or len(messages) > _MANY
-        run = self._offload if is_long else inline
+        run = self.running(sum(len(message.text) for message in messages), len(messages))
         drafts = await run(lambda: _drafted(messages, found, policy))
         first = await self._render(scope, drafts, policy, run)
         looked = await run(lambda: _looked(messages, drafts, first, policy))
@@ -185,14 +188,4 @@ def _look(draft: _Draft, redacted: Redacted, values: Values, policy: Policy) -> 
         return []
     held = [*redacted.places, *((literal.start, literal.end) for literal in literals(redacted.text))]
     apart = subtract(redacted.text, resolve(redacted.text, hits), sorted(set(held)))
-    return [_moved(hit, draft.spans, redacted.places) for hit in apart]
-
-
-def _moved(hit: Span, spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> Span:
-    """Translate a span of the output that lies between replacements into a span of the input."""
-    shift = 0
-    for span, (_, end) in zip(spans, places, strict=True):
-        if end > hit.start:
-            break
-        shift = span.end - end
-    return Span(hit.start + shift, hit.end + shift, hit.label, hit.score, hit.recognizer)
+    return moved_back(apart, draft.spans, redacted.places)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.detection.entity_types import ENTITY_TYPES
-from sidecar.detection.resolve import resolve, subtract
+from sidecar.detection.resolve import not_held, resolve, subtract
 from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault
 
@@ -142,6 +142,22 @@ def test_subtract_leaves_the_ranges_alone(case: tuple[str, list[Span]], data: st
     inside = {i for start, end in ranges for i in range(start, end)}
     assert telling(text, kept) == telling(text, spans) - inside
     assert not {i for s in kept for i in range(s.start, s.end)} & inside
+
+
+@given(texts_with_spans(), texts_with_spans())
+def test_what_lies_whole_in_one_of_the_found_is_left_out(
+    case: tuple[str, list[Span]], other: tuple[str, list[Span]]
+) -> None:
+    found = resolve(*case)
+    plain = [s for s in other[1] if not any(one.start <= s.start and s.end <= one.end for one in found)]
+    assert not_held(other[1], found) == plain
+
+
+@pytest.mark.timeout(60)
+def test_many_spans_are_looked_up_in_many() -> None:
+    """Hours if each were compared with each."""
+    found = [span(n, n + 2) for n in range(0, 1_200_000, 3)]
+    assert not_held(found, found) == []
 
 
 def test_many_spans_take_linear_time_in_practice() -> None:

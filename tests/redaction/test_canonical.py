@@ -64,3 +64,11 @@ def test_total_and_never_empty(label: str, value: str) -> None:
 def test_fold_keeps_offsets(text: str) -> None:
     assert len(fold(text)) == len(text)
     assert fold(fold(text)) == fold(text)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("label", ENTITY_TYPES)
+@pytest.mark.parametrize("unit", [" ", "\n at", "mr ", "a's ", ", "])
+def test_long_values_end(label: str, unit: str) -> None:
+    """Hours if time grew with the square: a field may say that all of a long text is one value."""
+    assert canonical(label, f"a{unit * (600_000 // len(unit))}b")

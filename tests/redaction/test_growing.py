@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from threading import get_ident
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +18,8 @@ from sidecar.detection.span import Span
 from sidecar.errors import DetectionFailed, DetectionFault, PayloadFault, PayloadRefused
 from sidecar.keys import MasterKey, Purpose
 from sidecar.redaction.growing import GrowingRedaction, Remembered
-from sidecar.redaction.holdback import GrowingText, HoldBack
-from sidecar.redaction.policy import Policy
+from sidecar.redaction.holdback import GrowingText, HoldBack, Window, pieces_of, place_to_cut
+from sidecar.redaction.policy import Policy, TypePolicy
 from sidecar.redaction.redactor import Redactor
 from sidecar.stores.placeholders import MemoryPlaceholders
 
@@ -199,10 +202,84 @@ async def test_what_is_looked_at_stays_bounded() -> None:
     assert growing.released >= place[1] - SMALL.tail - SMALL.step - 5
 
 
+def plainly_cut(text: str, found: Sequence[Span], tail: int) -> int:
+    """The last border of a word that no finding goes across, tried one by one."""
+    for place in range(len(text) - tail, 0, -1):
+        is_border = text[place - 1].isspace() and not text[place : place + 1].isspace()
+        if is_border and not any(one.start < place < one.end for one in found):
+            return place
+    return 0
+
+
+@given(st.text("ab  ", max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=12))
+def test_a_cut_falls_into_nothing_that_was_found(text: str, places: list[tuple[int, int]]) -> None:
+    found = [Span(start, start + length, "PERSON", 1, "x") for start, length in places]
+    assert place_to_cut(Window(text, 0), found, 3) == plainly_cut(text, found, 3)
+
+
+@pytest.mark.timeout(60)
+def test_a_cut_is_looked_for_behind_many_findings() -> None:
+    """Hours if each were compared with each: every border of a word lies in a finding, and the next one before it."""
+    unit, count = "(4929 1234)", 300_000
+    found = [Span(n + 1, n + 10, "CREDIT_CARD", 1, "x") for n in range(0, len(unit) * count, len(unit))]
+    assert place_to_cut(Window(unit * count, 0), found, 160) == 0
+
+
+async def test_steps_of_long_texts_are_not_run_in_the_event_loop() -> None:
+    class Watched(Policy):
+        """Every step asks the policy; ``threads``: the ones they run in."""
+
+        threads: ClassVar[set[int]] = set()
+
+        def for_type(self, label: str) -> TypePolicy:
+            self.threads.add(get_ident())
+            return super().for_type(label)
+
+    keys = MASTER.pseudonymizer
+    own = keys(Purpose.PLACEHOLDER), keys(Purpose.OPERATOR)
+    one = Redactor(ByShape(), MemoryPlaceholders(), *own, asyncio.to_thread)
+    for count, in_the_loop in ((20, True), (2_000, False)):
+        growing = GrowingRedaction(one, Watched(), Remembered(), HoldBack(), None)
+        growing.append("Marta and m@example.net wrote, " * count)
+        Watched.threads.clear()
+        redacted = await growing.advance("c")
+        assert redacted is not None
+        assert len(redacted.spans) > count
+        assert (get_ident() in Watched.threads) is in_the_loop
+        assert await growing.end_it("c") is not None
+
+
+@pytest.mark.timeout(60)
+async def test_long_values_that_are_remembered_are_not_read_at_each_step() -> None:
+    """Many minutes if names were looked for in them."""
+    remembered, long = Remembered(), "some words " * 500_000
+    remembered.add([(("SECRET", long), Span(0, len(long), "SECRET", 0.9, "x"))])
+    growing = GrowingRedaction(redactor(), Policy(), remembered, SMALL, None)
+    out = ""
+    for _ in range(1_000):
+        growing.append("Marta said it to us, ")
+        start = growing.released
+        await growing.advance("c")
+        out += growing.take(start, growing.released)
+    assert out.startswith("[PERSON_1] said it to us, [PERSON_1] said")
+    assert "Marta" not in out
+
+
+@pytest.mark.timeout(60)
+def test_many_pieces_between_two_looks_are_joined_once() -> None:
+    """Hours if the text were copied for each."""
+    text = GrowingText(SMALL)
+    for _ in range(40):
+        assert text.append("some words of a text ") == (text.end - 21, text.end)
+    piece = "words " * 100
+    for _ in range(60_000):
+        text.append(piece)
+    assert len(text.window().text) == text.end == 40 * 21 + 60_000 * 600
+
+
 def test_a_replacement_stands_where_it_began() -> None:
     text = GrowingText(SMALL)
     slices = [text.append(piece) for piece in ("to Ma", "rt", "a ", "an", "d Bo")]
-    text.release(len("to Marta and Bo"), "to [A] and [B]", [
-        Span(3, 8, "PERSON", 1, "x"), Span(13, 15, "PERSON", 1, "x"),
-    ], [(3, 6), (11, 14)])  # fmt: skip
+    spans = [Span(3, 8, "PERSON", 1, "x"), Span(13, 15, "PERSON", 1, "x")]
+    text.release(len("to Marta and Bo"), pieces_of(0, "to [A] and [B]", spans, [(3, 6), (11, 14)]))
     assert [text.take(*one) for one in slices] == ["to [A]", "", " ", "an", "d [B]"]

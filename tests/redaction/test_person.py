@@ -77,3 +77,10 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_reading_its_own_key_changes_nothing(words: list[str]) -> None:
     key = person_name(" ".join(words)).key
     assert person_name(key).key == key
+
+
+@pytest.mark.timeout(60)
+def test_many_titles_end() -> None:
+    """Many minutes if the words were copied for each."""
+    name = person_name("Mr " * 1_000_000 + "Smith")
+    assert name.key == "mr smith"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.redaction.redact import Edit, apply_edits
+from sidecar.detection.span import Span
+from sidecar.redaction.redact import Edit, apply_edits, moved_back
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,24 @@ def test_what_is_not_edited_stays_and_places_are_right(text: str, cuts: set[int]
     for edit in reversed(edits):
         left = left[: edit.start] + left[edit.end :]
     assert kept == left
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(0, 3)), max_size=8))
+def test_what_stands_between_replacements_is_found_in_the_input(parts: list[tuple[int, int, int]]) -> None:
+    text, edits, letters = "", [], iter("abcdefghijklmnopqrstuvwxyz")
+    for between, length, new in parts:
+        text += "".join(next(letters) for _ in range(between)) + "#" * length
+        edits.append(Edit(len(text) - length, len(text), "*" * new))
+    redacted, places = apply_edits(text, edits)
+    spans = [Span(edit.start, edit.end, "PERSON", 1.0, "x") for edit in edits]
+    hits = [Span(n, n + 1, "EMAIL", 1.0, "y") for n, char in enumerate(redacted) if char != "*"]
+    found = moved_back(hits, spans, places)
+    assert [text[one.start : one.end] for one in found] == [redacted[hit.start : hit.end] for hit in hits]
+
+
+@pytest.mark.timeout(60)
+def test_many_are_found_in_the_input_between_many() -> None:
+    """Hours if the replacements before each were counted anew."""
+    spans = [Span(n, n + 1, "PERSON", 1.0, "x") for n in range(0, 800_000, 2)]
+    hits = [Span(one.start + 1, one.end + 1, "EMAIL", 1.0, "y") for one in spans]
+    assert moved_back(hits, spans, [(one.start, one.end) for one in spans]) == hits
