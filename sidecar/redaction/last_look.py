@@ -61,7 +61,10 @@ def values_of(messages: Sequence[Message], found: Sequence[Sequence[Span]]) -> V
 
 
 def residuals(text: str, values: Values) -> list[Span]:
-    """Return what still stands in ``text``, sorted. Spans may overlap each other."""
+    """Return what still stands in ``text``, sorted. Spans may overlap each other.
+
+    Of values of one type that end in one place the longest stands for all: values may be made to end in each other.
+    """
     return sorted([*_standing(text, values), *_proven_by_shape(text)])
 
 
@@ -81,10 +84,15 @@ def _standing(text: str, values: Values) -> Iterator[Span]:
     if values.automaton is None:
         return
     folded = fold(text)
+    ending, longest = 0, dict[str, int]()  # of those that end there, by type: where the longest begins
     for last, (length, label) in values.automaton.iter(folded):
         start, end = last + 1 - length, last + 1
-        if not _inside_a_word(folded, start, end):
-            yield Span(start, end, label, 1.0, RECOGNIZER)
+        if end != ending:
+            yield from (Span(begin, ending, of, 1.0, RECOGNIZER) for of, begin in longest.items())
+            ending, longest = end, {}
+        if start < longest.get(label, end) and not _inside_a_word(folded, start, end):
+            longest[label] = start
+    yield from (Span(begin, ending, of, 1.0, RECOGNIZER) for of, begin in longest.items())
 
 
 def _inside_a_word(text: str, start: int, end: int) -> bool:

@@ -62,3 +62,13 @@ def test_long_texts_end(unit: str) -> None:
     """D17: 200 kB of the worst would take minutes if time grew with the square."""
     text = unit * (200_000 // len(unit))
     assert residuals(text, values_of([Message(text[:400])], [(Span(0, 400, "OTHER_ID", 0.9, "r"),)])) is not None
+
+
+@pytest.mark.timeout(60)
+def test_of_values_that_end_in_each_other_the_longest_stands_for_all() -> None:
+    """One hit for each value at each place would be millions, and minutes to make them disjoint."""
+    known = [("USERNAME", "a " * count + "a") for count in range(2, 249)]
+    found = hits("a " * 10_000, *known)
+    assert len(found) == 9_998
+    assert [value for _, value in found[:3]] == ["a a a", "a a a a", "a a a a a"]
+    assert found[-1] == known[-1]
