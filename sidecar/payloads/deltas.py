@@ -16,6 +16,7 @@ from sidecar.payloads.placement import Placer, Treatment
 
 _VALUES = frozenset({LeafKind.STRING, LeafKind.NUMBER, LeafKind.OTHER})
 _NAMES = frozenset({LeafKind.STRING, LeafKind.NUMBER})
+_NULL = (LeafKind.OTHER, "null")
 _MOST_STEPS = 200
 _SCANNED = frozenset({Treatment.MESSAGE, Treatment.SCAN})
 
@@ -35,6 +36,7 @@ class Fragment:
 
     ``place``: where it is, but for elements that the channel's ids or the format name. ``kind``: the pattern that found
     it: places of one kind can be compared. ``is_located``: the place is where in the whole the text is.
+    ``named``: which of the channel's ids the event names.
     """
 
     leaf: int
@@ -45,6 +47,7 @@ class Fragment:
     kind: str
     place: tuple[str, ...] = field(repr=False)
     is_located: bool
+    named: tuple[bool, ...]
     conversation: str | None = field(default=None, repr=False)
 
 
@@ -149,8 +152,9 @@ class DeltaFinder:
         else:
             place, kind = leaf.path[base:] if rule.onto is None else _onto(rule.onto, leaf.path, at)[base:], ""
         return Fragment(
-            leaf.index, leaf.path, leaf.text, channel, rule, kind, tuple(str(part) for part in place), is_located
-        )
+            leaf.index, leaf.path, leaf.text, channel, rule, kind, tuple(str(part) for part in place), is_located,
+            tuple(one is not None for one in ids),
+        )  # fmt: skip
 
 
 def _ends(named: tuple[bool, ...], ends: Mapping[tuple[str | None, ...], Ended], channel: Channel) -> bool:
@@ -180,8 +184,9 @@ def _onto(onto: Onto, path: Path, at: FoundLeaves) -> Path:
 
 
 def _ids(rule: DeltaRule, leaf: Leaf, at: FoundLeaves) -> tuple[Leaf | None, ...]:
-    """Return the values of the rule's channel that are nearest to the leaf; None where there is none."""
-    return tuple(at.nearest(pattern, leaf.path) for pattern in rule.channel)
+    """Return the values of the rule's channel that are nearest to the leaf; None where there is none, or a null."""
+    nearest = (at.nearest(pattern, leaf.path) for pattern in rule.channel)
+    return tuple(None if one is None or (one.kind, one.text) == _NULL else one for one in nearest)
 
 
 def _patterns(rule: DeltaRule) -> tuple[PathPattern, ...]:

@@ -106,6 +106,7 @@ class EventStream:
         self._waiting: deque[_Held] = deque()
         self._open: dict[Channel, _Open] = {}
         self._ended: OrderedDict[Channel, None] = OrderedDict()
+        self._named: dict[tuple[str, int], tuple[bool, ...]] = {}  # which ids events name, by the rule
         self.held_bytes = 0
         """Of events that wait."""
 
@@ -175,11 +176,18 @@ class EventStream:
     def _slices(self, fragments: Sequence[Fragment]) -> Iterator[_Slice]:
         """Yield the part of each piece. Pieces of one text in its first event are texts of their own: its messages."""
         for channel, pieces in _by_channel(fragment for fragment in fragments if self._goes_on(fragment)).items():
+            self._require_ids(pieces)
             for fragment, is_apart in self._opened(channel, pieces[0]).places.taken(pieces):
                 if is_apart:
                     growing = self._open[channel].growing
                     yield _Slice(None, _APART, growing, *growing.append(_APART))
                 yield self._slice(fragment)
+
+    def _require_ids(self, pieces: Sequence[Fragment]) -> None:
+        """An id that one event names and the next leaves out would make two texts of one: a value cut there shows."""
+        for one in pieces:
+            if one.text and self._named.setdefault((one.channel.name, len(one.named)), one.named) != one.named:
+                raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a text whose id comes and goes")
 
     def _opened(self, channel: Channel, first: Fragment) -> _Open:
         one = self._open.get(channel)

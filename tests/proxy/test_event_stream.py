@@ -243,6 +243,33 @@ async def test_P40_what_cannot_be_held_or_read_ends_the_stream(events: Sequence[
     assert refused.value.fault is fault
 
 
+def _arguments(text: str, **index: Any) -> dict[str, Any]:
+    return chunk(0, tool_calls=[{**index, "function": {"arguments": text}}])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"choices": [{"delta": {"content": EMAIL[:9]}}]}, chunk(0, content=EMAIL[9:])),
+        ({"choices": [{"index": None, "delta": {"content": EMAIL[:9]}}]}, chunk(0, content=EMAIL[9:])),
+        (chunk(0, content=EMAIL[:9]), {"choices": [{"delta": {"content": EMAIL[9:]}}]}),
+        (_arguments(f'{{"to":"{EMAIL[:9]}'), _arguments(f'{EMAIL[9:]}"}}', index=0)),
+    ],
+)
+async def test_P34_a_text_whose_id_comes_and_goes_is_refused(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """It would be two texts, and what is cut between them would not be found."""
+    with pytest.raises(PayloadRefused) as refused:
+        await Run().all(sse(first, second))
+    assert refused.value.fault is PayloadFault.NOT_PARSEABLE
+
+
+@pytest.mark.parametrize("index", [{}, {"index": None}])
+async def test_P34_a_text_that_never_has_an_id_is_read_as_one(index: dict[str, None]) -> None:
+    events = [{"choices": [{**index, "delta": {"content": EMAIL[at : at + 4]}}]} for at in range(0, len(EMAIL), 4)]
+    said = [json.loads(one[6:]) for one in (await Run().all(sse(*events))).decode().split("\n\n") if one]
+    assert "".join(one["choices"][0]["delta"]["content"] for one in said) == "[EMAIL_1]"
+
+
 async def test_an_empty_piece_after_the_end_is_harmless() -> None:
     stop = {"id": "x", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}
     data = sse(chunk(0, content="hi"), stop, stop, "[DONE]")
