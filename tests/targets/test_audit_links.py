@@ -78,4 +78,5 @@ async def test_a_log_that_can_not_be_read_or_written_is_a_failure_and_never_gone
     await log.stop()
     deleted = await target.delete([ANNA])
     assert (deleted.status, deleted.fault) == (DeleteStatus.FAILED, TargetFault.STORE)
-    assert (await target.verify([ANNA])).status is VerifyStatus.PRESENT
+    looked = await target.verify([ANNA])
+    assert (looked.status, looked.fault) == (VerifyStatus.FAILED, TargetFault.STORE)
