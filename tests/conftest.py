@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sidecar.stores.database import Database, DatabaseSettings
 from tests.services import fresh_postgresql
 
 # No test is timed: an example that a busy machine is slow with says nothing about what it tests.
@@ -26,3 +27,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     else:
         with fresh_postgresql() as url:
             yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Such a database, open."""
+    database = Database(DatabaseSettings(database_url))
+    await database.start()
+    yield database
+    await database.stop()

@@ -183,7 +183,7 @@ class JoinedDocument:
 
 
 def _changes_of(old: str, new: Edit) -> Sequence[Change]:
-    if isinstance(new, Reworded):
+    if isinstance(new, Reworded) and applied(old, new.changes) == new:  # changes of another text would leave some of it
         return new.changes
     return () if new == old else changes(old, "" if new is None else str(new))
 

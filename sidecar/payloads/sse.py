@@ -28,8 +28,6 @@ _SENTINEL = re.compile(r"\[[A-Z][A-Z_ -]{0,40}\]")
 """Such as ``[DONE]``: looks like JSON, and is a word."""
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
 """What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
-_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*(?:_[0-9]+|#[0-9a-f]+)\]")
-"""What a text begins with once its first word was redacted: it is read again, here or behind another sidecar."""
 _MILLISECONDS = re.compile(r"[0-9]{1,7}")
 """How long to wait before a client comes again. Nobody waits for three hours; more digits could be a phone's."""
 _JSON_BEGINS = ("{", "[", '"')

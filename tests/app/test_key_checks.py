@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,9 @@ from sidecar.app.key_checks import require_known_keys
 from sidecar.app.settings import Settings, settings_of
 from sidecar.config import parse_config
 from sidecar.errors import ConfigError
-from sidecar.stores.database import Database, DatabaseSettings
+from sidecar.stores.database import Database
 
 FIRST, SECOND, MISTYPED = ("0" * 63 + str(number) for number in range(3))
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(DatabaseSettings(f"sqlite:///{tmp_path / 'keys.db'}"))
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture

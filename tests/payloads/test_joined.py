@@ -67,6 +67,13 @@ def test_where_the_changes_are_known_other_edits_within_the_same_run_hold_howeve
     assert document.render(edits).decode() == "|".join(expected)
 
 
+def test_changes_of_another_text_than_the_reading_are_not_gone_by() -> None:
+    document = joined(["Marta ", "Nowak"], LeafKind.STRING)
+    whole = next(leaf for leaf in document.leaves if leaf.text == "Marta Nowak")
+    of_another = Reworded("[PERSON_1]", [Change(0, 5, "[PERSON_1]")])
+    assert "".join(document.render({whole.index: of_another}).decode().split("|")) == "[PERSON_1]"
+
+
 @pytest.mark.parametrize(
     ("some", "expected"),
     [
