@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,10 +22,10 @@ from weakref import WeakKeyDictionary
 from sidecar.audit.anchors.verdict import Answer
 from sidecar.audit.appender import LogKeys
 from sidecar.audit.fields import halves_of
-from sidecar.audit.forgetting import Linked, find_links, forget_links
+from sidecar.audit.forgetting import Findings, forget_links
 from sidecar.audit.keyring import KeyProviderUnavailable
-from sidecar.audit.lasting import LastingWork
 from sidecar.audit.leaf import BrokenLine
+from sidecar.audit.link_searches import Aim, LinkSearches, Search
 from sidecar.audit.outbox import Outbox
 from sidecar.audit.record import Action, Entry, Event, Intent, Outcome
 from sidecar.audit.retention import drop, expired, stub_of
@@ -47,7 +46,6 @@ NewWriter = Callable[[Callable[[], object]], Writer]
 NOT_OPEN = "the audit log is not open"
 MARKERS_AT_ONCE = 1000
 RETENTION_SECONDS = 3600.0
-_FORGET, _COUNT = "forget", "count"
 
 
 def utc_now() -> datetime:
@@ -78,7 +76,7 @@ class AuditLog:
         self.broken = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
-        self._searches = LastingWork()
+        self._searches = LinkSearches(self._search, self._forgetting)
         self._stopping = threading.Event()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
         self._latest: tuple[asyncio.AbstractEventLoop, Outbox] | None = None
@@ -153,31 +151,24 @@ class AuditLog:
         Each is told of by a record of its own before. May be called again after any failure. Raises AuditUnavailable.
         Takes the time of reading the whole log; who can't wait so long asks again.
         """
-        wanted = frozenset(pseudonyms)
-        self._searches.outdate((_COUNT, wanted))
-        return await self._searches.result((_FORGET, wanted), lambda: self._forget(wanted))
+        return await self._searches.forget(frozenset(pseudonyms))
 
     async def count_links(self, pseudonyms: Collection[str]) -> int:
         """Return how many records link to any of the pseudonyms, and can be read to, as of a time since the last
         ``forget_subject`` of them. Raises AuditUnavailable. Takes as long."""
-        wanted = frozenset(pseudonyms)
-        return await self._searches.result((_COUNT, wanted), lambda: self._count(wanted))
+        return await self._searches.count(frozenset(pseudonyms))
 
-    async def _forget(self, pseudonyms: frozenset[str]) -> int:
-        async with self._forgetting:
-            end = await self._begin_segment()
-            found = await self._blocking(lambda: list(self._find(pseudonyms, end)))
-            for start in range(0, len(found), MARKERS_AT_ONCE):
-                await asyncio.gather(*(self.note(one.marker) for one in found[start : start + MARKERS_AT_ONCE]))
-            await self._blocking(lambda: forget_links(self._path, self._keys.provider, found))
-            return len(found)
-
-    async def _count(self, pseudonyms: frozenset[str]) -> int:
-        async with self._forgetting:  # one reads at a time: each takes a core
-            return await self._blocking(lambda: sum(1 for _ in self._find(pseudonyms, sys.maxsize)))
-
-    def _find(self, pseudonyms: frozenset[str], end: int) -> Iterator[Linked]:
-        return find_links(self._path, self._keys.provider, pseudonyms, end, self._go_on)
+    async def _search(self, searches: frozenset[Search]) -> Mapping[Search, int]:
+        """Read the log once, and make unreadable what is to be forgotten."""
+        forgets = any(one.aim is Aim.FORGET for one in searches)
+        findings = Findings(searches, await self._begin_segment() if forgets else 0)
+        await self._blocking(lambda: findings.read(self._path, self._keys.provider, self._go_on))
+        for start in range(0, len(findings.links), MARKERS_AT_ONCE):
+            some = findings.links[start : start + MARKERS_AT_ONCE]
+            await asyncio.gather(*(self.note(one.marker) for one in some))
+        if forgets:
+            await self._blocking(lambda: forget_links(self._path, self._keys.provider, findings.links))
+        return findings.counts
 
     def _go_on(self) -> None:
         """Break off what a thread reads that nobody waits for any more, or the process would wait for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from sidecar.audit.appender import Pace
-from sidecar.audit.forgetting import find_links, forget_links
+from sidecar.audit.forgetting import Findings, Linked, forget_links
 from sidecar.audit.keyfile import unlock_keys
 from sidecar.audit.keyring import WrapContext
 from sidecar.audit.keytree import KeyTree
+from sidecar.audit.link_searches import Aim, Search
 from sidecar.audit.merkle import Frontier
 from sidecar.audit.reader import Stored, read_leaf_hashes, read_records
 from sidecar.audit.record import Action, Event
@@ -51,6 +53,11 @@ async def _forget(path: Path, *pseudonyms: str) -> int:
 
 def _of(path: Path, name: str) -> list[Stored]:
     return [one for one in read_records(path, PROVIDER) if one.members.get("exchange_id") == name]
+
+
+def _links(path: Path) -> list[Linked]:
+    """Anna's, in the first segment."""
+    return Findings([Search(Aim.FORGET, frozenset({ANNA}))], 1).read(path, PROVIDER).links
 
 
 def _markers(path: Path) -> list[dict[str, Any]]:
@@ -122,7 +129,7 @@ async def test_a_copy_of_the_segments_alone_gives_nothing_back_a24(path: Path, t
 
 async def test_links_that_vanish_without_a_record_of_it_are_reported_a24(path: Path) -> None:
     await _write(path)
-    found = list(find_links(path, PROVIDER, [ANNA], 1))
+    found = _links(path)
     forget_links(path, PROVIDER, found)
     completeness = check(path).completeness
     assert completeness is not None
@@ -148,7 +155,7 @@ async def test_a_crash_between_the_records_and_the_keys_is_made_good_by_calling_
     await _write(path)
     log = make_log(path)
     await log.start()
-    for one in find_links(path, PROVIDER, [ANNA], 1):  # as far as the records: then the process dies
+    for one in _links(path):  # as far as the records: then the process dies
         await log.note(one.marker)
     await log.stop()
     assert _of(path, "anna")[0].links is not None
@@ -168,6 +175,52 @@ async def test_records_of_the_segment_that_is_written_are_forgotten_as_well_whil
     await log.stop()
     assert [one.links is None for one in (*_of(path, "x1"), *_of(path, "x2"))] == [True, False]
     assert check(path).intact
+
+
+async def test_several_are_forgotten_and_counted_by_one_reading_each_by_what_it_asked_a24(path: Path) -> None:
+    """A record that is forgotten for Anna names Bert in its marker: who counts Bert's finds it all the same."""
+    await _write(path)
+    wanted = {
+        Search(Aim.FORGET, frozenset({ANNA})): 4,
+        Search(Aim.FORGET, frozenset({ANNA, CARL})): 6,
+        Search(Aim.FORGET, frozenset({"k1:" + "9" * 32})): 0,
+        Search(Aim.COUNT, frozenset({BERT})): 3,  # two with Anna, and the one under way
+        Search(Aim.COUNT, frozenset({CARL})): 0,
+    }
+    found = Findings(wanted, 1).read(path, PROVIDER)
+    assert found.counts == wanted
+    assert sorted(one.seq for one in found.links) == sorted(
+        one.index for name in ("both", "carl", "anna") for one in _of(path, name)
+    )
+    assert [one.conversations for one in found.links if one.conversations] == [(BERT,)]
+
+
+async def test_what_others_have_forgotten_together_is_repeated_by_no_marker_a24(path: Path) -> None:
+    await _write(path)
+    log = make_log(path)
+    await log.start()
+    reading = asyncio.create_task(log.count_links([CARL]))
+    await asyncio.sleep(0)  # who asks from now on waits for it, and then shares a reading
+    assert await asyncio.gather(*(log.forget_subject([one]) for one in (ANNA, BERT))) == [4, 3]
+    assert await reading == 2
+    assert await asyncio.gather(*(log.count_links([one]) for one in (ANNA, BERT))) == [0, 0]
+    await log.stop()
+    assert [one for one in _markers(path) if "conversations" in one] == []
+    assert check(path).intact
+
+
+async def test_an_intent_that_a_crash_left_alone_is_forgotten_though_later_segments_have_records_a24(
+    path: Path,
+) -> None:
+    log = make_log(path, pace=Pace(segment_records=3))
+    await log.start()
+    await log.intend(intent("left")._replace(conversation=ANNA))
+    for name in "abcd":
+        await log.conclude(outcome(name)._replace(conversations=(CARL,)))
+    await log.stop()
+    (left,) = _of(path, "left")
+    assert left.segment == 0
+    assert [one.seq for one in _links(path)] == [left.index]
 
 
 async def test_the_index_beside_the_log_goes(path: Path) -> None:

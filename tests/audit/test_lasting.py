@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidecar.audit import log as log_module
-from sidecar.audit.forgetting import Linked, find_links
+from sidecar.audit.forgetting import Findings
 from sidecar.audit.lasting import LastingWork
 from sidecar.errors import AuditUnavailable
 from tests.audit.samples import PSEUDONYM, check, make_log, outcome
@@ -116,13 +116,14 @@ async def test_links_are_erased_and_counted_though_nobody_waits_as_long_as_the_l
     """An attempt of an erasure may take four minutes; a log of years takes longer."""
     gate, searches = threading.Event(), 0
 
-    def slow(*arguments: Any) -> Iterator[Linked]:
+    def slow(findings: Findings, *arguments: Any) -> Findings:
         nonlocal searches
         searches += 1
         assert gate.wait(60)
-        yield from find_links(*arguments)
+        return read(findings, *arguments)
 
-    monkeypatch.setattr(log_module, "find_links", slow)
+    read = Findings.read
+    monkeypatch.setattr(Findings, "read", slow)
     log = make_log(tmp_path / "audit")
     await log.start()
     await log.conclude(outcome("x1"))
@@ -138,6 +139,58 @@ async def test_links_are_erased_and_counted_though_nobody_waits_as_long_as_the_l
         assert searches == before + 1
     await log.stop()
     assert check(tmp_path / "audit").intact
+
+
+async def test_those_who_ask_while_the_log_is_read_share_the_next_reading_a24_e48(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading for each request would never catch up with a long log."""
+    gate, begun, readings = threading.Event(), threading.Event(), 0
+
+    def slow(findings: Findings, *arguments: Any) -> Findings:
+        nonlocal readings
+        readings += 1
+        begun.set()
+        assert gate.wait(60)
+        return read(findings, *arguments)
+
+    read = Findings.read
+    monkeypatch.setattr(Findings, "read", slow)
+    log = make_log(tmp_path / "audit")
+    await log.start()
+    people = [f"k1:{number:032x}" for number in range(20)]
+    for number, person in enumerate(people):
+        await log.conclude(outcome(f"x{number}")._replace(conversations=(person,)))
+    first = asyncio.create_task(log.forget_subject(people[:1]))
+    assert await asyncio.to_thread(begun.wait, 60)
+    others = [asyncio.create_task(ask([person])) for person in people for ask in (log.forget_subject, log.count_links)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await first == 1
+    assert set(await asyncio.gather(*others[2:])) == {1, 0}  # forgotten, and none of them left
+    assert readings == 2
+    assert await asyncio.gather(*others[2::2]) == [1] * 19
+    await log.stop()
+    assert check(tmp_path / "audit").intact
+
+
+async def test_one_reading_that_fails_fails_for_all_who_shared_it_and_they_may_ask_again_a24(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Findings:
+        raise OSError(errno.EIO, "no")
+
+    log = make_log(tmp_path / "audit")
+    await log.start()
+    await log.conclude(outcome("x1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Findings, "read", broken)
+        asked = await asyncio.gather(
+            log.forget_subject([PSEUDONYM]), log.count_links(["k1:" + "9" * 32]), return_exceptions=True
+        )
+    assert [type(one) for one in asked] == [AuditUnavailable] * 2
+    assert await log.forget_subject([PSEUDONYM]) == 1
+    await log.stop()
 
 
 async def test_what_was_counted_before_links_were_erased_is_not_told_after_a24(
@@ -157,17 +210,15 @@ async def test_what_was_counted_before_links_were_erased_is_not_told_after_a24(
 async def test_a_stop_does_not_wait_for_the_log_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, ended = threading.Event(), threading.Event()
 
-    def endless(*arguments: Any) -> Iterator[Linked]:
-        go_on: Callable[[], None] = arguments[-1]
+    def endless(_findings: Findings, _folder: Path, _keys: object, go_on: Callable[[], None]) -> None:
         try:
             while True:
                 go_on()
                 reading.set()
         finally:
             ended.set()
-        yield
 
-    monkeypatch.setattr(log_module, "find_links", endless)
+    monkeypatch.setattr(Findings, "read", endless)
     log = make_log(tmp_path / "audit")
     await log.start()
     waiting = asyncio.create_task(log.count_links([PSEUDONYM]))

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.audit.appender import Pace
-from sidecar.audit.forgetting import find_links
+from sidecar.audit.forgetting import Findings
 from sidecar.audit.keyring import KeyProvider
 from sidecar.audit.leaf import BrokenLine, Flaw
+from sidecar.audit.link_searches import Aim, Search
 from sidecar.audit.merkle import Frontier
 from sidecar.audit.reader import read_leaf_hashes, read_records
 from sidecar.audit.record import Action
@@ -144,7 +145,9 @@ def test_a_drop_that_a_crash_cut_off_hinders_nobody_who_has_keys_a24_a32(path: P
     key_path(copy, 0).unlink()
     provider = keys_of().provider
     assert [one.index for one in read_records(copy, provider)] == list(range(5, 13))
-    assert list(find_links(copy, provider, [PSEUDONYM], 99)) == list(find_links(path, provider, [PSEUDONYM], 99)) != []
+    forgotten = Search(Aim.FORGET, frozenset({PSEUDONYM}))
+    found, found_in_copy = (Findings([forgotten], 99).read(one, provider).links for one in (path, copy))
+    assert found_in_copy == found != []
     stub_path(copy, 0).unlink()
     with pytest.raises(KeyMaterialError, match="the key file of segment 0 is gone"):
         list(read_records(copy, provider))

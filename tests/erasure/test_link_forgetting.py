@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -111,6 +111,25 @@ async def test_E48_a_crash_before_it_is_noted_has_it_done_once_more(tmp_path: Pa
         assert person not in repr(due)
         assert await f.log.forget_subject({person}) == 2  # and killed
         assert await f.links().forget() == 0
+        assert await ErasureLinks(f.w.database, "sidecar-audit/one").due() == []
+
+
+async def test_E48_a_record_whose_exchange_ended_while_the_log_was_read_is_forgotten_too(tmp_path: Path) -> None:
+    async with forgetting(tmp_path) as f:
+        person = (await f.w.view()).subject
+        await f.log.intend(intent("x1")._replace(subject=person))
+        await f.pass_horizon()
+        forget_subject = f.log.forget_subject
+
+        async def ends_meanwhile(pseudonyms: Collection[str]) -> int:
+            found = await forget_subject(pseudonyms)
+            f.log.forget_subject = forget_subject  # type: ignore[method-assign]
+            await f.log.conclude(outcome("x1")._replace(subject=person))
+            return found
+
+        f.log.forget_subject = ends_meanwhile  # type: ignore[method-assign]
+        assert await f.links().forget() == 2
+        assert await f.log.count_links({person}) == 0
         assert await ErasureLinks(f.w.database, "sidecar-audit/one").due() == []
 
 
