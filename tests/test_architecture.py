@@ -89,8 +89,8 @@ EDGES_AMONG_PURE = {
 }
 IMPURE_IMPORTS = {"aiohttp", "asyncio", "logging", "os", "socket", "ssl", "subprocess", "threading", "time"}
 
-# Each part and what it may import of the others; `sidecar.errors`, `access`, `keys`, `metrics` are open to all.
-OPEN = {"sidecar", "sidecar.errors", "sidecar.access", "sidecar.keys", "sidecar.metrics"}
+# Each part and what it may import of the others; `sidecar.errors`, `access`, `disk`, `keys`, `metrics` are open to all.
+OPEN = {"sidecar", "sidecar.errors", "sidecar.access", "sidecar.disk", "sidecar.keys", "sidecar.metrics"}
 MAY_IMPORT: dict[str, set[str]] = {
     "access": set(),
     "admin": {"audit", "tls"},
@@ -103,6 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"detection", "erasure", "redaction", "proxy", "targets", "tls"},
     "demo": {"tls"},
     "detection": set(),
+    "disk": set(),
     "erasure": {"admin", "audit", "stores", "targets"},
     "errors": set(),
     "keys": set(),

@@ -20,9 +20,8 @@ from sidecar.audit.store import (
     key_path,
     require_folder,
     segment_path,
-    sync_folder,
-    write_whole,
 )
+from sidecar.disk import sync_folder, write_whole
 from sidecar.errors import ConfigError, Problem
 
 _AGAIN_SECONDS = 0.05

@@ -22,7 +22,8 @@ from sidecar.audit.reader import Stored, read_records
 from sidecar.audit.record import Action, Event, Phase
 from sidecar.audit.sealing import SegmentKeys
 from sidecar.audit.segment import parse_header
-from sidecar.audit.store import INDEX_PATTERN, key_path, read_lines, segment_path, sync_folder, write_whole
+from sidecar.audit.store import INDEX_PATTERN, key_path, read_lines, segment_path
+from sidecar.disk import sync_folder, write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from sidecar.audit.folder import LogFolder
 from sidecar.audit.leaf import BrokenLine, Flaw
 from sidecar.audit.note import Note, NoteInvalid, Signer, parse_checkpoint, parse_note
 from sidecar.audit.segment import parse_header
-from sidecar.audit.store import CHECKPOINT_NAME, numbers, pieces, read_lines, segment_path, sync_folder, write_whole
+from sidecar.audit.store import CHECKPOINT_NAME, numbers, pieces, read_lines, segment_path
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Walk
+from sidecar.disk import sync_folder, write_whole
 from sidecar.errors import ConfigError, Problem
 
 OWN_COPY = "checkpoint file"

@@ -15,8 +15,9 @@ from sidecar.audit.leaf import instant
 from sidecar.audit.note import Note, Signer
 from sidecar.audit.ranges import nodes_of
 from sidecar.audit.segment import CHECKPOINT, Header, Stub, parse_header
-from sidecar.audit.store import key_path, numbers, read_lines, segment_path, stub_path, sync_folder, write_whole
+from sidecar.audit.store import key_path, numbers, read_lines, segment_path, stub_path
 from sidecar.audit.walk import Walk
+from sidecar.disk import sync_folder, write_whole
 
 EXPIRED = "retention"
 

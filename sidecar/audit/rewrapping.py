@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sidecar.audit.keyfile import rewrap, wrapping_key_of
 from sidecar.audit.keyring import KeyProvider, WrapContext
-from sidecar.audit.store import key_path, numbers, write_whole
+from sidecar.audit.store import key_path, numbers
+from sidecar.disk import write_whole
 
 
 def rewrap_all(folder: Path, log: str, keys: KeyProvider) -> int:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+from sidecar.disk import write_whole
 
 Chat = dict[str, Any]
 ANSWER = "Thanks for your message! One of our agents will be with you shortly."
@@ -91,27 +92,12 @@ class Chats:
 
     def _replace(self, chats: dict[str, Chat]) -> None:
         if self._path is not None:
-            _write_whole(self._path, json.dumps([{"conversation": chat} for chat in chats.values()]))
+            write_whole(self._path, json.dumps([{"conversation": chat} for chat in chats.values()]).encode())
         self._chats = chats
 
 
 def _belongs_to(chat: Chat, email: str) -> bool:
     return str(chat["customer"]["email"]).casefold() == email.casefold()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace the file so that a crash leaves the old or the new one, never half of either."""
-    draft = path.with_name(f"{path.name}.draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class Api:

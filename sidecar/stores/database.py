@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from sidecar.disk import sync_folder
 from sidecar.errors import ConfigError, Problem, StoreUnavailable
 from sidecar.stores.migrations import UnknownSchema, bring_up, known_revisions
 from sidecar.targets.sql_connection import check_options, leaves_the_machine
@@ -198,11 +199,7 @@ def _create_private_file(path: Path, where: str) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise _refused(
             where,

@@ -28,8 +28,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sidecar.disk import sync_folder
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
-from sidecar.stores.line_bytes import AT_ONCE_BYTES, lines_of, sync_folder, write_all, write_all_at
+from sidecar.stores.line_bytes import AT_ONCE_BYTES, lines_of, write_all, write_all_at
 
 _NONCE_BYTES: Final = 12
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from pathlib import Path
 from typing import Final
 
 AT_ONCE_BYTES: Final = 1 << 20
@@ -32,11 +31,3 @@ def write_all_at(descriptor: int, data: bytes, at: int) -> None:
     while data:
         written = os.pwrite(descriptor, data, at)
         data, at = data[written:], at + written
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

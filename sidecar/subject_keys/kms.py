@@ -22,6 +22,7 @@ from typing import Final, Protocol, TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sidecar.disk import sync_folder
 from sidecar.errors import ConfigError, KeyMaterialError, Problem, StoreUnavailable
 
 KeyResult = TypeVar("KeyResult")
@@ -144,7 +145,7 @@ class FileKms:
         # Still with its time: killed before the file is removed, it must not look like a key that somebody took back.
         self._write(name, {"key": secrets.token_hex(_KEY_BYTES), "destroy_at": due})
         self._path(name).unlink()
-        self._sync_folder()
+        sync_folder(self._folder)
         return KeyState(KeyStatus.DESTROYED)
 
     def _path(self, name: str) -> Path:
@@ -167,11 +168,4 @@ class FileKms:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._folder)

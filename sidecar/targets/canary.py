@@ -7,10 +7,10 @@ kept elsewhere would say that nothing happened.
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Final, Protocol
 
+from sidecar.disk import write_whole
 from sidecar.errors import SidecarError
 from sidecar.targets.target import TargetFault
 
@@ -62,7 +62,7 @@ class FileCanary:
 
     async def write(self, value: bytes) -> None:
         try:
-            await asyncio.to_thread(self._write, value)
+            await asyncio.to_thread(write_whole, self._path, value)
         except OSError:
             raise CanaryUnreachable(TargetFault.UNREACHABLE) from None
 
@@ -73,19 +73,3 @@ class FileCanary:
         except FileNotFoundError:
             self._path.parent.stat()
             return None
-
-    def _write(self, value: bytes) -> None:
-        """Replace the file as a whole: a reader sees the old value or the new one."""
-        partial = self._path.with_name(self._path.name + ".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, value)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        partial.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from sidecar.disk import sync_folder
 from sidecar.targets.glob import Glob, path_expression
-from sidecar.targets.rewriting import NotOurs, is_leftover, sync_folder
+from sidecar.targets.rewriting import NotOurs, is_leftover
 from sidecar.targets.template import Values, ValueUnusable
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from sidecar.disk import sync_folder
 from sidecar.errors import SidecarError
 
 _MARK: Final = ".sidecar-rewriting"
@@ -85,15 +86,6 @@ def clear_leftovers(folder: Path) -> int:
 
 def is_leftover(name: str) -> bool:
     return name.endswith(_MARK)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -16,7 +16,8 @@ from sidecar.audit.leaf import instant
 from sidecar.audit.note import Note
 from sidecar.audit.record import Action, Event
 from sidecar.audit.retention import stub_of
-from sidecar.audit.store import key_path, segment_path, stub_path, write_whole
+from sidecar.audit.store import key_path, segment_path, stub_path
+from sidecar.disk import write_whole
 from sidecar.keys import MasterKey
 from tests.audit.conftest import Sidecar
 from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, outcome, read, write_log

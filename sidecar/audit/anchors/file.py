@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sidecar.audit.anchors.anchor import AnchorConflict, AnchorUnavailable, Held, Offer, name_of, place_of
 from sidecar.audit.note import Note, NoteInvalid, parse_note
+from sidecar.disk import sync_folder
 
 _SUFFIX = ".note"
 
@@ -61,7 +62,7 @@ class FileAnchor:
         try:
             if not folder.is_dir():
                 folder.mkdir(0o755)
-                _sync(self._folder)
+                sync_folder(self._folder)
             _write_new(path, str(offer.note).encode())
         except FileExistsError:
             self._holds(path, offer)
@@ -104,12 +105,4 @@ def _write_new(path: Path, data: bytes) -> None:
         os.link(half, path)  # unlike a rename, never in place of another
     finally:
         half.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
