@@ -35,6 +35,7 @@ EVERYDAY: Final = frozenset(
         "time week "
         "month year home house work office company customer agent service card money payment city state street "
         "road avenue "
+        "he id pm tv uk us eu ex ah eh oh um uh ha hm mm ma ya yo la le el de re pc vs st rd dr mr ms et ai "
         "an my me we us our your it is are be am do did go up in on at by to of or if so as all any out now how "
         "who why what "
         "when where which great fine nice cool perfect right wrong same other more most less few many much done "
