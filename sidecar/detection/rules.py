@@ -9,7 +9,7 @@ from hashlib import sha256
 from sidecar.detection.addresses import find_addresses
 from sidecar.detection.catalogue import Catalogue, CatalogueRecognizer
 from sidecar.detection.continuations import find_continued
-from sidecar.detection.credentials import find_credentials
+from sidecar.detection.credentials import find_answered, find_credentials, find_handles
 from sidecar.detection.dates import find_dates, outside
 from sidecar.detection.dialogue import find_answers, question_of
 from sidecar.detection.emails import find_emails
@@ -72,6 +72,7 @@ class PatternRecognizer:
             find_wallets,
             find_secrets,
             find_credentials,
+            find_handles,
             find_introduced,
             find_named,
             find_continued,
@@ -87,6 +88,7 @@ class PatternRecognizer:
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
         found.extend(find_addresses(view, question))
         found.extend(find_spelled(view, question))
+        found.extend(find_answered(view, question))
         dates = list(find_dates(view, question))
         found = [*outside((span for span in found if span.score < GRAMMAR), dates), *_firm(found), *dates]
         found.extend(outside([*find_answers(view, question), *find_lone(view, question)], dates))

@@ -88,7 +88,8 @@ ENGLISH: Final = LanguageWords(
             "date of birth, dob, birth date, birthdate, birthday, born, d o b, when were you born"
         ),
         "PASSWORD": phrases_in(
-            "password, passcode, pass code, pwd, pswd, passwd, passphrase, pin, pin number, otp, one time password, "
+            "password, passcode, pass code, pw, pwd, pswd, passwd, passphrase, pin, pin number, otp, "
+            "one time password, "
             "onetime password, access code, security code, secret word, security answer, passowrd, pasword, paswd, "
             "pass word, "
             "passward, pass is, clearance code, door code, entry code, code is, code was, "
