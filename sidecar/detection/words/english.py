@@ -65,12 +65,15 @@ ENGLISH: Final = LanguageWords(
     ),
     names={
         "ACCOUNT_ID": phrases_in("accountnumber, acctno, user account id"),
-        "ORDER_ID": phrases_in("pnr, po number, ordernumber, order id"),
+        "ORDER_ID": phrases_in("pnr, po number, ordernumber, order id, booking reference, booking ref"),
         "OTHER_ID": phrases_in("imei, vin, esn, iccid, meid, my id, the id, id number, id no, id"),
         "NATIONAL_ID": phrases_in(
             "ssn, ss, s s n, social security number, nino, itin, ein, tin, sin number, social insurance number"
         ),
-        "CREDIT_CARD": phrases_in("cvv, cvc, card ending in, card ending with, card ending"),
+        "CREDIT_CARD": phrases_in(
+            "cvv, cvv2, cvc, csc, card ending in, card ending with, card ending, digits on the back, "
+            "digits at the back, number on the back, code on the back"
+        ),
         "PHONE": phrases_in(
             "phone number, my number is, call me at, call me on, reach me at, reach me on, text me at, number to "
             "reach you, "

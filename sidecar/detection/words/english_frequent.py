@@ -7,7 +7,7 @@ from typing import Final
 from sidecar.detection.words.table import words_in
 
 COMMON: Final = words_in(
-    "yes no yeah yep nope nah ok okay sure thanks thank you thx ty please hi hello hey hai bye goodbye good "
+    "date yes no yeah yep nope nah ok okay sure thanks thank you thx ty please hi hello hey hai bye goodbye good "
     "morning "
     "evening afternoon night fine great perfect cool nice awesome correct right wrong sorry what who why when "
     "where how "
