@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sidecar.detection.dialogue import Question
+from sidecar.detection.postal_lines import find_postal_lines
 from sidecar.detection.postcodes import find_postcodes
 from sidecar.detection.scores import DIALOGUE, GRAMMAR, STRONG_GRAMMAR
 from sidecar.detection.span import Span
@@ -53,6 +54,7 @@ def find_addresses(view: View, question: Question) -> Iterable[Span]:
     yield from _streets(view)
     yield from _announced(view, question)
     yield from _corners(view)
+    yield from find_postal_lines(view, question)
     yield from find_postcodes(view, question)
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
+from sidecar.detection.dialogue import Question
 from sidecar.detection.digit_runs import DigitRun
+from sidecar.detection.normalise import fold
+from sidecar.detection.scores import CONTEXT, DIALOGUE
+from sidecar.detection.span import Span
+from sidecar.detection.view import View
 
 _LENGTHS: Final = range(12, 20)
 _EVEN: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -28,6 +35,27 @@ _ISSUERS: Final = (
     (56, 69, 2, tuple(range(12, 20))),
     (2200, 2204, 4, (16, 17, 18, 19)),  # Mir
 )
+
+_MONTH_YEAR: Final = r"(?:0[1-9]|1[0-2]|[1-9])\s?[/-]\s?(?:20)?[2-4][0-9]"
+_EXPIRY: Final = re.compile(
+    r"(?<![a-z])(?:exp(?:iry|iration|ires|iring)?|valid (?:thru|through|until|till)|good thru)\.?(?: date)?"
+    rf"(?: is| on| in)?[\s:=-]{{0,3}}({_MONTH_YEAR})(?![0-9]|[/.-][0-9])"
+)
+_LONE_EXPIRY: Final = re.compile(rf"[^a-z0-9]{{0,3}}({_MONTH_YEAR})[^a-z0-9]{{0,3}}")
+_ASKS_EXPIRY: Final = re.compile(r"expir|exp date|valid thru|good thru")
+_READ_BACK: Final = 200
+
+
+def find_expiries(view: View, question: Question) -> Iterator[Span]:
+    """A card's month and year: "expires 12/26" where a card is spoken of, "12/26" where the expiry was asked for."""
+    if not view.has_digit:
+        return
+    if "card" in view.words or "CREDIT_CARD" in (*question.slots, *(mention.slot for mention in view.mentions)):
+        for match in _EXPIRY.finditer(view.lower):
+            yield Span(*match.span(1), "CREDIT_CARD", CONTEXT, "card")
+    lone = _LONE_EXPIRY.fullmatch(view.lower)
+    if lone and view.message.context and _ASKS_EXPIRY.search(fold(view.message.context[-1].text[-_READ_BACK:])):
+        yield Span(*lone.span(1), "CREDIT_CARD", DIALOGUE, "card")
 
 
 def passes_luhn(digits: str) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
-from sidecar.detection.scores import CONTEXT, STRONG_GRAMMAR
+from sidecar.detection.dialogue import Question
+from sidecar.detection.scores import CONTEXT, DIALOGUE, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
 from sidecar.detection.vocabulary import Mention, Strength
@@ -26,6 +30,18 @@ _OTHER_USES: Final = frozenset(
     )
 )
 _MOST_WORDS: Final = 4
+_SIGNED: Final = re.compile(r"(?<!\S)(?=\S{5,200}(?!\S))[^\s$!#%&*_+=~^|]+[$!#%&*_+=~^|]+\S*[a-z0-9]\S*")
+"""A word with signs among its letters, which nobody writes but in a password; at most 200 characters (D17)."""
+_LONGEST_ANSWER: Final = 12
+_HANDLE: Final = re.compile(r"(?<![\w@$.])[@$][a-z0-9_][\w.-]{1,30}(?<![.-])")
+_NETWORKS: Final = frozenset(
+    words_in(
+        "instagram insta ig twitter tiktok telegram snapchat snap discord venmo cashapp cashtag tag paypal facebook fb "
+        "threads bluesky mastodon twitch youtube reddit skype linkedin handle username user pinterest"
+    )
+)
+_ADDRESSED: Final = frozenset(words_in("dm follow tweet add message find tag pay"))
+_WORDS_BEFORE: Final = 4
 
 
 def find_credentials(view: View) -> Iterable[Span]:
@@ -33,6 +49,24 @@ def find_credentials(view: View) -> Iterable[Span]:
     for mention in view.mentions:
         if mention.slot in _SLOTS and mention.strength is Strength.STRONG:
             yield from _value(view, mention)
+
+
+def find_answered(view: View, question: Question) -> Iterable[Span]:
+    """ "Sun$hine!" in a short answer to a question for a password: everyday words, but with signs among them."""
+    if "PASSWORD" not in question.slots or len(view.words) > _LONGEST_ANSWER:
+        return
+    for match in _SIGNED.finditer(view.lower):
+        yield Span(*match.span(), "PASSWORD", DIALOGUE, "credentials")
+
+
+def find_handles(view: View) -> Iterator[Span]:
+    """ "telegram @jane_r", "follow me on insta @jane_r": what only looks like a mention of somebody is one's own."""
+    for match in _HANDLE.finditer(view.lower):
+        place = bisect_right(view.ends, match.start())
+        before = view.words[max(0, place - _WORDS_BEFORE) : place]
+        own = any(first in _ADDRESSED and second == "me" for first, second in pairwise(before))
+        if (own or not _NETWORKS.isdisjoint(before)) and any(char.isalpha() for char in match.group()):
+            yield Span(*match.span(), "USERNAME", CONTEXT, "credentials")
 
 
 def _value(view: View, mention: Mention) -> Iterable[Span]:
@@ -66,6 +100,8 @@ def _can_start(view: View, place: int, mention: Mention) -> bool:
     word = view.words[place]
     if word in _OTHER_USES or (word.isdigit() and view.words[place + 1 : place + 2] == ("digits",)):
         return False
+    if _SIGNED.match(view.lower, view.starts[place]):
+        return True
     numbered = place + 1 < len(view.words) and view.words[place + 1].isdigit()
     return (
         (not view.vocabulary.is_plain(word) or (numbered and word not in view.vocabulary.links))

@@ -55,6 +55,9 @@ _SLOTS: Final[tuple[tuple[str, str], ...]] = (
 """What a slot is called, and words that ask for it. Order is that of how well a slot identifies a person."""
 
 _PATTERNS: Final = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _SLOTS)
+_PART_OF_ADDRESS: Final = re.compile(r"\b(?:city|town|state|province|county|suburb)\b", re.IGNORECASE)
+_RECENT: Final = 6
+"""Turns in which an address that is given in parts was asked for."""
 _LONGEST_TURN: Final = 400
 _MOST_SLOTS: Final = 3
 _LONGEST_NOD: Final = 12
@@ -88,6 +91,14 @@ def _named_before(message: Message, nod: Turn) -> tuple[str, ...]:
 def asked_slots(name: str) -> frozenset[str]:
     """The slots that the other side asked for, of a cue."""
     return frozenset(name[2:].split("+")) if name[1:2] in {":", "~"} else frozenset()
+
+
+def asks_for_town(message: Message) -> bool:
+    """Say whether a town or state is asked for as a part of the address that was asked for shortly before (D4)."""
+    recent = [turn for turn in message.context[-_RECENT:] if turn.speaker != message.speaker]
+    if len(recent) < 2 or _PART_OF_ADDRESS.search(recent[-1].text[-_LONGEST_TURN:]) is None:
+        return False
+    return any(not {"addr", "zip"}.isdisjoint(slots(turn.text)) for turn in recent[:-1])
 
 
 def slots(question: str) -> tuple[str, ...]:

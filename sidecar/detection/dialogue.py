@@ -12,12 +12,14 @@ from typing import Final
 
 from sidecar.detection.codes import Code, is_measure, read_code
 from sidecar.detection.digit_runs import digit_runs
+from sidecar.detection.everyday import ALSO_NAMES
 from sidecar.detection.normalise import fold
 from sidecar.detection.recognizer import AGENT, Message, Turn
 from sidecar.detection.scores import DIALOGUE, GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View, split
 from sidecar.detection.vocabulary import COUNTED, Mention, Strength, Vocabulary
+from sidecar.detection.words.table import words_in
 
 RULE: Final = "dialogue"
 _READ_BACK: Final = 600
@@ -28,6 +30,9 @@ _LONG: Final = 40
 """Words of an answer up to which all of it, or its longer numbers, are typed by the question."""
 _AFTER_VERBS: Final = frozenset({"to", "into", "by", "from", "with", "at", "that", "zu", "von", "mit", "par", "por"})
 _MOST_NAME_WORDS: Final = 4
+_BEFORE_A_NAME: Final = frozenset(
+    words_in("it its is s i m am im my name names this hi hello hey sure yes yeah ok okay thanks please sir")
+)
 _NUMERIC: Final = frozenset(
     {"ACCOUNT_ID", "ORDER_ID", "TRACKING_NUMBER", "OTHER_ID", "NATIONAL_ID", "CREDIT_CARD", "PHONE", "PASSPORT",
      "VEHICLE_PLATE", "PASSWORD", "USERNAME", "IBAN", "ADDRESS", "DATE_OF_BIRTH"}
@@ -135,11 +140,20 @@ def _worded(view: View, question: Question, codes: list[Code]) -> Iterator[Span]
     first = _first_word(view, codes)
     last = _end_of_words(view, first, label)
     others = len(view.words) - last
+    if last == first and label == "PERSON":
+        yield from _everyday_name(view)
     if last == first or (label != "PERSON" and _goes_on(view, last)):
         return
     if others > 3 and label != "PERSON" and view.gap(last).strip() == "":
         return
     yield view.span(first, last, label, DIALOGUE if others <= 2 else GRAMMAR, RULE)
+
+
+def _everyday_name(view: View) -> Iterator[Span]:
+    """ "will", "its small": an everyday word that is a name too, where nothing else is said."""
+    said = [place for place, word in enumerate(view.words) if word not in _BEFORE_A_NAME]
+    if len(said) == 1 and view.words[said[0]] in ALSO_NAMES:
+        yield view.span(said[0], said[0] + 1, "PERSON", DIALOGUE, RULE)
 
 
 def _goes_on(view: View, last: int) -> bool:

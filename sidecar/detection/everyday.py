@@ -9,6 +9,19 @@ from typing import Final
 
 from sidecar.detection.words.table import words_in
 
+ALSO_NAMES: Final = frozenset(
+    words_in(
+        "may will mark rose hope grace summer autumn winter spring art bill june april august march young long short "
+        "strong white black brown green gray grey king queen prince price rich hill lake field wood woods forest "
+        "rivers stone rock sand beach wells bush snow ray dawn eve star moon joy faith charity patience angel heaven "
+        "christian pope bishop church law power swift chance chase hunter fisher cook baker butler carter taylor mason "
+        "miller smith page book small little frank ernest pat bob rob nick jack dean dale glen cliff drew sue mike "
+        "peg penny rusty sandy guy buddy max iris lily violet daisy ivy olive ginger pepper basil rosemary sage amber "
+        "ruby pearl crystal jade jasmine melody harmony carol bell"
+    )
+)
+"""Everyday words that people are called, and that answer a question for a name with nothing else."""
+
 EVERYDAY: Final = frozenset(
     words_in(
         "may will mark rose hope grace summer autumn winter spring art bill june april august march young long "
@@ -35,6 +48,7 @@ EVERYDAY: Final = frozenset(
         "time week "
         "month year home house work office company customer agent service card money payment city state street "
         "road avenue "
+        "he id pm tv uk us eu ex ah eh oh um uh ha hm mm ma ya yo la le el de re pc vs st rd dr mr ms et ai "
         "an my me we us our your it is are be am do did go up in on at by to of or if so as all any out now how "
         "who why what "
         "when where which great fine nice cool perfect right wrong same other more most less few many much done "

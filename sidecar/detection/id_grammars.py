@@ -5,7 +5,8 @@ Patterns run on RE2, which has no backtracking: whatever an operator writes, mat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from sidecar.errors import ConfigError, Problem
 
 _WORDS_BEFORE: Final = 8
 _WORDS_AFTER: Final = 4
+_READ_BACK: Final = 600
+"""Characters of the turn before that are read, from its end."""
+
 _MOST_MEMORY_BYTES: Final = 8 << 20
 
 
@@ -61,11 +65,14 @@ class IdGrammarRule:
         self._compiled = tuple(compiled)
 
     def __call__(self, view: View) -> Iterable[Span]:
+        if not self._compiled:
+            return
+        asked = split(fold(view.message.context[-1].text[-_READ_BACK:]))[0] if view.message.context else ()
         for compiled in self._compiled:
             for match in compiled.pattern.finditer(view.text):
                 start, end = match.span()
                 if end > start and _on_word_borders(view.text, start, end):
-                    score = _score(view, compiled, start, end)
+                    score = _score(view, compiled, start, end, asked)
                     yield Span(start, end, compiled.grammar.label, score, f"id-grammar:{compiled.grammar.name}")
 
 
@@ -95,22 +102,19 @@ def _on_word_borders(text: str, start: int, end: int) -> bool:
     return not inside_before and not inside_after
 
 
-def _score(view: View, compiled: _Compiled, start: int, end: int) -> float:
+def _score(view: View, compiled: _Compiled, start: int, end: int, asked: tuple[str, ...]) -> float:
     if not compiled.context:
         return STRONG_GRAMMAR
-    near = list(_near(view, start, end))
+    near = (*_around(view, start, end), asked)
     if any(_holds(words, phrase) for phrase in compiled.context for words in near):
         return CONFIGURED
     return GUESS
 
 
-def _near(view: View, start: int, end: int) -> Iterator[tuple[str, ...]]:
-    first = next((place for place, at in enumerate(view.starts) if at >= start), len(view.words))
-    last = next((place for place, at in enumerate(view.starts) if at >= end), len(view.words))
-    yield view.words[max(0, first - _WORDS_BEFORE) : first]
-    yield view.words[last : last + _WORDS_AFTER]
-    if view.message.context:
-        yield split(fold(view.message.context[-1].text[-600:]))[0]
+def _around(view: View, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words before the match and after it. Found by halving: matches may be as many as words (D17)."""
+    first, last = bisect_left(view.starts, start), bisect_left(view.starts, end)
+    return view.words[max(0, first - _WORDS_BEFORE) : first], view.words[last : last + _WORDS_AFTER]
 
 
 def _holds(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.detection.codes import Code, is_measure, is_round, is_year, read_code
 from sidecar.detection.dialogue import Question
-from sidecar.detection.scores import CONTEXT, GRAMMAR, GUESS
+from sidecar.detection.scores import CONTEXT, DIALOGUE, GRAMMAR, GUESS
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
 from sidecar.detection.vocabulary import COUNTED, Mention, Strength
@@ -24,6 +24,8 @@ _VERSION: Final = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){2,8}")
 _LONG_NUMBER: Final = 7
 _LONGEST_LONE: Final = 24
 """Words of a message in which a code can still be all that matters. Keeps the look at the others linear (D17)."""
+_PLATE: Final = re.compile(r"(?<![a-z0-9])[a-hj-pr-y][a-hj-y][0-9]{2}\s?[a-hj-pr-z]{3}(?![a-z0-9])")
+_LOCATOR_LETTERS: Final = range(5, 9)
 _COPULAS: Final = frozenset({"is", "as", "my", "the", "was", "ist", "es", "est"})
 
 
@@ -135,6 +137,35 @@ def _behind(view: View, mention: Mention) -> Iterator[Span]:
     code = read_code(view, place)
     if code is not None and code.last == place + 1 and _is_value(view, code, mention):
         yield view.span(code.first, code.last, mention.slot, CONTEXT, RULE)
+
+
+def find_plates(view: View, question: Question) -> Iterator[Span]:
+    """British plates of since 2001: in capitals anywhere, in any case where a plate is spoken of."""
+    if not view.has_digit:
+        return
+    named = "VEHICLE_PLATE" in (*question.slots, *(mention.slot for mention in view.mentions))
+    for match in _PLATE.finditer(view.lower):
+        if named or view.text[match.start() : match.end()].isupper():
+            yield Span(*match.span(), "VEHICLE_PLATE", CONTEXT if named else GRAMMAR, RULE)
+
+
+def find_locators(view: View, question: Question) -> Iterator[Span]:
+    """ "booking reference KLMNOP": record locators may be capitals alone."""
+    for mention in view.mentions:
+        place = mention.last
+        while place < min(len(view.words), mention.last + _MOST_LINKS) and view.words[place] in view.vocabulary.links:
+            place += 1
+        if mention.slot == "ORDER_ID" and mention.strength is Strength.STRONG and _is_locator(view, place):
+            yield view.span(place, place + 1, "ORDER_ID", CONTEXT, RULE)
+    if "ORDER_ID" in question.slots and len(view.words) == 1 and _is_locator(view, 0):
+        yield view.span(0, 1, "ORDER_ID", DIALOGUE, RULE)
+
+
+def _is_locator(view: View, place: int) -> bool:
+    if place >= len(view.words) or not view.words[place].isalpha() or len(view.words[place]) not in _LOCATOR_LETTERS:
+        return False
+    written = view.text[view.starts[place] : view.ends[place]]
+    return written.isupper() and not view.vocabulary.is_plain(view.words[place])
 
 
 def find_lone(view: View, question: Question) -> Iterable[Span]:

@@ -27,6 +27,10 @@ _PLACEHOLDERS: Final = frozenset(
         "none null nil na n/a unknown test true false yes no guest user customer anonymous default undefined other"
     )
 )
+UNSPACED: Final = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]"
+)
+"""A letter of a script in which words stand without a space between them, or with endings that run on (Korean)."""
 _PART_BORDER: Final = re.compile(r"[,;\n]+")
 _ID_LABELS: Final = frozenset(
     {"PHONE", "ORDER_ID", "ACCOUNT_ID", "CREDIT_CARD", "IBAN", "NATIONAL_ID", "OTHER_ID", "TRACKING_NUMBER", "PASSPORT",
@@ -77,8 +81,10 @@ def forms_of(known: KnownValue) -> Iterator[Form]:
 
 
 def _form(joined: str, label: str, kind: FormKind, score: float, word_count: int) -> Form:
-    everyday = word_count == 1 and (joined in EVERYDAY or len(joined) < _LEAST_LETTERS)
-    split_inside = word_count > 1 or label == "EMAIL" or any(c.isdigit() for c in joined)
+    too_short = len(joined) < _LEAST_LETTERS and label != "PERSON"  # "Bo" and "Xi" are names, and little else
+    everyday = word_count == 1 and (joined in EVERYDAY or too_short)
+    run_on = UNSPACED.search(joined) is not None
+    split_inside = word_count > 1 or label == "EMAIL" or run_on or any(c.isdigit() for c in joined)
     return Form(joined, label, kind, score, word_count, everyday, split_inside)
 
 

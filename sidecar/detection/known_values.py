@@ -7,6 +7,7 @@ separators but not put words together that the value does not: "an na" is not An
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,13 +15,14 @@ from typing import Any, Final
 
 import ahocorasick
 
-from sidecar.detection.known_forms import Form, FormKind, forms_of
+from sidecar.detection.known_forms import UNSPACED, Form, FormKind, forms_of
 from sidecar.detection.normalise import Normalised, normalise
 from sidecar.detection.recognizer import KnownValue, Message
 from sidecar.detection.scores import GRAMMAR, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import split, to_original
 
+_WORD_OR_CHARACTER: Final = re.compile(rf"{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})[^\W_])+")
 _TYPO_LETTERS: Final = 6
 _LONGEST_TYPO_WORD: Final = 40
 _CACHED_SETS: Final = 256
@@ -69,7 +71,7 @@ class KnownValueRecognizer:
             return []
         index = _index(message.known)
         normalised = normalise(message.text)
-        words, starts, ends = split(normalised.lower)
+        words, starts, ends = _split(normalised.lower)
         if not words:
             return []
         text = _Words(normalised, words, starts, ends)
@@ -96,6 +98,18 @@ def _index(known: tuple[KnownValue, ...]) -> _Index:
     return _Index(automaton if by_text else None, {key: tuple(forms) for key, forms in misspelt.items()})
 
 
+def _split(lower: str) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
+    """Cut text into words; in scripts that leave no space between words, into characters."""
+    if UNSPACED.search(lower) is None:
+        return split(lower)
+    found = list(_WORD_OR_CHARACTER.finditer(lower))
+    return (
+        tuple(match.group() for match in found),
+        tuple(match.start() for match in found),
+        tuple(match.end() for match in found),
+    )
+
+
 def _run_together(words: tuple[str, ...]) -> _RunTogether:
     begins: dict[int, int] = {}
     finishes: dict[int, int] = {}
@@ -108,17 +122,27 @@ def _run_together(words: tuple[str, ...]) -> _RunTogether:
 
 
 def _exact(index: _Index, text: _Words) -> Iterator[Span]:
+    """Of forms of one type that end in one place, the widest and surest stand for all: the same is covered.
+
+    Threat: values made to end in each other, so that as many forms as there are end at each word.
+    """
     if index.automaton is None:
         return
     together = _run_together(text.words)
+    ending, best = 0, dict[str, tuple[int, float]]()  # of those that end there, by type: first word and score
     for last, forms in index.automaton.iter(together.joined):
         final = together.finishes.get(last + 1)
         if final is None:
             continue
+        if final != ending:
+            yield from (text.span(first, ending, label, score) for label, (first, score) in best.items())
+            ending, best = final, {}
         for form in forms:
             first = together.begins.get(last + 1 - len(form.joined))
             if first is not None and _may_match(form, text, first, final):
-                yield text.span(first, final, form.label, form.score)
+                reached, surest = best.get(form.label, (first, form.score))
+                best[form.label] = (min(reached, first), max(surest, form.score))
+    yield from (text.span(first, ending, label, score) for label, (first, score) in best.items())
 
 
 def _may_match(form: Form, text: _Words, first: int, final: int) -> bool:

@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 from spacy.util import is_compatible_version
 from thinc.api import Model, NumpyOps
 
-from sidecar.detection.cues import asked_slots, cue
+from sidecar.detection.cues import asked_slots, asks_for_town, cue
 from sidecar.detection.lexicon import Lexicon  # registers the pipe that a saved pipeline names, too
 from sidecar.detection.normalise import Normalised, normalise
 from sidecar.detection.recognizer import MODEL, Message
@@ -197,7 +197,8 @@ class NerRecognizer:
             ]
             docs = self._nlp.pipe((read(self._nlp, piece, name) for _, _, piece, name in pieces), batch_size=_BATCH)
             for (index, offset, _, name), doc in zip(pieces, docs, strict=True):
-                answers[index].extend(self._spans(doc, copies[index], offset, asked_slots(name)))
+                asked = asked_slots(name) | ({"addr"} if asks_for_town(messages[index]) else set())
+                answers[index].extend(self._spans(doc, copies[index], offset, asked))
         if _cells(self._nlp) > self._most_cells:
             compact(self._nlp)
         return answers

@@ -126,6 +126,8 @@ class NumberRules:
             for last in range(first, min(first + _MOST_WORDS, len(view.words))):
                 if last > first and view.gap(last) not in _ROW_GAPS:
                     break
+                if len(view.words[last]) > 1 and view.vocabulary.is_plain(view.words[last]):
+                    break  # "one at 1420 n" is no row of a number's parts
                 compact += view.words[last].upper()
                 if len(compact) > _LONGEST_ID:
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +17,7 @@ _UK: Final = re.compile(r"(?<![a-z0-9])[a-z]{1,2}[0-9][a-z0-9]?\s?[0-9][abd-hjln
 _CANADA: Final = re.compile(
     r"(?<![a-z0-9])[abceghj-nprstvxy][0-9][abceghj-nprstv-z]\s?-?[0-9][abceghj-nprstv-z][0-9](?![a-z0-9])"
 )
+_PROVINCES: Final = frozenset({"ab", "bc", "mb", "nb", "nl", "ns", "nt", "nu", "on", "pe", "qc", "sk", "yt"})
 _NETHERLANDS: Final = re.compile(
     r"(?<![a-z0-9])[1-9][0-9]{3}\s?(?!sa|sd|ss|am|pm|gb|mb|kg|km|cm|mm|rs|ft|lb)[a-z]{2}(?![a-z0-9])"
 )
@@ -28,13 +30,21 @@ _REGIONS_THAT_ARE_WORDS: Final = frozenset({"in", "or", "me", "us", "hi", "ok", 
 def find_postcodes(view: View, question: Question) -> Iterator[Span]:
     for match in _BOX.finditer(view.lower):
         yield Span(*match.span(), "ADDRESS", STRONG_GRAMMAR, RULE)
-    for pattern in (_UK, _CANADA):
-        for match in pattern.finditer(view.lower):
-            yield Span(*match.span(), "ADDRESS", GRAMMAR, RULE)
+    for match in _UK.finditer(view.lower):
+        yield Span(*match.span(), "ADDRESS", GRAMMAR, RULE)
+    for match in _CANADA.finditer(view.lower):
+        yield Span(_with_province(view, match.start()), match.end(), "ADDRESS", GRAMMAR, RULE)
     if "ADDRESS" in question.slots:
         for match in _NETHERLANDS.finditer(view.lower):
             yield Span(*match.span(), "ADDRESS", DIALOGUE, RULE)
     yield from _towns(view)
+
+
+def _with_province(view: View, postcode: int) -> int:
+    """Return where "ON M5J 0A6" begins: with the province that stands before the postcode."""
+    place = bisect_left(view.starts, postcode)
+    named = place > 0 and view.gap(place) in {" ", ", ", "  "} and view.words[place - 1] in _PROVINCES
+    return view.starts[place - 1] if named else postcode
 
 
 def _towns(view: View) -> Iterator[Span]:

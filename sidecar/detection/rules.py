@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 from sidecar.detection.addresses import find_addresses
+from sidecar.detection.cards import find_expiries
 from sidecar.detection.catalogue import Catalogue, CatalogueRecognizer
 from sidecar.detection.continuations import find_continued
-from sidecar.detection.credentials import find_credentials
+from sidecar.detection.credentials import find_answered, find_credentials, find_handles
 from sidecar.detection.dates import find_dates, outside
-from sidecar.detection.dialogue import find_answers, question_of
+from sidecar.detection.dialogue import Question, find_answers, question_of
 from sidecar.detection.emails import find_emails
 from sidecar.detection.id_grammars import IdGrammar, IdGrammarRule
-from sidecar.detection.ids import find_lone, find_named
+from sidecar.detection.ids import find_locators, find_lone, find_named, find_plates
 from sidecar.detection.introductions import find_introduced
 from sidecar.detection.known_values import KnownValueRecognizer
 from sidecar.detection.national_ids import COUNTRIES, NationalIdChecks
@@ -25,7 +28,7 @@ from sidecar.detection.scores import GRAMMAR
 from sidecar.detection.secret_shapes import find_secrets
 from sidecar.detection.span import Span
 from sidecar.detection.spelled import find_spelled
-from sidecar.detection.view import Rule, look, to_original
+from sidecar.detection.view import Rule, View, look, to_original
 from sidecar.detection.vocabulary import vocabulary
 from sidecar.detection.web import find_network, find_places, find_urls, find_wallets
 from sidecar.detection.words import LANGUAGES
@@ -54,6 +57,17 @@ class RuleSettings:
         return sha256(written.encode()).hexdigest()[:16]
 
 
+_ANSWERS: Final[tuple[Callable[[View, Question], Iterable[Span]], ...]] = (
+    find_addresses,
+    find_spelled,
+    find_answered,
+    find_expiries,
+    find_plates,
+    find_locators,
+)
+"""Rules that go by the question too."""
+
+
 class PatternRecognizer:
     """All rules over one view of the message."""
 
@@ -72,6 +86,7 @@ class PatternRecognizer:
             find_wallets,
             find_secrets,
             find_credentials,
+            find_handles,
             find_introduced,
             find_named,
             find_continued,
@@ -85,8 +100,7 @@ class PatternRecognizer:
         view = look(message, self._vocabulary)
         question = question_of(message, self._vocabulary)
         found: list[Span] = [span for rule in self._rules for span in rule(view)]
-        found.extend(find_addresses(view, question))
-        found.extend(find_spelled(view, question))
+        found.extend(span for rule in _ANSWERS for span in rule(view, question))
         dates = list(find_dates(view, question))
         found = [*outside((span for span in found if span.score < GRAMMAR), dates), *_firm(found), *dates]
         found.extend(outside([*find_answers(view, question), *find_lone(view, question)], dates))

@@ -30,6 +30,10 @@ _GEO: Final = re.compile(
     r"|[0-9]{1,2}\s?°\s?[0-9]{1,2}\s?['][^\S\n]?(?:[0-9]{1,2}(?:\.[0-9]{1,6})?\s?(?:\"|''))?\s?[ns][, ]{1,3}"
     r"[0-9]{1,3}\s?°\s?[0-9]{1,2}\s?['][^\S\n]?(?:[0-9]{1,2}(?:\.[0-9]{1,6})?\s?(?:\"|''))?\s?[ew]"
 )
+_GRID: Final = re.compile(
+    r"(?<![\w+])(?=[0-9+]{0,9}[a-z])[2-9cfghjmpqrvwx]{6,8}\+[2-9cfghjmpqrvwx]{2,3}(?!\w)"  # Open Location Code
+    r"|(?<![/:\w])///[a-z]{2,20}\.[a-z]{2,20}\.[a-z]{2,20}(?!\w)"  # what3words
+)
 _WALLET: Final = re.compile(
     r"(?<!\w)(?:0x[0-9a-fA-F]{40}|(?:bc|tb)1[02-9ac-hj-np-z]{11,71}|[13][1-9A-HJ-NP-Za-km-z]{25,34}|"
     r"[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}|r[1-9A-HJ-NP-Za-km-z]{24,34})(?!\w)"
@@ -77,7 +81,12 @@ def _v6(lower: str) -> Iterator[Span]:
 
 
 def find_places(view: View) -> Iterable[Span]:
-    """Coordinates: decimal degrees with three or more places in range, or degrees and minutes with N/S and E/W."""
+    """Coordinates: decimal degrees with three or more places in range, degrees and minutes with N/S and E/W; and codes
+    for a square of the map.
+    """
+    if "+" in view.lower or "///" in view.lower:
+        for match in _GRID.finditer(view.lower):
+            yield Span(*match.span(), "GEO_POINT", STRONG_GRAMMAR, "geo")
     if "." not in view.lower and "°" not in view.lower:
         return
     for match in _GEO.finditer(view.lower):

@@ -13,6 +13,12 @@ FOUND = [
     ("name akash password arani", "PASSWORD", "arani"),
     ("my username is turker_4223", "USERNAME", "turker_4223"),
     ("user id: kfj.lane", "USERNAME", "kfj.lane"),
+    ("my pw is Tr0ub4dor&3", "PASSWORD", "Tr0ub4dor&3"),
+    ("pw: Sun$hine!", "PASSWORD", "Sun$hine!"),
+    ("my gamertag is xX_Sniper_Xx", "USERNAME", "xX_Sniper_Xx"),
+    ("telegram @jane_r", "USERNAME", "@jane_r"),
+    ("cash tag is $deshawn23", "USERNAME", "$deshawn23"),
+    ("follow me: @deshawn-23", "USERNAME", "@deshawn-23"),
     ("mein passwort lautet sonnenblume7", "PASSWORD", "sonnenblume7"),
 ]
 
@@ -25,6 +31,8 @@ KEPT = [
     "is my username taken",
     "the password expired",
     "can't login today",
+    "i follow @AcmeHelp",
+    "paypal charged me $45",
 ]
 
 
@@ -36,3 +44,15 @@ def test_credentials_are_found_d7(text: str, label: str, value: str) -> None:
 @pytest.mark.parametrize("text", KEPT)
 def test_talk_about_passwords_is_kept_d11(text: str) -> None:
     assert spot(ask(text)) == []
+
+
+@pytest.mark.parametrize("answer", ["Sun$hine!", "it's blue_sky thx"])
+def test_everyday_words_with_signs_among_them_answer_for_a_password_d7(answer: str) -> None:
+    ((label, value),) = spot(ask(answer, "And the password?"))
+    assert label == "PASSWORD"
+    assert value == max(answer.split(), key=len)
+
+
+@pytest.mark.parametrize("answer", ["no!", "i don't know", "why? it's $45"])
+def test_other_answers_for_a_password_are_kept_d11(answer: str) -> None:
+    assert spot(ask(answer, "And the password?")) == []

@@ -78,3 +78,15 @@ def test_what_an_apostrophe_cuts_off_is_no_part_of_a_name() -> None:
 def test_a_choice_of_two_codes_begins_with_the_first() -> None:
     found = spot(ask("it is 3941 or 9503", "and your pin?"))
     assert {value for _, value in found} <= {"3941", "9503", "3941 or 9503"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"), [("will", "will"), ("Will.", "Will"), ("its small", "small"), ("yes, it's Mark", "Mark")]
+)
+def test_a_word_that_is_a_name_too_answers_for_a_name_where_it_stands_alone_d2(answer: str, value: str) -> None:
+    assert spot(ask(answer, "May I have your name please?")) == [("PERSON", value)]
+
+
+@pytest.mark.parametrize("answer", ["sure", "good", "brb", "will do", "nope"])
+def test_a_nod_is_no_name_d11(answer: str) -> None:
+    assert spot(ask(answer, "May I have your name please?")) == []

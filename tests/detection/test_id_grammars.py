@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
-from sidecar.detection.id_grammars import IdGrammar
+from sidecar.detection.id_grammars import IdGrammar, IdGrammarRule
 from sidecar.detection.rules import RuleSettings, rule_recognizers
 from sidecar.detection.scores import CONFIGURED, GUESS, STRONG_GRAMMAR
+from sidecar.detection.view import look
+from sidecar.detection.vocabulary import vocabulary
 from sidecar.errors import ConfigError
 from tests.detection.spotting import ask, raw
 
@@ -54,3 +58,17 @@ def test_every_bad_pattern_is_named_with_its_remedy() -> None:
         "id_grammars[bracket].pattern",
         "id_grammars[empty].pattern",
     ]
+
+
+def _seconds(rule: IdGrammarRule, text: str) -> float:
+    view = look(ask(text), vocabulary(("en",)))
+    started = process_time()
+    list(rule(view))
+    return process_time() - started
+
+
+def test_a_match_costs_the_same_in_a_long_text_d17() -> None:
+    """Forty times the text may take ten times as long for each character (D17's own bound)."""
+    rule = IdGrammarRule((CLAIM,))
+    short = min(_seconds(rule, "ab1234 " * 300) for _ in range(4))
+    assert any(_seconds(rule, "ab1234 " * 12_000) < 10 * 40 * short for _ in range(3))

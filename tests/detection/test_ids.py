@@ -91,3 +91,39 @@ def test_prices_sizes_times_and_models_are_kept_d11(text: str) -> None:
 def test_what_follows_or_is_of_the_same_kind() -> None:
     found = spot(ask("my pin is either 3100 or 7402"))
     assert found == [("PASSWORD", "3100"), ("PASSWORD", "7402")]
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "label", "value"),
+    [
+        ("plate AB12 CDE", None, "VEHICLE_PLATE", "AB12 CDE"),
+        ("the blue one, LV19 XKT, outside", None, "VEHICLE_PLATE", "LV19 XKT"),
+        ("ab12 cde", "What is your license plate?", "VEHICLE_PLATE", "ab12 cde"),
+        ("confirmation code QWERTY", None, "ORDER_ID", "QWERTY"),
+        ("my booking reference is KLMNOP thanks", None, "ORDER_ID", "KLMNOP"),
+        ("KLMNOP", "Can I have your PNR?", "ORDER_ID", "KLMNOP"),
+        ("card 4111-1111-1111-1111 expires 12/26", None, "CREDIT_CARD", "12/26"),
+        ("exp date 09/2027, cvv 123", None, "CREDIT_CARD", "09/2027"),
+        ("12/26", "And the expiry date?", "CREDIT_CARD", "12/26"),
+        ("998", "The three digits on the back please?", "CREDIT_CARD", "998"),
+    ],
+)
+def test_plates_locators_and_what_a_card_says_besides_its_number_are_found_d6_d7(
+    text: str, question: str | None, label: str, value: str
+) -> None:
+    assert (label, value) in spot(ask(text, question))
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("BY12 o'clock", None),
+        ("confirmation code PLEASE", None),
+        ("PLEASE", "Can I have your PNR?"),
+        ("the 5th, on 12/2/2026", "And the expiry date?"),
+    ],
+)
+def test_what_only_looks_like_them_is_kept_d11(text: str, question: str | None) -> None:
+    assert not [
+        found for found in spot(ask(text, question)) if found[0] in {"VEHICLE_PLATE", "CREDIT_CARD", "ORDER_ID"}
+    ]

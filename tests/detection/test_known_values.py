@@ -82,6 +82,38 @@ def test_other_text_is_kept_d11(text: str) -> None:
     assert _covered(text) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("李小龙", "我是李小龙。", ["李小龙"]),
+        ("김 민수", "저는 김민수입니다, 민수", ["김민수", "민수"]),
+        ("สมชาย", "ผมชื่อสมชายครับ", ["สมชาย"]),
+        ("李小龙", "我是李小", []),
+    ],
+)
+def test_names_are_found_where_words_stand_without_spaces_d3(name: str, text: str, values: list[str]) -> None:
+    assert _covered(text, (KnownValue("PERSON", name),)) == values
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("Bo Yu", "bo went to BO", ["bo", "BO"]),
+        ("Xi Li", "ask xi", ["xi"]),
+        ("An Do", "an order, do it", []),
+    ],
+)
+def test_names_of_two_letters_are_found_unless_they_are_words_d3(name: str, text: str, values: list[str]) -> None:
+    assert _covered(text, (KnownValue("PERSON", name),)) == values
+
+
+def test_values_that_end_in_each_other_give_one_span_for_each_place_d17() -> None:
+    known = tuple(KnownValue("ORDER_ID", "1" * length) for length in range(4, 104))
+    spans = list(KnownValueRecognizer().find(Message("1 " * 500, known=known)))
+    assert len(spans) <= 500
+    assert (min(s.start for s in spans), max(s.end for s in spans)) == (0, 999)
+
+
 def test_no_known_values_find_nothing() -> None:
     assert _covered("anything", ()) == []
 

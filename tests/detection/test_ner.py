@@ -219,3 +219,12 @@ def test_knowing_frequent_words_by_heart_changes_no_answer(monkeypatch: pytest.M
 def test_what_is_only_drawn(text: str, drawn: bool) -> None:
     """D11: faces are nobody; names of other scripts may be somebody."""
     assert _is_drawn(text) is drawn
+
+
+@pytest.mark.parametrize(
+    ("asked_before", "label"), [("What is your shipping address?", "ADDRESS"), ("What can I do for you?", "LOCATION")]
+)
+def test_a_town_asked_for_after_the_address_is_part_of_it_d4(ner: NerRecognizer, asked_before: str, label: str) -> None:
+    context = (Turn(AGENT, asked_before), Turn(CUSTOMER, "12 main street"), Turn(AGENT, "And the city and state?"))
+    (span,) = ner.find(Message("Denver, Colorado", CUSTOMER, context))
+    assert span.label == label

@@ -97,3 +97,7 @@ def test_other_numbers_are_no_cards(number: str) -> None:
 
 def test_a_phone_inside_a_longer_run_is_covered() -> None:
     assert covered(ask("2 415 555 2671")).endswith("____________")
+
+
+def test_everyday_words_are_no_parts_of_a_lettered_number_d11() -> None:
+    assert not [found for found in spot(ask("the one at 1420 n")) if found[0] == "NATIONAL_ID"]

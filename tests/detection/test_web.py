@@ -7,6 +7,8 @@ import pytest
 from tests.detection.spotting import ask, spot
 
 FOUND = [
+    ("plus code 849VCWC8+R9", "GEO_POINT", "849VCWC8+R9"),
+    ("at ///filled.count.soap now", "GEO_POINT", "///filled.count.soap"),
     ("see https://user:pw@shop.example/orders/8812?id=77.", "URL", "https://user:pw@shop.example/orders/8812?id=77"),
     ("www.example.com/me", "URL", "www.example.com/me"),
     ("example.com/track/1Z99", "URL", "example.com/track/1Z99"),

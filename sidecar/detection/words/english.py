@@ -65,12 +65,15 @@ ENGLISH: Final = LanguageWords(
     ),
     names={
         "ACCOUNT_ID": phrases_in("accountnumber, acctno, user account id"),
-        "ORDER_ID": phrases_in("pnr, po number, ordernumber, order id"),
+        "ORDER_ID": phrases_in("pnr, po number, ordernumber, order id, booking reference, booking ref"),
         "OTHER_ID": phrases_in("imei, vin, esn, iccid, meid, my id, the id, id number, id no, id"),
         "NATIONAL_ID": phrases_in(
             "ssn, ss, s s n, social security number, nino, itin, ein, tin, sin number, social insurance number"
         ),
-        "CREDIT_CARD": phrases_in("cvv, cvc, card ending in, card ending with, card ending"),
+        "CREDIT_CARD": phrases_in(
+            "cvv, cvv2, cvc, csc, card ending in, card ending with, card ending, digits on the back, "
+            "digits at the back, number on the back, code on the back"
+        ),
         "PHONE": phrases_in(
             "phone number, my number is, call me at, call me on, reach me at, reach me on, text me at, number to "
             "reach you, "
@@ -88,7 +91,8 @@ ENGLISH: Final = LanguageWords(
             "date of birth, dob, birth date, birthdate, birthday, born, d o b, when were you born"
         ),
         "PASSWORD": phrases_in(
-            "password, passcode, pass code, pwd, pswd, passwd, passphrase, pin, pin number, otp, one time password, "
+            "password, passcode, pass code, pw, pwd, pswd, passwd, passphrase, pin, pin number, otp, "
+            "one time password, "
             "onetime password, access code, security code, secret word, security answer, passowrd, pasword, paswd, "
             "pass word, "
             "passward, pass is, clearance code, door code, entry code, code is, code was, "

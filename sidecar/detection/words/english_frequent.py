@@ -7,6 +7,8 @@ from typing import Final
 from sidecar.detection.words.table import words_in
 
 COMMON: Final = words_in(
+    "date brb afk nvm tbh smh wtf btw imo fyi ttyl gtg ikr tysm whatever nevermind omw asap bruh dude yikes oof meh "
+    "lmao rofl unsure cannot "
     "yes no yeah yep nope nah ok okay sure thanks thank you thx ty please hi hello hey hai bye goodbye good "
     "morning "
     "evening afternoon night fine great perfect cool nice awesome correct right wrong sorry what who why when "
