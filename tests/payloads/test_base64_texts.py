@@ -68,6 +68,14 @@ def test_P32_a_file_in_base64_is_taken_away(value: str) -> None:
     assert read(value)[1] == 1
 
 
+@pytest.mark.parametrize("sound", [bytes(range(256)) * 4, b"\xff\xfb\x90d" + bytes(1020), bytes(1024)])
+def test_P32_what_is_too_long_for_a_key_is_a_file_whatever_it_begins_with(sound: bytes) -> None:
+    """Recorded speech may begin with anything."""
+    assert read(b64encode(sound).decode())[1] == 1
+    key = b64encode(sound[:512]).decode()
+    assert read(key) == ([key], 0)
+
+
 @pytest.mark.parametrize(
     "value",
     ["Marta Kowalska", "", "marta@b.cc", "5f4dcc3b5aa765d61d8327deb882cf99", "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
