@@ -202,3 +202,21 @@ def test_every_row_of_platforms_has_samples_of_all_that_it_is_known_to_hold() ->
         preset: set() for preset in HELD
     }
     assert HELD.keys() == names.keys() - {"generic-chat"}
+
+
+REGION = {
+    "id": "pQ3xTz81kL", "type": "hypertextlabels", "from_name": "l", "to_name": "text", "origin": "manual",
+    "value": {"hypertextlabels": ["Topic"], "paragraphlabels": ["Topic"], "labels": ["Topic"], "choices": ["Topic"]},
+}  # fmt: skip
+RELATION = {"type": "relation", "from_id": REGION["id"], "to_id": "Kd0-w_2mQa", "direction": "right"}
+
+
+@pytest.mark.parametrize("held", ["annotations", "predictions", "drafts", None])
+async def test_label_studio_goes_by_the_types_of_regions_wherever_they_are(
+    held: str | None, detector: Detector
+) -> None:
+    regions = [REGION, {**REGION, "id": "Kd0-w_2mQa", "type": "textarea"}, RELATION]
+    answer = [{"task": 4, "result": regions}] if held is None else {"id": 4, held: [{"result": regions}]}
+    text = json.dumps(answer)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset("label-studio"), Policy(), "here")).body
+    assert json.loads(shown) == answer
