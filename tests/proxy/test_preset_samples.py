@@ -220,3 +220,24 @@ async def test_label_studio_goes_by_the_types_of_regions_wherever_they_are(
     text = json.dumps(answer)
     shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset("label-studio"), Policy(), "here")).body
     assert json.loads(shown) == answer
+
+
+NUMBERED = ("whatsapp:+47 912 34 567", "+4791234567", "ottilie@brandvold.example")
+
+
+@pytest.mark.parametrize("id_", [*NUMBERED, "3e2b1c44-5d6a-4b7e-8f90-123456789abc", "a:1pU_3aBc9KxE2v8LrQ0sT5yWm7Zn4"])
+@pytest.mark.parametrize(
+    ("preset", "payload"),
+    [
+        ("bot-framework", {"activities": [{"conversation": {"id": "ID"}, "text": "hi"}]}),
+        ("lex", {"sessionId": "ID", "messages": [{"content": "hi"}]}),
+        ("dialogflow-cx", {"name": "projects/p-1/locations/eu/agents/x/conversations/ID"}),
+        ("mlflow", {"traces": [{"trace_metadata": {"mlflow.trace.session": "ID"}}]}),
+        ("phoenix", {"data": [{"attributes": {"session.id": "ID"}}]}),
+    ],
+)
+async def test_P60_ids_of_sessions_may_name_somebody(preset: str, payload: Any, id_: str, detector: Detector) -> None:
+    text = json.dumps(payload).replace("ID", id_)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert TRACE.findall(shown) == []
+    assert (shown == text) is (id_ not in NUMBERED)
