@@ -241,3 +241,32 @@ async def test_P60_ids_of_sessions_may_name_somebody(preset: str, payload: Any, 
     shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
     assert TRACE.findall(shown) == []
     assert (shown == text) is (id_ not in NUMBERED)
+
+
+PIECES = ("Bran", "dv", "old")
+ANSWER = {
+    "choices": [{
+        "message": {"role": "assistant", "content": f"Hello {''.join(PIECES)}"},
+        "logprobs": {"content": [{"token": one, "bytes": list(one.encode()), "logprob": -0.1} for one in PIECES]},
+        "token_ids": [101, 117],
+    }],
+    "prompt_logprobs": [None, {"7": {"logprob": -1.5, "decoded_token": PIECES[0]}}],
+    "prompt_token_ids": [101, 117],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preset", "payload"),
+    [
+        ("openai-chat", ANSWER),
+        ("mlflow", {"traces": [{"response_preview": json.dumps(ANSWER)}]}),
+        ("mlflow", {"traces": [{"trace_metadata": {"mlflow.traceOutputs": json.dumps(ANSWER)}}]}),
+        ("phoenix", {"data": [{"attributes": {"output.value": json.dumps(ANSWER)}}]}),
+    ],
+)
+async def test_P60_X5_what_repeats_a_text_token_by_token_is_dropped(
+    preset: str, payload: Any, detector: Detector
+) -> None:
+    text = json.dumps(payload)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert not [trace for trace in (*PIECES, "[66,", "66, 114", "101, 117") if trace in shown]
