@@ -14,7 +14,7 @@ from sidecar.detection.assembly import DetectorSettings, build_detector
 from sidecar.detection.detector import Detector
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
-from sidecar.errors import Direction
+from sidecar.errors import Direction, PayloadRefused
 from sidecar.keys import Purpose
 from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
@@ -270,3 +270,21 @@ async def test_P60_X5_what_repeats_a_text_token_by_token_is_dropped(
     text = json.dumps(payload)
     shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
     assert not [trace for trace in (*PIECES, "[66,", "66, 114", "101, 117") if trace in shown]
+
+
+def generating(data: Any) -> bytes:
+    event = {"msg": "process_generating", "event_id": "e", "output": {"data": [data]}}
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+@pytest.mark.parametrize("place", [[0, "content"], [0, "content", 0, "text"]])
+async def test_X4_gradios_messages_that_are_written_anew_end_the_stream(place: list[Any], detector: Detector) -> None:
+    """Each time they end where nobody can tell what they end in: ``your mail is ottilie.bran_``."""
+    content: Any = "Your mail is ott_" if len(place) == 2 else [{"type": "text", "text": "Your mail is ott_"}]
+    rules = StreamRules(SseStream(), load_preset("gradio-queue"), Policy(), "live /")
+    stream, framing = EventStream(rules, rewriter(detector), lambda _: None), SseStream().framing(100_000)
+    (first,) = framing.feed(generating([{"role": "assistant", "content": content}]))
+    assert await stream.push(first) == []
+    (anew,) = framing.feed(generating([["replace", place, "Your mail is ottilie.brandvo_"]]))
+    with pytest.raises(PayloadRefused):
+        await stream.push(anew)
