@@ -288,3 +288,17 @@ async def test_X4_gradios_messages_that_are_written_anew_end_the_stream(place: l
     (anew,) = framing.feed(generating([["replace", place, "Your mail is ottilie.brandvo_"]]))
     with pytest.raises(PayloadRefused):
         await stream.push(anew)
+
+
+@pytest.mark.parametrize("event", ["resume_thread", "ask"])
+async def test_chainlit_goes_by_the_types_of_messages_wherever_they_are(event: str, detector: Detector) -> None:
+    steps = [
+        {"id": f"pQ3xTz81kL-{number}", "threadId": "w81Kd0aa-3x", "type": type_,
+         "createdAt": "2026-03-02T09:15:00.000Z", "start": "2026-03-02T09:15:00Z", "end": None, "output": text}
+        for number, (type_, text) in enumerate((("user_message", "brandvold"), ("assistant_message", "Your order?")))
+    ]  # fmt: skip
+    told = {"id": "w81Kd0aa-3x", "steps": steps} if event == "resume_thread" else {"msg": steps[1], "spec": {}}
+    text = f"42{json.dumps([event, told])}"
+    fields = load_preset("chainlit-socketio")
+    shown = (await rewriter(detector).rewrite(text, SocketioPolling(), fields, Policy(), "here")).body.decode()
+    assert shown == text.replace('"brandvold"', '"[PERSON_1]"')
