@@ -302,3 +302,20 @@ async def test_chainlit_goes_by_the_types_of_messages_wherever_they_are(event: s
     fields = load_preset("chainlit-socketio")
     shown = (await rewriter(detector).rewrite(text, SocketioPolling(), fields, Policy(), "here")).body.decode()
     assert shown == text.replace('"brandvold"', '"[PERSON_1]"')
+
+
+MAIL_PAGE = "<p>Dear you, otti<b>lie.bra</b>ndvold@exa<i>mple</i>.org, O&#39;Dea</p>"
+PAGES = [
+    ("freshdesk", {"id": 5, "body": MAIL_PAGE, "incoming": False}),
+    ("zendesk", {"audit": {"events": [{"type": "Comment", "html_body": MAIL_PAGE}]}}),
+    ("chatwoot", {"payload": [{"content_attributes": {"email": {"html_content": {"reply": MAIL_PAGE}}}}]}),
+    ("bot-framework", {"activities": [{"attachments": [{"contentType": "text/html", "content": MAIL_PAGE}]}]}),
+    ("front", {"body": MAIL_PAGE, "quote_body": MAIL_PAGE}),
+]
+
+
+@pytest.mark.parametrize(("preset", "payload"), PAGES)
+async def test_P60_what_platforms_say_in_HTML_is_read_as_a_page(preset: str, payload: Any, detector: Detector) -> None:
+    text = json.dumps(payload)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert not re.search("otti|lie[.]bra|ndvold|exa", shown)
