@@ -32,6 +32,7 @@ _FILES = (
     b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"\xd0\xcf\x11\xe0", b"II*\x00", b"MM\x00*",
     b"\x1aE\xdf\xa3", b"SQLite format 3",
 )  # fmt: skip
+_FILES_OF_CHARACTERS = (b"%PDF-", b"%!PS", b"{\\rtf")  # what they say may be in codes of their own
 _SHORTEST_FILE = 32  # bytes: of something shorter the first ones are chance
 _LONGEST_KEY = 1_023  # bytes; what is longer and no text (recorded speech, say) is a file, however it begins
 _READ = frozenset({Treatment.MESSAGE, Treatment.SCAN, Treatment.TERM})
@@ -93,6 +94,8 @@ def _read(text: str, limits: Limits) -> _Coded | object | None:
         return _FILE if before or is_file or len(data) > _LONGEST_KEY else None
     if _NO_TEXT.search(inner):
         return _FILE if before or data.startswith(_FILES) or len(data) > _LONGEST_KEY else None
+    if data.startswith(_FILES_OF_CHARACTERS):
+        return _FILE
     try:
         return _Coded(before, "-" in code or "_" in code, "=" in code, format_for("text/plain", limits).parse(inner))
     except PayloadRefused as refusal:
