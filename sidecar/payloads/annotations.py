@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sidecar.payloads.annotation_rules import AnnotationRule
 from sidecar.payloads.document import Leaf, LeafKind, Path
 from sidecar.payloads.matcher import PathMatcher
+from sidecar.payloads.names import number_text
 from sidecar.payloads.offsets import Shift
 from sidecar.payloads.paths import PathPattern
 
@@ -151,6 +152,7 @@ class AnnotationFinder:
         """Return what the first rule that can read it makes of an object."""
         for number, rule in enumerate(self._rules):
             own = {part: leaf for (of, part), leaf in parts.items() if of == number and leaf.kind is not LeafKind.OTHER}
+            own.update((part, _plain(leaf)) for part, leaf in own.items() if part in _OFFSETS)
             if own.get(Part.QUOTE, _NO_LEAF).kind is not LeafKind.STRING:
                 own.pop(Part.QUOTE, None)
             if _is_read_by(rule, own):
@@ -159,11 +161,17 @@ class AnnotationFinder:
 
 
 _NO_LEAF = Leaf(-1, (), LeafKind.OTHER, "")
+_OFFSETS = (Part.START, Part.END)
+
+
+def _plain(leaf: Leaf) -> Leaf:
+    """Return the leaf with a whole number as digits alone: ``10.0`` is the same offset."""
+    return replace(leaf, text=number_text(leaf.text)) if leaf.kind is LeafKind.NUMBER else leaf
 
 
 def _is_read_by(rule: AnnotationRule, parts: Mapping[Part, Leaf]) -> bool:
     """Whether the offsets are whole numbers, and so are the indices, which some tools write as strings."""
-    offsets = [parts.get(part, _NO_LEAF) for part in (Part.START, Part.END)]
+    offsets = [parts.get(part, _NO_LEAF) for part in _OFFSETS]
     if not all(leaf.kind is LeafKind.NUMBER and _OFFSET.fullmatch(leaf.text) for leaf in offsets):
         return False
     indices = [parts.get(part, _NO_LEAF) for part in (Part.START_IN, Part.END_IN)] if rule.start_in is not None else []
@@ -171,10 +179,14 @@ def _is_read_by(rule: AnnotationRule, parts: Mapping[Part, Leaf]) -> bool:
 
 
 def _has_offsets(parts: Mapping[tuple[int, Part], Leaf]) -> bool:
-    """Whether there is anything that could be an offset into a text: a fraction (of seconds, of percents) can't."""
+    """Whether there is anything that could be an offset into a text.
+
+    What a rule finds to begin or to end at a fraction (of seconds, of percents) is of no text.
+    """
+    offsets = [(of, _plain(leaf)) for (of, part), leaf in parts.items() if part in _OFFSETS]
+    fractions = {of for of, leaf in offsets if leaf.kind is LeafKind.NUMBER and "." in leaf.text}
     return any(
-        part in (Part.START, Part.END) and (leaf.kind is LeafKind.STRING or _OFFSET.fullmatch(leaf.text) is not None)
-        for (_, part), leaf in parts.items()
+        leaf.kind is LeafKind.STRING or _OFFSET.fullmatch(leaf.text) for of, leaf in offsets if of not in fractions
     )
 
 

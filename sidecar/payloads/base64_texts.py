@@ -1,7 +1,8 @@
 """Strings that are base64 (RFC 4648): what is in them is read where it is text, and taken away where it is a file.
 
 As plain text such a string hides what it says from every recognizer, and whoever gets it undoes it in one step. Only
-what decodes to a text, or begins like a file, is taken for base64: keys, digests and other ids are as they were.
+what decodes to a text, begins like a file, or is longer than any key, is taken for base64: keys, digests and other ids
+are as they were.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _FILES = (
     b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"\xd0\xcf\x11\xe0", b"II*\x00", b"MM\x00*",
     b"\x1aE\xdf\xa3", b"SQLite format 3",
 )  # fmt: skip
+_FILES_OF_CHARACTERS = (b"%PDF-", b"%!PS", b"{\\rtf")  # what they say may be in codes of their own
 _SHORTEST_FILE = 32  # bytes: of something shorter the first ones are chance
+_LONGEST_KEY = 1_023  # bytes; what is longer and no text (recorded speech, say) is a file, however it begins
 _READ = frozenset({Treatment.MESSAGE, Treatment.SCAN, Treatment.TERM})
 
 
@@ -87,10 +90,12 @@ def _read(text: str, limits: Limits) -> _Coded | object | None:
     try:
         inner = data.decode()
     except UnicodeDecodeError:
-        is_file = before or (len(data) >= _SHORTEST_FILE and (data.startswith(_FILES) or data[4:8] == b"ftyp"))
-        return _FILE if is_file else None
+        is_file = len(data) >= _SHORTEST_FILE and (data.startswith(_FILES) or data[4:8] == b"ftyp")
+        return _FILE if before or is_file or len(data) > _LONGEST_KEY else None
     if _NO_TEXT.search(inner):
-        return _FILE if before or data.startswith(_FILES) else None
+        return _FILE if before or data.startswith(_FILES) or len(data) > _LONGEST_KEY else None
+    if data.startswith(_FILES_OF_CHARACTERS):
+        return _FILE
     try:
         return _Coded(before, "-" in code or "_" in code, "=" in code, format_for("text/plain", limits).parse(inner))
     except PayloadRefused as refusal:

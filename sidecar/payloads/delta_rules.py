@@ -9,10 +9,11 @@ from sidecar.payloads.paths import PathPattern
 
 
 class Hold(StrEnum):
-    """How much of a growing text is held back."""
+    """What becomes of a growing text before it ends."""
 
     TAIL = "tail"  # what may still belong to an identifier
     WHOLE = "whole"  # all, until it ends: for JSON in pieces, in which escapes and quotes are cut, too
+    REFUSE = "refuse"  # the stream: for what is no piece, but all of a text again, cut at another place
 
 
 @dataclass(frozen=True, slots=True)

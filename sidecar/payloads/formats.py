@@ -87,7 +87,7 @@ def format_for(
     """
     json_lines = (JsonBody(limits), NdjsonBody(limits))
     if media_type in form.MEDIA_TYPES:
-        return FormBody(limits)
+        return Sniffed(json_lines, FormBody(limits))  # what curl calls whatever it sends
     if media_type in json_body.MEDIA_TYPES or media_type.endswith("+json"):
         return Sniffed(json_lines, JsonBody(limits))
     if media_type in ndjson.MEDIA_TYPES:

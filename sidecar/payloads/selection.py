@@ -252,10 +252,12 @@ def _loose_pieces(loose: list[Leaf], known: tuple[KnownValue, ...]) -> Iterable[
 
 
 def _name_pieces(names: list[tuple[Leaf, Placement]], known: tuple[KnownValue, ...]) -> Iterable[Piece]:
-    known_words = frozenset(word for value in known for word in words(value.value))
+    values = {value.value for value in known}
+    known_words = frozenset(word for value in values for word in words(value))
     same: dict[tuple[str, bool], list[int]] = {}
     for leaf, where in names:
-        same.setdefault((leaf.text, where.names_are_data), []).append(leaf.index)
+        if not is_stamp(leaf.text) or leaf.text in values:
+            same.setdefault((leaf.text, where.names_are_data), []).append(leaf.index)
     for (text, data), indices in same.items():
         score = ANY_SCORE if data else name_score(text, known_words)
         if score is not None and text.strip():

@@ -206,6 +206,8 @@ class EventStream:
         rules = self._rules
         if len(self._open) >= rules.limits.channels:
             raise PayloadRefused(PayloadFault.TOO_LARGE, f"more than {rules.limits.channels} texts that grow")
+        if fragment.rule.hold is Hold.REFUSE:
+            raise PayloadRefused(PayloadFault.NOT_PARSEABLE, "a text that comes in another way than in pieces")
         if fragment.rule.hold is Hold.WHOLE:
             return WholeText(self._rewriter, rules.policy, rules.limits.held_bytes)
         redactor, hold_back = self._rewriter.redactor, rules.limits.hold_back

@@ -69,6 +69,24 @@ def test_P32_a_file_in_base64_is_taken_away(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "file",
+    ["%PDF-1.4\n1 0 obj <</Length 24>> stream\nBT <4d61727461> Tj ET\nendstream", "%!PS-Adobe-3.0\n<4d61727461> show",
+     r"{\rtf1\ansi Dear mar\'74a\'40b.cc, how are you?}"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["", "data:application/octet-stream;base64,"])
+def test_P32_a_file_whose_bytes_are_all_characters_is_one_all_the_same(file: str, before: str) -> None:
+    assert read(before + b64encode(file.encode()).decode())[1] == 1
+
+
+@pytest.mark.parametrize("sound", [bytes(range(256)) * 4, b"\xff\xfb\x90d" + bytes(1020), bytes(1024)])
+def test_P32_what_is_too_long_for_a_key_is_a_file_whatever_it_begins_with(sound: bytes) -> None:
+    """Recorded speech may begin with anything."""
+    assert read(b64encode(sound).decode())[1] == 1
+    key = b64encode(sound[:512]).decode()
+    assert read(key) == ([key], 0)
+
+
+@pytest.mark.parametrize(
     "value",
     ["Marta Kowalska", "", "marta@b.cc", "5f4dcc3b5aa765d61d8327deb882cf99", "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
      "8a7c6a0e-94b0-4f5b-8f0e-1b2c3d4e5f60", "averylongnameofamember", "AAAAAAAAAAAAAAAAAAAAAAAA",

@@ -166,6 +166,8 @@ def test_the_delimiter_is_read_off_the_first_record(text: str, delimiter: str) -
         ("application/x-ndjson", '{"a": 1}\n', "json"),
         ("application/jsonl", '{"a": 1}\n{"a": 2}', "ndjson"),
         ("application/x-www-form-urlencoded", "a=b", "form"),
+        ("application/x-www-form-urlencoded", '{"a": "b&c=d%40e"}', "json"),
+        ("application/x-www-form-urlencoded", '{"a": "b"', "form"),
     ],
 )
 def test_P32_X3_bodies_are_read_as_what_they_are(media_type: str, text: str, like: str) -> None:

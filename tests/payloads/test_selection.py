@@ -172,3 +172,12 @@ def test_nothing_of_it_shows_in_a_repr() -> None:
     shown = repr(selected({"id": "c-77", "t": "marta"}, {"conversations": [{"root": "$", "id": "id"}]}))
     assert "marta" not in shown
     assert "c-77" not in shown
+
+
+def test_a_uuid_is_left_alone_as_a_name_and_as_a_term_unless_it_is_a_known_value() -> None:
+    name, other = "3e2b1c44-5d6a-4b7e-8f90-123456789abc", "7e2b1c44-5d6a-4b7e-8f90-123456789abc"
+    body = {"threads": {name: []}, "ref": other}
+    assert texts(selected(body, {"terms": ["$.ref"]})) == []
+    assert texts(selected(body, {"keys": ["$.threads"]})) == []
+    mapping = {"terms": ["$.ref"], "known": {"$.who": "ACCOUNT_ID"}}
+    assert texts(selected({**body, "who": other}, mapping)) == [other, other]

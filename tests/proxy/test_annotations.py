@@ -190,7 +190,25 @@ async def test_X6_words_that_are_not_found_in_the_text_are_not_shown(value: dict
     assert (shown["start"], shown["end"]) == (value["start"], value["end"])
 
 
-@pytest.mark.parametrize("value", [{"choices": ["good"]}, {"start": 0.5, "end": 2.25, "channel": 0}, {"rating": 4}])
+async def test_X6_whole_numbers_are_offsets_however_they_are_spelled() -> None:
+    trainer = Trainer(TEXT, LABEL_STUDIO)
+    shown = (await trainer.read())["data"]["text"]
+    sent = {"result": [text_region(shown, "[EMAIL_1]"), text_region(shown, "ottilie")]}
+    for one in sent["result"]:
+        one["value"].update(start=float(one["value"]["start"]), end=float(one["value"]["end"]))
+    stored = await trainer.write(sent)
+    original = TEXT["data"]["text"]
+    values = [one["value"] for one in stored["result"]]
+    assert [original[int(v["start"]) : int(v["end"])] for v in values] == [MAIL, "ottilie"]
+    assert [v["text"] for v in values] == [MAIL, "ottilie"]
+    read = await trainer.read({**TEXT, "annotations": [stored]})
+    assert read["annotations"][0]["result"] == sent["result"]
+
+
+SECONDS = {"start": 0, "end": 2.25, "channel": 0}
+
+
+@pytest.mark.parametrize("value", [{"choices": ["good"]}, {**SECONDS, "start": 0.5}, SECONDS, {"rating": 4}])
 async def test_X6_what_is_no_place_in_a_text_passes(value: dict[str, Any]) -> None:
     sent = {"result": [region(value)]}
     assert await Trainer(TEXT, LABEL_STUDIO).write(sent) == sent

@@ -14,7 +14,7 @@ from sidecar.detection.assembly import DetectorSettings, build_detector
 from sidecar.detection.detector import Detector
 from sidecar.detection.recognizer import Message
 from sidecar.detection.span import Span
-from sidecar.errors import Direction
+from sidecar.errors import Direction, PayloadRefused
 from sidecar.keys import Purpose
 from sidecar.payloads.document import PayloadFormat
 from sidecar.payloads.field_map import FieldMap
@@ -202,3 +202,120 @@ def test_every_row_of_platforms_has_samples_of_all_that_it_is_known_to_hold() ->
         preset: set() for preset in HELD
     }
     assert HELD.keys() == names.keys() - {"generic-chat"}
+
+
+REGION = {
+    "id": "pQ3xTz81kL", "type": "hypertextlabels", "from_name": "l", "to_name": "text", "origin": "manual",
+    "value": {"hypertextlabels": ["Topic"], "paragraphlabels": ["Topic"], "labels": ["Topic"], "choices": ["Topic"]},
+}  # fmt: skip
+RELATION = {"type": "relation", "from_id": REGION["id"], "to_id": "Kd0-w_2mQa", "direction": "right"}
+
+
+@pytest.mark.parametrize("held", ["annotations", "predictions", "drafts", None])
+async def test_label_studio_goes_by_the_types_of_regions_wherever_they_are(
+    held: str | None, detector: Detector
+) -> None:
+    regions = [REGION, {**REGION, "id": "Kd0-w_2mQa", "type": "textarea"}, RELATION]
+    answer = [{"task": 4, "result": regions}] if held is None else {"id": 4, held: [{"result": regions}]}
+    text = json.dumps(answer)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset("label-studio"), Policy(), "here")).body
+    assert json.loads(shown) == answer
+
+
+NUMBERED = ("whatsapp:+47 912 34 567", "+4791234567", "ottilie@brandvold.example")
+
+
+@pytest.mark.parametrize("id_", [*NUMBERED, "3e2b1c44-5d6a-4b7e-8f90-123456789abc", "a:1pU_3aBc9KxE2v8LrQ0sT5yWm7Zn4"])
+@pytest.mark.parametrize(
+    ("preset", "payload"),
+    [
+        ("bot-framework", {"activities": [{"conversation": {"id": "ID"}, "text": "hi"}]}),
+        ("lex", {"sessionId": "ID", "messages": [{"content": "hi"}]}),
+        ("dialogflow-cx", {"name": "projects/p-1/locations/eu/agents/x/conversations/ID"}),
+        ("mlflow", {"traces": [{"trace_metadata": {"mlflow.trace.session": "ID"}}]}),
+        ("phoenix", {"data": [{"attributes": {"session.id": "ID"}}]}),
+    ],
+)
+async def test_P60_ids_of_sessions_may_name_somebody(preset: str, payload: Any, id_: str, detector: Detector) -> None:
+    text = json.dumps(payload).replace("ID", id_)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert TRACE.findall(shown) == []
+    assert (shown == text) is (id_ not in NUMBERED)
+
+
+PIECES = ("Bran", "dv", "old")
+ANSWER = {
+    "choices": [{
+        "message": {"role": "assistant", "content": f"Hello {''.join(PIECES)}"},
+        "logprobs": {"content": [{"token": one, "bytes": list(one.encode()), "logprob": -0.1} for one in PIECES]},
+        "token_ids": [101, 117],
+    }],
+    "prompt_logprobs": [None, {"7": {"logprob": -1.5, "decoded_token": PIECES[0]}}],
+    "prompt_token_ids": [101, 117],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preset", "payload"),
+    [
+        ("openai-chat", ANSWER),
+        ("mlflow", {"traces": [{"response_preview": json.dumps(ANSWER)}]}),
+        ("mlflow", {"traces": [{"trace_metadata": {"mlflow.traceOutputs": json.dumps(ANSWER)}}]}),
+        ("phoenix", {"data": [{"attributes": {"output.value": json.dumps(ANSWER)}}]}),
+    ],
+)
+async def test_P60_X5_what_repeats_a_text_token_by_token_is_dropped(
+    preset: str, payload: Any, detector: Detector
+) -> None:
+    text = json.dumps(payload)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert not [trace for trace in (*PIECES, "[66,", "66, 114", "101, 117") if trace in shown]
+
+
+def generating(data: Any) -> bytes:
+    event = {"msg": "process_generating", "event_id": "e", "output": {"data": [data]}}
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+@pytest.mark.parametrize("place", [[0, "content"], [0, "content", 0, "text"]])
+async def test_X4_gradios_messages_that_are_written_anew_end_the_stream(place: list[Any], detector: Detector) -> None:
+    """Each time they end where nobody can tell what they end in: ``your mail is ottilie.bran_``."""
+    content: Any = "Your mail is ott_" if len(place) == 2 else [{"type": "text", "text": "Your mail is ott_"}]
+    rules = StreamRules(SseStream(), load_preset("gradio-queue"), Policy(), "live /")
+    stream, framing = EventStream(rules, rewriter(detector), lambda _: None), SseStream().framing(100_000)
+    (first,) = framing.feed(generating([{"role": "assistant", "content": content}]))
+    assert await stream.push(first) == []
+    (anew,) = framing.feed(generating([["replace", place, "Your mail is ottilie.brandvo_"]]))
+    with pytest.raises(PayloadRefused):
+        await stream.push(anew)
+
+
+@pytest.mark.parametrize("event", ["resume_thread", "ask"])
+async def test_chainlit_goes_by_the_types_of_messages_wherever_they_are(event: str, detector: Detector) -> None:
+    steps = [
+        {"id": f"pQ3xTz81kL-{number}", "threadId": "w81Kd0aa-3x", "type": type_,
+         "createdAt": "2026-03-02T09:15:00.000Z", "start": "2026-03-02T09:15:00Z", "end": None, "output": text}
+        for number, (type_, text) in enumerate((("user_message", "brandvold"), ("assistant_message", "Your order?")))
+    ]  # fmt: skip
+    told = {"id": "w81Kd0aa-3x", "steps": steps} if event == "resume_thread" else {"msg": steps[1], "spec": {}}
+    text = f"42{json.dumps([event, told])}"
+    fields = load_preset("chainlit-socketio")
+    shown = (await rewriter(detector).rewrite(text, SocketioPolling(), fields, Policy(), "here")).body.decode()
+    assert shown == text.replace('"brandvold"', '"[PERSON_1]"')
+
+
+MAIL_PAGE = "<p>Dear you, otti<b>lie.bra</b>ndvold@exa<i>mple</i>.org, O&#39;Dea</p>"
+PAGES = [
+    ("freshdesk", {"id": 5, "body": MAIL_PAGE, "incoming": False}),
+    ("zendesk", {"audit": {"events": [{"type": "Comment", "html_body": MAIL_PAGE}]}}),
+    ("chatwoot", {"payload": [{"content_attributes": {"email": {"html_content": {"reply": MAIL_PAGE}}}}]}),
+    ("bot-framework", {"activities": [{"attachments": [{"contentType": "text/html", "content": MAIL_PAGE}]}]}),
+    ("front", {"body": MAIL_PAGE, "quote_body": MAIL_PAGE}),
+]
+
+
+@pytest.mark.parametrize(("preset", "payload"), PAGES)
+async def test_P60_what_platforms_say_in_HTML_is_read_as_a_page(preset: str, payload: Any, detector: Detector) -> None:
+    text = json.dumps(payload)
+    shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
+    assert not re.search("otti|lie[.]bra|ndvold|exa", shown)

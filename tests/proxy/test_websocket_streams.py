@@ -208,3 +208,21 @@ async def test_P45_what_waits_behind_a_text_that_is_held_back_is_in_the_budget(c
         await audits[0].changed.wait()
     assert audits[0].outcomes[0].reason == "overloaded"
     budget.move(20_000)  # all of it was given back
+
+
+async def test_X4_a_text_that_says_itself_again_at_each_turn_ends_the_connection(contexts: Contexts) -> None:
+    start = FRAMES[4].replace("Hello ", "Your mail is ottilie@bran")
+    again = json.dumps(["stream_token", {"id": "m-2", "token": f"Your mail is {EMAIL}", "isSequence": True}])
+    got, outcome = await passed([start, f"42{again}", FRAMES[-2]], contexts)
+    assert "ottilie" not in "".join(got)
+    assert outcome.reason == "not_parseable"
+
+
+async def test_P34_X4_what_goes_into_a_step_grows_beside_what_comes_out_of_it(contexts: Contexts) -> None:
+    start = FRAMES[4].replace('"input":""', '"input":"ottilie@"').replace('"Hello "', '""')
+    pieces = [("brand", True), ("Ask ottilie@", False), ("vold.example", True), ("brandvold.example.", False)]
+    events = [["stream_token", {"id": "m-2", "token": text, "isInput": is_input}] for text, is_input in pieces]
+    got, _ = await passed([start, *(f"42{json.dumps(event)}" for event in events), FRAMES[-2]], contexts)
+    (_, first), *rest = (json.loads(one[2:]) for one in got[:-1])
+    assert first["input"] + "".join(one["token"] for _, one in rest if one["isInput"]) == "[EMAIL_1]"
+    assert "".join(one["token"] for _, one in rest if not one["isInput"]) == "Ask [EMAIL_1]."
