@@ -12,7 +12,7 @@ import pytest
 from benchmarks.audit_log import MASTER, LogFolder
 from sidecar.audit.note import Checkpoint
 from sidecar.audit.store import CHECKPOINT_NAME, key_path, segment_path
-from tests.audit.written import VERIFIER, verified, visits, written
+from tests.audit.written import VERIFIER, verified, verified_alone, visits, written
 
 Attack = Callable[[LogFolder], None]
 
@@ -176,3 +176,12 @@ def test_a_wrong_master_key_opens_nothing(log: LogFolder, tmp_path: Path) -> Non
 def test_what_can_not_be_read_is_usage(log: LogFolder, tmp_path: Path) -> None:
     assert verified("log", tmp_path / "nowhere", log)[0] == 2
     assert verified("bundle", tmp_path / "nowhere", log)[0] == 2
+
+
+@pytest.mark.parametrize("held", ["", "zz" * 32, "11" * 31, "\u00e9"])
+def test_a_key_that_is_none_says_nothing_of_the_log(log: LogFolder, tmp_path: Path, held: str) -> None:
+    (tmp_path / "key").write_text(held, encoding="latin-1")
+    code, said = verified("log", log.folder, log, "--master-key", tmp_path / "key")
+    assert code == 2
+    assert "no readable file of 64 hex digits" in said
+    assert verified_alone(log.folder, "no+vkey")[0] == 2
