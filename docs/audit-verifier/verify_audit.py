@@ -221,6 +221,7 @@ class Log:
         self.tree, self.origin, self.prev, self.time, self.named = Tree(), "", ZEROS, "", ""
         self.checkpoints = self.signed = self.dropped = self.erased = self.anchored = 0
         self.expected = sorted(expected, key=lambda one: one.size)
+        self.passed: Checkpoint | None = None
         self.pairs: dict[str, int] = {}
         self.odd = 0
 
@@ -247,6 +248,8 @@ class Log:
     def segment(self, number: int, path: Path) -> None:
         opener: Opener | None = None
         with path.open("rb") as lines:
+            if not lines.peek(1):
+                fail(f"segment {number}", "torn: it is empty")
             for at, line in enumerate(lines, 1):
                 where = f"segment {number}, line {at} (record {self.tree.size})"
                 if not line.endswith(b"\n"):
@@ -339,10 +342,14 @@ class Log:
             if one.size > self.tree.size:
                 fail(one.where, f"cut: it speaks of {one.size} records, the log has {self.tree.size}")
             if one.size < self.tree.size:
-                continue  # it lies within a dropped segment: later ones cover it
+                self.passed = one  # it lies within a dropped segment: a later one must stand for it
+                continue
             if one.root != self.tree.root():
                 fail(one.where, f"rewritten: the first {one.size} records are not those that it was made over")
             self.anchored = one.size
+        if final and self.passed and self.passed.size > self.anchored:
+            why = "only stubs are left of its records, and no later checkpoint from elsewhere stands for them"
+            fail(self.passed.where, f"not shown: {why}")
 
 
 class Opener:

@@ -67,7 +67,7 @@ class Report:
 
     @property
     def intact(self) -> bool:
-        return self.finding is None and not self.verdict.broken
+        return self.finding is None and not self.verdict.broken and not self.verdict.unshown
 
 
 def verify(
@@ -199,11 +199,14 @@ class _Verification:
         self._heads[self._walk.size] = self._walk.hash
 
     def _judged(self, answer: Answer) -> Judgement:
-        """Compare with what an anchor holds. A size that the walk did not come by says nothing here."""
+        """Compare with what an anchor holds. A size that the walk did not come by says nothing here, unless it lies
+        in what was dropped."""
         walk, size = self._walk, _size_of(answer)
         is_looked_at = size in self._roots if size <= walk.size else self._is_end_known
         if answer.held is not None and not is_looked_at:
-            return Judgement(answer.anchor, Standing.NOTHING, size, answer.held.seen)
+            is_dropped = self._dropped and self._begun < size <= walk.size
+            standing = Standing.DROPPED if is_dropped else Standing.UNASKED
+            return Judgement(answer.anchor, standing, size, answer.held.seen)
         if answer.held is not None and walk.log is None:
             return Judgement(answer.anchor, Standing.MISSING, size, answer.held.seen)
         keys = [one.verifier for one in walk.keys if one.covers(size)]

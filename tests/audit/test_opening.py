@@ -10,17 +10,18 @@ import pytest
 
 from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach
-from sidecar.audit.appender import LogKeys
+from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.leaf import Flaw
 from sidecar.audit.note import parse_note
 from sidecar.audit.reader import read_leaf_hashes
 from sidecar.audit.record import Action, Decision, Event
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import key_path, pieces, segment_path
 from sidecar.audit.verify import verify
 from sidecar.audit.walk import LogKey, Walk
 from sidecar.errors import ConfigError, KeyMaterialError
 from sidecar.keys import MasterKey
-from tests.audit.samples import MASTER, ORIGIN, check, entries, keys_of, make_log, outcome, read, write_log
+from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, outcome, read, write_log
 from tests.audit.written import verified_alone
 
 SECOND, THIRD = MasterKey(b"2" * 32, 2), MasterKey(b"3" * 32, 3)
@@ -75,6 +76,13 @@ def _rewrite(path: Path, _: Path) -> None:
     write_log(path, [*entries(6)[:-1], outcome("x5", Decision.DENIED)])
 
 
+def _rewrite_behind_a_stub(path: Path, _: Path) -> None:
+    """A stub says what its signer likes of the records that it stands for."""
+    shutil.rmtree(path)
+    write_log(path, [*entries(20), outcome("x20", Decision.DENIED)], pace=Pace(segment_records=30))
+    drop(path, stub_of(path, 0, START), keys_of().signer)
+
+
 def _take_copy_away(path: Path, _: Path) -> None:
     (path / "checkpoint").unlink()
 
@@ -87,6 +95,7 @@ ATTACKS: list[tuple[str, Callable[[Path, Path], None], bool, str]] = [
     ("delete the whole folder", _delete_all, True, "the log was deleted"),
     ("roll back to yesterday's copy", _roll_back, True, "an old copy was put back"),
     ("rewrite with all keys", _rewrite, True, "the log was rewritten"),
+    ("rewrite with all keys behind a stub", _rewrite_behind_a_stub, True, "can't be shown"),
 ]
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.audit_log import MASTER, LogFolder
+from benchmarks.audit_log import MASTER, START, LogFolder
 from sidecar.audit.note import Checkpoint
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import CHECKPOINT_NAME, key_path, segment_path
 from tests.audit.written import VERIFIER, verified, verified_alone, visits, written
 
@@ -99,6 +101,7 @@ SEEN_ALONE: dict[str, tuple[Attack, str]] = {
     "a segment gone": (lambda log: segment_path(log.folder, 1).unlink(), "segment 1: deleted"),
     "all gone": (wipe, "no segment"),
     "a checkpoint gone": (lines(lambda all_: [one for one in all_ if one[:5] != b"check"], 2), ""),
+    "a segment emptied": (lines(lambda _: [], 2), "segment 2: torn"),
     "the tail gone": (lines(lambda all_: all_[:8], 2), "cut"),
     "the key that is named": (edit(b'"key":"sidecar', b'"key":"Sidecar'), "a key that is not the log's"),
     "another's segment": (another, "edited"),
@@ -142,6 +145,19 @@ def test_a_tail_behind_the_anchor_is_told_apart_a13(log: LogFolder) -> None:
     kept.write_bytes((log.folder / CHECKPOINT_NAME).read_bytes())
     log.write(visits(10))
     assert "anchored: 100; unanchored tail: 20" in verified("log", log.folder, log, "--checkpoint", kept)[1]
+
+
+def test_a_stub_does_not_stand_for_what_an_anchor_saw_a13_a32(log: LogFolder) -> None:
+    """Whoever has the log's key can make up a stub for records of any kind."""
+    early, newest = log.folder.parent / "early", log.folder.parent / "newest"
+    newest.write_bytes((log.folder / CHECKPOINT_NAME).read_bytes())
+    lines = segment_path(log.folder, 0).read_bytes().splitlines()
+    early.write_bytes(next(b64decode(one.split(b"\t")[1]) for one in lines if one.startswith(b"checkpoint")))
+    drop(log.folder, stub_of(log.folder, 0, START), log.signer)
+    assert verified("log", log.folder, log, "--checkpoint", early, "--checkpoint", newest)[0] == 0
+    code, said = verified("log", log.folder, log, "--checkpoint", early)
+    assert code == 1
+    assert "not shown: only stubs are left" in said
 
 
 def test_another_key_than_the_first_is_not_believed_a28(log: LogFolder, tmp_path: Path) -> None:
