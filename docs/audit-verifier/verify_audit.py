@@ -151,6 +151,11 @@ class Keys:
             fail(where, "unsigned: no key of the log signed it")
         return whole
 
+    def strangers(self, signatures: list[str]) -> bool:
+        """Whether there is a signature of anybody else."""
+        parts = (line.removeprefix("— ").partition(" ") for line in signatures)
+        return any((name, decoded(made, name)[:4]) not in self.known for name, _, made in parts)
+
 
 class Checkpoint:
     """A signed note with the head of the log's tree."""
@@ -257,7 +262,9 @@ class Log:
                 kind, *columns = line[:-1].split(b"\t")
                 if (kind == b"segment") != (at == 1):
                     fail(where, "malformed: a segment begins with one line that says so")
-                if kind == b"segment":
+                if kind == b"segment" and len(columns) == 1:
+                    if canonical(parsed(columns[0], where)) != columns[0]:
+                        fail(where, "edited: the line that opens the segment is not in canonical form")
                     self.opening(number, parsed(columns[0], where), where)
                     opener = Opener.of(self.folder, number, self.tree.size, self.origin, self.master)
                 elif kind == b"checkpoint" and len(columns) == 1:
@@ -269,8 +276,8 @@ class Log:
 
     def opening(self, number: int, head: Any, where: str) -> None:
         self.origin = self.origin or str(head.get("log"))
-        said = [head.get(name) for name in ("log", "segment", "first", "prev", "peaks", "time")]
-        if said != [self.origin, number, self.tree.size, self.prev, self.tree.peaks(), self.time]:
+        said = [head.get(name) for name in ("log", "segment", "first", "prev", "peaks", "time", "v")]
+        if said != [self.origin, number, self.tree.size, self.prev, self.tree.peaks(), self.time, 2]:
             fail(where, "edited: the segment does not continue the one before")
         self.named = str(head.get("key"))
 
@@ -312,6 +319,11 @@ class Log:
             fail(one.where, "rewritten: the records before are not those that were signed")
         if self.named not in self.keys.names:
             fail(one.where, "edited: the segment's first line names a key that is not the log's")
+        if self.checkpoints and one.size == self.signed:
+            fail(one.where, "duplicated: there is a checkpoint over so many records already")
+        self.keys.check(one.text, one.signatures, one.size, one.where)  # by the keys that it introduced, too
+        if self.keys.strangers(one.signatures):
+            fail(one.where, "edited: it bears a signature that is none of the log's")
         self.checkpoints, self.signed = self.checkpoints + 1, self.tree.size
 
     def stub(self, number: int, data: bytes) -> None:

@@ -91,7 +91,7 @@ def verify_log(args: argparse.Namespace) -> int:
         [expected.seq + 1] if expected else (),
         args.silence_seconds,
     )
-    print("\n".join(_verdict(report, expected)))
+    print("\n".join(_plain(one) for one in _verdict(report, expected)))
     return DONE if _integrity(report, expected) == INTACT else CHECK_FAILED
 
 
@@ -157,6 +157,11 @@ def _checkpoint(path: Path) -> Note:
     note = parse_note(path.read_bytes())
     parse_checkpoint(note.text)
     return note
+
+
+def _plain(line: str) -> str:
+    """Names come from the log: one that moves a terminal's cursor could write a better verdict over this one."""
+    return "".join(one if one.isprintable() else "?" for one in line)
 
 
 def _verdict(report: Report, expected: ExpectedHead | None) -> Iterator[str]:

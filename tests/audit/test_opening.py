@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,11 @@ from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach
 from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.leaf import Flaw
-from sidecar.audit.note import parse_note
+from sidecar.audit.note import Note, parse_note
 from sidecar.audit.reader import read_leaf_hashes
 from sidecar.audit.record import Action, Decision, Event
 from sidecar.audit.retention import drop, stub_of
+from sidecar.audit.segment import checkpoint_line
 from sidecar.audit.store import key_path, pieces, segment_path
 from sidecar.audit.verify import verify
 from sidecar.audit.walk import LogKey, Walk
@@ -158,6 +161,23 @@ async def test_a_new_key_is_introduced_by_the_old_one_and_the_first_stays_enough
     ]
     everything = read(path, keys_of(ORIGIN, THIRD, MASTER, SECOND))
     assert len([one for one in everything if "signing_key" in one]) == 2
+
+
+async def test_a_bit_of_the_new_keys_first_signature_counts_like_any_other_a9_a28(path: Path) -> None:
+    await _run(path)
+    await _run(path, keys_of(ORIGIN, SECOND, MASTER))
+    segment, first = segment_path(path, 1), keys_of().signer.verifier
+    lines = segment.read_bytes().splitlines(keepends=True)
+    there = next(at for at, one in enumerate(lines) if one.startswith(b"checkpoint"))
+    note = parse_note(b64decode(lines[there].split(b"\t")[1]))
+    assert len(note.signatures) == 2
+    for at, one in enumerate(note.signatures):
+        for changed in (replace(one, made=bytes(64)), replace(one, key_id=bytes(4)), replace(one, name="somebody")):
+            signatures = [changed if at == index else two for index, two in enumerate(note.signatures)]
+            line = checkpoint_line(Note(note.text, tuple(signatures)))
+            segment.write_bytes(b"".join([*lines[:there], line, *lines[there + 1 :]]))
+            assert verify(lambda: pieces(path), Walk([LogKey(first)])).finding is not None
+            assert verified_alone(path, str(first))[0] == 1
 
 
 async def test_a_key_that_nobody_introduced_is_not_believed_a28(path: Path) -> None:

@@ -161,6 +161,17 @@ def test_a_copy_of_the_checkpoint_that_was_spoiled_is_no_mistake_of_who_asks_a9(
     assert "FOREIGN: no key of this log signed it" in out
 
 
+def test_a_log_can_not_move_the_cursor_of_who_looks(log: Path, sidecar: Sidecar) -> None:
+    """A log may call itself what it likes: also what would write another verdict over this one."""
+    path = segment_path(log, 0)
+    name = b'"log":"\\u001b[2J\\u001b[Hintegrity: intact"'
+    path.write_bytes(path.read_bytes().replace(b'"log":"%b"' % ORIGIN.encode(), name, 1))
+    code, out, _ = sidecar(log)
+    assert code == 1
+    assert "\x1b" not in out
+    assert "log: ?[2J?[Hintegrity: intact" in out
+
+
 @pytest.mark.parametrize("options", [(), ("--key", str(keys_of().signer.verifier))])
 def test_a_folder_without_a_log_is_not_called_intact_a10(
     tmp_path: Path, sidecar: Sidecar, options: tuple[str, ...]
