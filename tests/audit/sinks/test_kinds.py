@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from sidecar.access import Role
 from sidecar.audit.outbound import Endpoint
@@ -124,6 +125,23 @@ async def test_a_partial_success_is_none() -> None:
         await sink.send(records(2))
         await sink.stop()
     assert receiver.seqs == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"[" * 200_000, b"1" * 5000, b"\xff", b'{"partialSuccess":{"rejectedLogRecords":null}}']
+)
+async def test_an_odd_answer_of_a_collector_ends_nothing(said: bytes) -> None:
+    """Null is how some write the zero of protocol buffers."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        return web.Response(body=said)
+
+    async with served(handle) as url:
+        sink = OtlpSink("siem", Endpoint(url))
+        await sink.start()
+        await sink.send(records(3))
+        await sink.stop()
 
 
 async def test_redirects_are_not_followed_with_a_secret_in_hand() -> None:
