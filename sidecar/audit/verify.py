@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from sidecar.audit.anchors.verdict import Answer, Judgement, Standing, Verdict, judge
 from sidecar.audit.completeness import SILENCE_SECONDS, Census, Completeness, Hush, Silence
 from sidecar.audit.leaf import BrokenLine, Flaw, Place, follow
+from sidecar.audit.merkle import EMPTY_ROOT
 from sidecar.audit.note import NoteInvalid, parse_checkpoint
 from sidecar.audit.sealing import Opener
 from sidecar.audit.segment import CHECKPOINT
@@ -101,7 +102,7 @@ class _Verification:
         self._known = known
         self._opened = opened
         self._stops = sorted({*sizes, *map(_size_of, known)}, reverse=True)
-        self._roots: dict[int, bytes] = {}
+        self._roots: dict[int, bytes] = {0: EMPTY_ROOT}
         self._heads: dict[int, str] = {}
         self._census = Census()
         self._hush = Hush(silence_seconds)

@@ -153,11 +153,17 @@ def test_what_lies_beside_the_log_is_not_called_an_anchor_a13(log: Path, tmp_pat
     assert "anchored: 7 records; unanchored tail: 0 records" in sidecar(log, "--checkpoint", kept)[1]
 
 
-def test_a_copy_of_the_checkpoint_that_was_spoiled_is_no_mistake_of_who_asks_a9(log: Path, sidecar: Sidecar) -> None:
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_a_copy_of_the_checkpoint_that_was_spoiled_is_no_mistake_of_who_asks_a9(
+    tmp_path: Path, sidecar: Sidecar, is_dropped: bool
+) -> None:
+    log = write_log(tmp_path / "audit", entries(6), pace=Pace(segment_records=5))
+    if is_dropped:
+        drop(log, stub_of(log, 0, START), keys_of().signer)
     (log / "checkpoint").write_bytes(b"spoiled")
     code, out, _ = sidecar(log)
     assert code == 1
-    assert "integrity: BROKEN (7 records)" in out
+    assert "integrity: BROKEN (13 records)" in out
     assert "FOREIGN: no key of this log signed it" in out
 
 
