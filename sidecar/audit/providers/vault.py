@@ -74,7 +74,7 @@ class VaultKeys:
         path = f"/v1/{quote(self._settings.mount)}/{act}/{quote(self._settings.key, safe='')}"
         try:
             status, body = self._post(path, json.dumps(asked).encode())
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, UnicodeError):  # the last of a host that can have no address
             raise KeyProviderUnavailable("vault: can't be reached") from None
         if status in (400, 404):
             raise KeyMaterialError(f"vault: {act} was refused ({status}): the key is gone, or wrapped something else")

@@ -63,6 +63,12 @@ async def test_a_receiver_of_another_authority_gets_nothing(tmp_path: Path) -> N
     assert receiver.messages == []
 
 
+async def test_a_host_that_can_have_no_address_is_unreachable_like_any_other(tmp_path: Path) -> None:
+    settings = SyslogSettings("siem..example", tls=syslog_tls(certificates_in(tmp_path)))
+    with pytest.raises(SinkUnavailable, match="unreachable"):
+        await SyslogSink("siem", settings).send(records(1))
+
+
 async def test_a_receiver_that_admits_only_known_clients_gets_a_certificate(tmp_path: Path) -> None:
     made, receiver = certificates_in(tmp_path), SyslogReceiver()
     async with syslog_served(receiver, made) as port:
