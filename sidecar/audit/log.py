@@ -81,7 +81,7 @@ class AuditLog:
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
         self._searches = LastingWork()
-        self._begun = clock(), monotonic()
+        self._begun: tuple[datetime, float] | None = None
         self._stopping = threading.Event()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
         self._latest: tuple[asyncio.AbstractEventLoop, Outbox] | None = None
@@ -108,7 +108,6 @@ class AuditLog:
         writer = self._new_writer(lambda: loop.call_soon_threadsafe(self.broken.set))
         events = await writer.open(known)
         self._writer = writer
-        self._begun = self._clock(), monotonic()
         self._stopping.clear()
         try:
             for event in events:
@@ -118,6 +117,7 @@ class AuditLog:
             await self.stop()
             raise
         if self._settings.retention.keep is not None:
+            self._begun = self._clock(), monotonic()
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -204,8 +204,9 @@ class AuditLog:
     def _no_later_than_it_is(self) -> datetime:
         """Return the host's time, or what it was at the start and what has passed, where the host's has jumped ahead:
         what a wrong clock has dropped nobody can bring back."""
-        begun, at = self._begun
-        now, steady = self._clock(), begun + timedelta(seconds=monotonic() - at)
+        now = self._clock()
+        begun, at = self._begun or (now, monotonic())
+        steady = begun + timedelta(seconds=monotonic() - at)
         if now - steady > CLOCK_TOLERATED:
             ahead = round((now - steady).total_seconds())
             logger.error("audit log: the host's clock is ahead by %d s; retention goes by that of the start", ahead)
