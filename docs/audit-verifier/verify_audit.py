@@ -38,7 +38,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 ZEROS = "0" * 64
 PART = {"facts": b"sidecar-audit/2/facts\0", "links": b"sidecar-audit/2/links\0"}
-READS = (OSError, tarfile.TarError)
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+READS = (OSError, EOFError, tarfile.TarError)
 
 
 class Broken(Exception):
@@ -150,6 +151,11 @@ class Keys:
             fail(where, "unsigned: no key of the log signed it")
         return whole
 
+    def strangers(self, signatures: list[str]) -> bool:
+        """Whether there is a signature of anybody else."""
+        parts = (line.removeprefix("— ").partition(" ") for line in signatures)
+        return any((name, decoded(made, name)[:4]) not in self.known for name, _, made in parts)
+
 
 class Checkpoint:
     """A signed note with the head of the log's tree."""
@@ -220,6 +226,7 @@ class Log:
         self.tree, self.origin, self.prev, self.time, self.named = Tree(), "", ZEROS, "", ""
         self.checkpoints = self.signed = self.dropped = self.erased = self.anchored = 0
         self.expected = sorted(expected, key=lambda one: one.size)
+        self.passed: Checkpoint | None = None
         self.pairs: dict[str, int] = {}
         self.odd = 0
 
@@ -246,6 +253,8 @@ class Log:
     def segment(self, number: int, path: Path) -> None:
         opener: Opener | None = None
         with path.open("rb") as lines:
+            if not lines.peek(1):
+                fail(f"segment {number}", "torn: it is empty")
             for at, line in enumerate(lines, 1):
                 where = f"segment {number}, line {at} (record {self.tree.size})"
                 if not line.endswith(b"\n"):
@@ -253,7 +262,9 @@ class Log:
                 kind, *columns = line[:-1].split(b"\t")
                 if (kind == b"segment") != (at == 1):
                     fail(where, "malformed: a segment begins with one line that says so")
-                if kind == b"segment":
+                if kind == b"segment" and len(columns) == 1:
+                    if canonical(parsed(columns[0], where)) != columns[0]:
+                        fail(where, "edited: the line that opens the segment is not in canonical form")
                     self.opening(number, parsed(columns[0], where), where)
                     opener = Opener.of(self.folder, number, self.tree.size, self.origin, self.master)
                 elif kind == b"checkpoint" and len(columns) == 1:
@@ -265,8 +276,8 @@ class Log:
 
     def opening(self, number: int, head: Any, where: str) -> None:
         self.origin = self.origin or str(head.get("log"))
-        said = [head.get(name) for name in ("log", "segment", "first", "prev", "peaks", "time")]
-        if said != [self.origin, number, self.tree.size, self.prev, self.tree.peaks(), self.time]:
+        said = [head.get(name) for name in ("log", "segment", "first", "prev", "peaks", "time", "v")]
+        if said != [self.origin, number, self.tree.size, self.prev, self.tree.peaks(), self.time, 2]:
             fail(where, "edited: the segment does not continue the one before")
         self.named = str(head.get("key"))
 
@@ -308,6 +319,11 @@ class Log:
             fail(one.where, "rewritten: the records before are not those that were signed")
         if self.named not in self.keys.names:
             fail(one.where, "edited: the segment's first line names a key that is not the log's")
+        if self.checkpoints and one.size == self.signed:
+            fail(one.where, "duplicated: there is a checkpoint over so many records already")
+        self.keys.check(one.text, one.signatures, one.size, one.where)  # by the keys that it introduced, too
+        if self.keys.strangers(one.signatures):
+            fail(one.where, "edited: it bears a signature that is none of the log's")
         self.checkpoints, self.signed = self.checkpoints + 1, self.tree.size
 
     def stub(self, number: int, data: bytes) -> None:
@@ -338,10 +354,14 @@ class Log:
             if one.size > self.tree.size:
                 fail(one.where, f"cut: it speaks of {one.size} records, the log has {self.tree.size}")
             if one.size < self.tree.size:
-                continue  # it lies within a dropped segment: later ones cover it
+                self.passed = one  # it lies within a dropped segment: a later one must stand for it
+                continue
             if one.root != self.tree.root():
                 fail(one.where, f"rewritten: the first {one.size} records are not those that it was made over")
             self.anchored = one.size
+        if final and self.passed and self.passed.size > self.anchored:
+            why = "only stubs are left of its records, and no later checkpoint from elsewhere stands for them"
+            fail(self.passed.where, f"not shown: {why}")
 
 
 class Opener:
@@ -448,10 +468,12 @@ class Bundle:
         return row
 
     def part(self, name: str, part: Any, promised: str, salt: str | None, where: str) -> None:
-        if part is None or salt is None:
+        if part is None:
             if name == "facts":
                 fail(where, "the facts are missing")
             return
+        if salt is None:
+            fail(where, f"edited: the salt of the {name} is missing, so they could say anything")
         if sha(PART[name] + bytes.fromhex(salt) + canonical(part)).hex() != promised:
             fail(where, f"edited: the {name} are not what the leaf commits to")
 
@@ -462,7 +484,7 @@ class Bundle:
         """
         first, end = manifest["range"]
         question = manifest["question"]
-        asked, prev, expected = set(question["pseudonyms"]), "", first
+        asked, prev, expected = answerable(question), "", first
         times: list[str] = []
         for at, row in self.rows("range.jsonl"):
             where = f"range.jsonl, line {at}"
@@ -478,11 +500,12 @@ class Bundle:
         path = [decoded(one, "range.jsonl") for one in manifest["range_proof"]]
         if root_over(end - 1, head.size, bytes.fromhex(prev), path) != head.root:
             fail("range.jsonl", "rewritten: the range does not lead to the checkpoint")
-        if "until" in question and end < head.size and times[-1] < question["until"]:
+        if end < head.size and not ("until" in question and times[-1] >= question["until"]):
             fail("range.jsonl", "left out: the range ends before the time that was asked for")
         print(f"completeness: whole (every record of the time is among {end - first} that were looked at)")
         if first and not ("since" in question and times[0] < question["since"]):
             print(f"  but for records before {first}: they are not in the log any more, or were not looked at")
+        print(f"  question: {canonical(question).decode()}")
         if self.hidden:
             print(f"  but for {self.hidden} records whose links were erased: nobody can tell any more")
 
@@ -504,6 +527,15 @@ class Bundle:
             print(f"{one.where}: of another log or size, so it says nothing about this bundle")
         elif one.root != head.root:
             fail(one.where, "rewritten: another log of this size was signed")
+
+
+def answerable(question: Any) -> set[str]:
+    """Return whom a question is about. That all of it is there can be shown of people and times alone."""
+    asked = set(question.get("pseudonyms") or ())
+    times = [question[name] for name in ("since", "until") if name in question]
+    if not asked or set(question) - {"pseudonyms", "since", "until"} or not all(map(TIME.fullmatch, times)):
+        fail("manifest.json", "of this question nobody can show that nothing was left out")
+    return asked
 
 
 def pseudonyms(links: Any) -> Iterator[str]:
@@ -531,7 +563,7 @@ def files_of(path: Path) -> Callable[[str], bytes]:
 
 
 def verify_log(args: argparse.Namespace, keys: Keys, expected: list[Checkpoint]) -> None:
-    master = bytes.fromhex(args.master_key.read_text().strip()) if args.master_key else None
+    master: bytes | None = args.master_key
     log = Log(args.path, keys, expected, master)
     log.walk()
     print(f"integrity: intact ({log.tree.size} records, {log.dropped} of them dropped; {log.checkpoints} checkpoints)")
@@ -562,13 +594,34 @@ def verify_bundle(args: argparse.Namespace, keys: Keys, expected: list[Checkpoin
         print("completeness: not shown (the export was made without --prove-complete)")
 
 
+def secret(path: str) -> bytes:
+    """Return the key in a file. What is wrong with it is usage: it says nothing of the log."""
+    try:
+        found = bytes.fromhex(Path(path).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        found = b""
+    if len(found) != 32:
+        raise argparse.ArgumentTypeError(f"{path} is no readable file of 64 hex digits")
+    return found
+
+
+def vkey_of(text: str) -> str:
+    try:
+        Keys([text])
+    except Broken as broken:
+        raise argparse.ArgumentTypeError(str(broken)) from None
+    return text
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Verifies audit logs and export bundles of the privacy sidecar.")
     parser.add_argument("what", choices=["log", "bundle"])
     parser.add_argument("path", type=Path)
-    parser.add_argument("--key", action="append", required=True, metavar="VKEY[@SIZE]", help="the log's first key")
+    parser.add_argument(
+        "--key", action="append", required=True, type=vkey_of, metavar="VKEY[@SIZE]", help="the log's first key"
+    )
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, metavar="FILE")
-    parser.add_argument("--master-key", type=Path, metavar="FILE", help="64 hex digits; opens what is sealed")
+    parser.add_argument("--master-key", type=secret, metavar="FILE", help="64 hex digits; opens what is sealed")
     args = parser.parse_args()
     try:
         keys = Keys(args.key)
@@ -578,7 +631,7 @@ def main() -> int:
         print("integrity: BROKEN")
         print(f"  {broken}")
         return 1
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         print("integrity: BROKEN")
         print(f"  malformed: something is missing, or of another kind than it must be ({type(error).__name__})")
         return 1

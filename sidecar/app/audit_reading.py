@@ -74,9 +74,12 @@ async def started_auditing(stack: AsyncExitStack, settings: Settings, metrics: M
     config = settings.config.audit
     anchors = anchors_of(settings.config)
     await stack.enter_async_context(opened(anchors))
-    keys = log_keys_of(settings).provider
+    log_keys = log_keys_of(settings)
+    keys, signers = log_keys.provider, (log_keys.signer, *log_keys.earlier)
     reading = AuditReading(config.folder, keys)
-    publishing = AnchorPublishing(anchors, reading, metrics, Pace(config.anchor_interval_seconds))
+    publishing = AnchorPublishing(
+        anchors, reading, [one.verifier for one in signers], metrics, Pace(config.anchor_interval_seconds)
+    )
     stack.push_async_callback(reading.stop)
     stack.push_async_callback(publishing.conclude)
     log = audit_of(settings, metrics)

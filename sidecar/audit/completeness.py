@@ -64,8 +64,9 @@ class Census:
         self.last_action = facts.get("action")
         if opened.links is None:
             self._erased.add(seq)
-        if self.last_action == Action.LINKS_ERASED:
-            self._marked.add(facts.get("record", -1))
+        named = facts.get("record")
+        if self.last_action == Action.LINKS_ERASED and isinstance(named, int):
+            self._marked.add(named)
         self._pair(facts)
 
     def _pair(self, facts: Mapping[str, Any]) -> None:

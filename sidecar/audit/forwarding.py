@@ -119,7 +119,8 @@ class _Run:
         self._pace = pace
         self._next = 0
         self._after: Position | None = None
-        self._batch = pace.batch
+        self._batch = pace.batch  # the largest that the sink takes
+        self._tried = pace.batch  # what it was last found to take in time
 
     async def forever(self) -> None:
         self._next = await self._beginning()
@@ -149,7 +150,7 @@ class _Run:
         """Send until the sink has taken all of it, however long that takes."""
         wait = self._pace.retry_seconds
         while batch:
-            part = batch[: self._batch]
+            part = batch[: min(self._batch, self._tried)]
             try:
                 await self._sink.send(part)
             except SinkOverfull:
@@ -160,8 +161,10 @@ class _Run:
                 await self._wait(wait, "takes not even one record at a time")
             except SinkUnavailable as trouble:
                 self._metrics.audit_forward_failures.labels(self._sink.name).inc()
+                self._tried = max(1, len(part) // 2)  # a slow sink takes less in time, but never as much again
                 await self._wait(wait, str(trouble))
             else:
+                self._tried = min(self._pace.batch, self._tried + self._tried // 4 + 1)
                 batch, wait = batch[len(part) :], self._pace.retry_seconds
                 await self._advance(part)
                 continue

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -34,8 +35,9 @@ _COLUMNS = 5
 _OPENING = 151  # bytes of a leaf up to its head
 _TIME = slice(-36, -9)
 _INSTANT_CHARACTERS = 26  # without the zone
+_DAY_CHARACTERS = 10
 _COMMITMENTS = re.compile(rb'\{"commitments":\["[0-9a-f]{64}","[0-9a-f]{64}"\],')
-_INSTANT = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_INSTANT = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
 _LEAF = b'%b"head":{"log":"%b","prev":"%b","seals":["%b","%b"],"segment":%d,"seq":%d,"time":"%b","v":2}}'
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}")
 
@@ -129,6 +131,7 @@ def follow(line: bytes, place: Place) -> tuple[RecordLine, str]:
             and hash_of(leaf).encode() == digest
             and time.decode("latin-1") >= place.time
             and _INSTANT.fullmatch(time)
+            and _is_day(time[:_DAY_CHARACTERS])
             and _COMMITMENTS.fullmatch(opening)
         ):
             return RecordLine(digest.decode(), leaf, facts, links), time.decode()
@@ -180,8 +183,11 @@ def _follow_slowly(line: bytes, place: Place) -> tuple[RecordLine, str]:
         raise BrokenLine(Flaw.INSERTED, "the line belongs to another segment")
     if head["prev"] != place.prev:
         raise BrokenLine(Flaw.EDITED, "the line does not continue the line before: one of the two was rewritten")
-    if head["time"] < place.time or not _INSTANT.fullmatch(head["time"].encode()):
+    if head["time"] < place.time:
         raise BrokenLine(Flaw.EDITED, "the time is before that of the line before")
+    time = head["time"].encode()
+    if not _INSTANT.fullmatch(time) or not _is_day(time[:_DAY_CHARACTERS]):
+        raise BrokenLine(Flaw.EDITED, "the time is none that there is")
     return record, head["time"]
 
 
@@ -225,6 +231,16 @@ def _head(leaf: bytes) -> dict[str, Any]:
             head: dict[str, Any] = outer["head"]
             return head
     raise BrokenLine(Flaw.EDITED, "the leaf must have commitments and a head with log, prev, seals, segment, seq, time")
+
+
+@lru_cache(maxsize=16)
+def _is_day(text: bytes) -> bool:
+    """Whether there is such a day: whoever reads the time of a record takes it for one. Records share a few."""
+    try:
+        date.fromisoformat(text.decode("latin-1"))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_canonical(leaf: bytes, outer: dict[str, object]) -> bool:

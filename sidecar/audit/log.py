@@ -13,9 +13,10 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -46,6 +47,7 @@ NewWriter = Callable[[Callable[[], object]], Writer]
 NOT_OPEN = "the audit log is not open"
 MARKERS_AT_ONCE = 1000
 RETENTION_SECONDS = 3600.0
+CLOCK_TOLERATED = timedelta(minutes=1)
 
 
 def utc_now() -> datetime:
@@ -77,6 +79,7 @@ class AuditLog:
         self._keeping: asyncio.Task[None] | None = None
         self._forgetting = asyncio.Lock()
         self._searches = LinkSearches(self._search, self._forgetting)
+        self._begun: tuple[datetime, float] | None = None
         self._stopping = threading.Event()
         self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
         self._latest: tuple[asyncio.AbstractEventLoop, Outbox] | None = None
@@ -112,6 +115,7 @@ class AuditLog:
             await self.stop()
             raise
         if self._settings.retention.keep is not None:
+            self._begun = self._clock(), monotonic()
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -179,13 +183,25 @@ class AuditLog:
         """Drop the segments that need not be kept any more; return how many. Raises AuditUnavailable."""
         async with self._forgetting:
             retention = self._settings.retention
-            numbers = await self._blocking(lambda: expired(self._path, retention, self._clock()))
+            now = self._no_later_than_it_is()
+            numbers = await self._blocking(lambda: expired(self._path, retention, now))
             for number in numbers:
                 stub = await self._blocking(partial(stub_of, self._path, number, self._clock()))
                 await self.note(Event(Action.SEGMENT_DROPPED, reason=stub.reason, count=stub.count, segment=number))
                 await self._asked(partial(self._open_writer().unwatch, number))
                 await self._blocking(partial(drop, self._path, stub, self._keys.signer))
             return len(numbers)
+
+    def _no_later_than_it_is(self) -> datetime:
+        """Return the host's time, or what it was at the start and what has passed, where the host's has jumped ahead:
+        what a wrong clock has dropped nobody can bring back."""
+        now = self._clock()
+        begun, at = self._begun or (now, monotonic())
+        steady = begun + timedelta(seconds=monotonic() - at)
+        if now - steady > CLOCK_TOLERATED:
+            ahead = round((now - steady).total_seconds())
+            logger.error("audit log: the host's clock is ahead by %d s; retention goes by that of the start", ahead)
+        return min(now, steady)
 
     async def _keep(self) -> None:
         while True:

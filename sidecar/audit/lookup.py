@@ -64,12 +64,7 @@ class AuditLookup:
 
     def checkpoint(self) -> Note | None:
         """Return the newest signed checkpoint; None of a log that has none yet. Raises NoteInvalid for others."""
-        try:
-            note = parse_note((self._folder / CHECKPOINT_NAME).read_bytes())
-        except FileNotFoundError:
-            return None
-        parse_checkpoint(note.text)
-        return note
+        return newest_checkpoint(self._folder)
 
     def catch_up(self, limit: int | None = None) -> None:
         """Take in what was written since, or so many records of it.
@@ -241,6 +236,16 @@ class AuditLookup:
             if not segment_path(self._folder, number).exists():
                 stub, _ = parse_stub(stub_path(self._folder, number).read_bytes())
                 self._index.add_nodes(stub.first, stub.nodes)
+
+
+def newest_checkpoint(folder: Path) -> Note | None:
+    """Return the newest checkpoint, as it lies there; None of a log that has none yet. Raises NoteInvalid, OSError."""
+    try:
+        note = parse_note((folder / CHECKPOINT_NAME).read_bytes())
+    except FileNotFoundError:
+        return None
+    parse_checkpoint(note.text)
+    return note
 
 
 def _terms(question: Question) -> list[bytes] | None:

@@ -81,7 +81,7 @@ def _own_copy(path: Path, keys: LogKeys) -> list[Answer]:
     except NoteInvalid:
         message = "the newest checkpoint was changed, or was signed by another key than this sidecar's"
         raise ConfigError((_problem(path, message, _KEYS_REMEDY),)) from None
-    return [Answer(OWN_COPY, Reach.ANSWERED, Held(OWN_COPY, note))]
+    return [Answer(OWN_COPY, Reach.OWN, Held(OWN_COPY, note))]
 
 
 def _verified(path: Path, keys: LogKeys, check: StartCheck, known: Sequence[Answer]) -> Report:
@@ -129,6 +129,8 @@ def _problems(path: Path, keys: LogKeys, report: Report, has_copy: bool) -> Iter
         return
     for one in report.verdict.broken:
         yield _problem(path, _broken(one, report), _EVIDENCE_REMEDY)
+    for one in report.verdict.unshown:
+        yield _problem(path, _broken(one, report), _UNSHOWN_REMEDY)
     if walk.signed is not None and not has_copy and walk.checkpoints > 1:
         yield _problem(path, "the checkpoint file is gone", _EVIDENCE_REMEDY)
     if walk.signed is not None and not _is_ours(walk.signed, keys):
@@ -144,6 +146,11 @@ def _broken(one: Judgement, report: Report) -> str:
             )
         case Standing.REWRITTEN:
             return f"the first {one.size} records are not those that {one.anchor} knows: the log was rewritten"
+        case Standing.DROPPED:
+            return (
+                f"{one.anchor} knows {one.size} records, of which the last are dropped, and no anchor knows of later"
+                " ones: that they were those which it knows can't be shown"
+            )
     return f"{one.anchor} holds a checkpoint under this name that no key of this log signed"
 
 
@@ -192,5 +199,9 @@ def _problem(path: Path, message: str, remedy: str) -> Problem:
 _EVIDENCE_REMEDY = (
     "Keep the folder as evidence, look at it with `sidecar audit verify`, and start with a new folder and a new"
     " audit.origin"
+)
+_UNSHOWN_REMEDY = (
+    "If the anchor was out of reach for as long as records are kept, take it out of audit.anchors, and give it back"
+    " under another name and place; else keep the folder as evidence"
 )
 _KEYS_REMEDY = "Give the master key that it was written with as keys.previous"

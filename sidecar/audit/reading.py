@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,10 +16,11 @@ from typing import Final, TypeVar
 
 from sidecar.audit.index import INDEX_NAME, AuditIndex
 from sidecar.audit.keyring import KeyProvider
-from sidecar.audit.lookup import AuditLookup
+from sidecar.audit.lookup import AuditLookup, newest_checkpoint
 from sidecar.audit.note import Note
 from sidecar.audit.query import Question, Row
 from sidecar.audit.source import SourceUnavailable, translated
+from sidecar.audit.store import INDEX_PATTERN
 from sidecar.errors import SidecarError
 
 T = TypeVar("T")
@@ -85,8 +87,15 @@ class AuditReading:
         return await self.do(read)
 
     async def checkpoint(self) -> Note | None:
-        """Return the newest signed checkpoint; None of a log that has none yet."""
-        return await self.do(lambda lookup: lookup.checkpoint())
+        """Return the newest signed checkpoint; None of a log that has none yet.
+
+        It takes neither the index nor a key: anchors must not wait for the one to be made, or for who gives the other.
+        """
+        return await asyncio.to_thread(self._checkpoint)
+
+    def _checkpoint(self) -> Note | None:
+        with translated():
+            return newest_checkpoint(self._folder)
 
     async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
         """Return the proof that the first ``old_size`` records are the beginning of the first ``new_size``.
@@ -101,17 +110,36 @@ class AuditReading:
 
     def _do(self, act: Callable[[AuditLookup], T], limit: int | None) -> T:
         with self._using, translated():
-            if self._index is None or self._index.is_gone(self._folder / INDEX_NAME):
-                self._index = AuditIndex(self._folder / INDEX_NAME)
-            lookup = AuditLookup(self._folder, self._keys, self._index)
-            lookup.catch_up(limit)
-            return act(lookup)
+            try:
+                return act(self._lookup(limit))
+            except sqlite3.DatabaseError as error:
+                if type(error) is not sqlite3.DatabaseError:  # its subclasses are of a disk, or of a lock
+                    raise
+                self._spoiled()
+            return act(self._lookup(limit))
+
+    def _lookup(self, limit: int | None) -> AuditLookup:
+        if self._index is None or self._index.is_gone(self._folder / INDEX_NAME):
+            self._index = AuditIndex(self._folder / INDEX_NAME)
+        lookup = AuditLookup(self._folder, self._keys, self._index)
+        lookup.catch_up(limit)
+        return lookup
+
+    def _spoiled(self) -> None:
+        """Have the index made anew: a power cut may leave one that no longer is one."""
+        _log.error("audit: the index is spoiled; it is made anew from the log")
+        self._let_go()
+        for path in self._folder.glob(INDEX_PATTERN):
+            path.unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
+        index, self._index = self._index, None
+        if index is not None:
+            index.close()
 
     def _close(self) -> None:
         with self._using:
-            index, self._index = self._index, None
-            if index is not None:
-                index.close()
+            self._let_go()
 
     async def _keep_up(self) -> None:
         """Keep the index near to the end, so that who asks need not wait; little by little, as exchanges come first."""

@@ -79,7 +79,7 @@ def _parsed(path: Path) -> Reading | None:
                 reading = Reading(name, Action(action), reader, purpose if isinstance(purpose, str) else None)
                 parts_of(reading.intent)
                 return reading if reading.action in READING_ACTIONS else None
-    except (ValueError, RecordRejected):
+    except (ValueError, RecursionError, RecordRejected):
         pass
     return None
 

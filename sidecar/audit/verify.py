@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from sidecar.audit.anchors.verdict import Answer, Judgement, Standing, Verdict, judge
 from sidecar.audit.completeness import SILENCE_SECONDS, Census, Completeness, Hush, Silence
 from sidecar.audit.leaf import BrokenLine, Flaw, Place, follow
+from sidecar.audit.merkle import EMPTY_ROOT
 from sidecar.audit.note import NoteInvalid, parse_checkpoint
 from sidecar.audit.sealing import Opener
 from sidecar.audit.segment import CHECKPOINT
@@ -67,7 +68,7 @@ class Report:
 
     @property
     def intact(self) -> bool:
-        return self.finding is None and not self.verdict.broken
+        return self.finding is None and not self.verdict.broken and not self.verdict.unshown
 
 
 def verify(
@@ -101,7 +102,7 @@ class _Verification:
         self._known = known
         self._opened = opened
         self._stops = sorted({*sizes, *map(_size_of, known)}, reverse=True)
-        self._roots: dict[int, bytes] = {}
+        self._roots: dict[int, bytes] = {0: EMPTY_ROOT}
         self._heads: dict[int, str] = {}
         self._census = Census()
         self._hush = Hush(silence_seconds)
@@ -199,11 +200,14 @@ class _Verification:
         self._heads[self._walk.size] = self._walk.hash
 
     def _judged(self, answer: Answer) -> Judgement:
-        """Compare with what an anchor holds. A size that the walk did not come by says nothing here."""
+        """Compare with what an anchor holds. A size that the walk did not come by says nothing here, unless it lies
+        in what was dropped."""
         walk, size = self._walk, _size_of(answer)
         is_looked_at = size in self._roots if size <= walk.size else self._is_end_known
         if answer.held is not None and not is_looked_at:
-            return Judgement(answer.anchor, Standing.NOTHING, size, answer.held.seen)
+            is_dropped = self._dropped and self._begun < size <= walk.size
+            standing = Standing.DROPPED if is_dropped else Standing.UNASKED
+            return Judgement(answer.anchor, standing, size, answer.held.seen)
         if answer.held is not None and walk.log is None:
             return Judgement(answer.anchor, Standing.MISSING, size, answer.held.seen)
         keys = [one.verifier for one in walk.keys if one.covers(size)]

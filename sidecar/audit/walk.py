@@ -134,11 +134,14 @@ class Walk:
         if checkpoint.size != self.size:
             flaw = Flaw.DELETED if checkpoint.size > self.size else Flaw.INSERTED
             raise BrokenLine(flaw, f"a checkpoint over {checkpoint.size} records stands behind {self.size}")
+        if self.signed is not None and checkpoint.size == self.signed_size:
+            raise BrokenLine(Flaw.DUPLICATED, f"there is a checkpoint over {checkpoint.size} records already")
         if checkpoint.root != self.tree.root():
             raise BrokenLine(Flaw.REWRITTEN, f"the {self.size} records are not those of the checkpoint behind them")
         self._introduce(note, checkpoint)
         if self._claimed not in {"", *(str(one.verifier) for one in self.keys)}:
             raise BrokenLine(Flaw.EDITED, "the key that the segment names is none of the log's")
+        self._require_ours_alone(note, checkpoint.size)
         self.signed, self.signed_size = note, checkpoint.size
         self.checkpoints += 1
         return checkpoint
@@ -194,6 +197,13 @@ class Walk:
             note.verified(known)
         except NoteInvalid:
             raise BrokenLine(Flaw.UNSIGNED, f"no key of the log signed what is said of {size} records") from None
+
+    def _require_ours_alone(self, note: Note, size: int) -> None:
+        """Once it is known which keys the note makes the log's: it bears their signatures, too, and nobody else's."""
+        self._signed(note, size)
+        ours = {(one.verifier.name, one.verifier.id) for one in self.keys}
+        if any((one.name, one.key_id) not in ours for one in note.signatures):
+            raise BrokenLine(Flaw.EDITED, "the checkpoint bears a signature that is none of the log's")
 
     def _introduce(self, note: Note, checkpoint: Checkpoint) -> None:
         """Take up the keys that a believed checkpoint names (A28), unless a stolen key alone says so.

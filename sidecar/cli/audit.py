@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Callable
 
+from sidecar.audit.index import INDEX_NAME
+from sidecar.audit.note import NoteInvalid
+from sidecar.audit.store import CHECKPOINT_NAME
 from sidecar.cli import audit_verify
 from sidecar.cli.audit_read import add_export, add_show
 
-USAGE = 2
+CHECK_FAILED, USAGE = 1, 2
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,4 +41,10 @@ def run(args: argparse.Namespace) -> int:
         place = args.file if error.filename is None else error.filename
         remedy = "Give the path of an audit log" if str(place) == str(args.file) else "Check the path"
         print(f"{place}: can't be read: {error.strerror}. {remedy}", file=sys.stderr)
-        return USAGE
+    except NoteInvalid as invalid:
+        print(f"{args.file / CHECKPOINT_NAME}: is no checkpoint: {invalid}. See `verify`", file=sys.stderr)
+        return CHECK_FAILED
+    except sqlite3.Error as error:
+        remedy = "Delete it: it is made anew from the log"
+        print(f"{args.file / INDEX_NAME}: can't be used ({error}). {remedy}", file=sys.stderr)
+    return USAGE

@@ -108,6 +108,6 @@ def _pseudonym(text: str) -> str:
 def _moment(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):  # also of the first and the last day that there are, in other zones
         raise argparse.ArgumentTypeError("expected a time such as 2026-03-01 or 2026-03-01T09:00:00Z") from None
-    return instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

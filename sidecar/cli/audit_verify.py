@@ -18,7 +18,7 @@ from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach, Standing
 from sidecar.audit.completeness import SILENCE_SECONDS, Completeness
 from sidecar.audit.keyring import KeyProvider, LocalKeys
-from sidecar.audit.note import NoteInvalid, parse_checkpoint, parse_note, parse_verifier
+from sidecar.audit.note import Note, NoteInvalid, parse_checkpoint, parse_note, parse_verifier
 from sidecar.audit.reader import open_segment
 from sidecar.audit.sealing import Opener
 from sidecar.audit.store import CHECKPOINT_NAME, pieces, stub_path
@@ -29,6 +29,7 @@ from sidecar.errors import ConfigError, KeyMaterialError, Problem
 from sidecar.keys import MasterKey
 
 DONE, CHECK_FAILED = 0, 1
+INTACT, BROKEN, NOT_SHOWN = "intact", "BROKEN", "NOT SHOWN"
 _HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _SHOWN = 5
 _SEALED = "records are sealed: give the master key with --key-file"
@@ -90,8 +91,8 @@ def verify_log(args: argparse.Namespace) -> int:
         [expected.seq + 1] if expected else (),
         args.silence_seconds,
     )
-    print("\n".join(_verdict(report, expected)))
-    return DONE if report.intact and _is_met(report, expected) else CHECK_FAILED
+    print("\n".join(_plain(one) for one in _verdict(report, expected)))
+    return DONE if _integrity(report, expected) == INTACT else CHECK_FAILED
 
 
 def read_master_key(argument: str) -> MasterKey:
@@ -125,8 +126,14 @@ def _opener(folder: Path, keys: KeyProvider, log: str, number: int, first: int) 
 
 
 def _own_copy(folder: Path) -> Iterator[Answer]:
-    if (folder / CHECKPOINT_NAME).exists():
-        yield _answer(folder / CHECKPOINT_NAME)
+    """The copy beside the log vouches for nothing. But one that was spoiled, or that the log falls short of, tells."""
+    path = folder / CHECKPOINT_NAME
+    if path.exists():
+        try:
+            note = _checkpoint(path)
+        except NoteInvalid:
+            note = Note("\n")  # signed by nobody
+        yield Answer(str(path), Reach.OWN, Held(str(path), note))
 
 
 def _asked(config: Path | None) -> tuple[Answer, ...]:
@@ -140,17 +147,28 @@ def _asked(config: Path | None) -> tuple[Answer, ...]:
 
 def _answer(path: Path) -> Answer:
     try:
-        note = parse_note(path.read_bytes())
-        parse_checkpoint(note.text)
+        note = _checkpoint(path)
     except NoteInvalid:
         raise ConfigError((Problem(str(path), "holds no checkpoint", "Give a signed note of this log"),)) from None
     return Answer(str(path), Reach.ANSWERED, Held(str(path), note))
 
 
+def _checkpoint(path: Path) -> Note:
+    note = parse_note(path.read_bytes())
+    parse_checkpoint(note.text)
+    return note
+
+
+def _plain(line: str) -> str:
+    """Names come from the log: one that moves a terminal's cursor could write a better verdict over this one."""
+    return "".join(one if one.isprintable() else "?" for one in line)
+
+
 def _verdict(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
     walk = report.walk
-    is_intact = report.intact and _is_met(report, expected)
-    yield f"integrity: {'intact' if is_intact else 'BROKEN'} ({report.records} records)"
+    yield f"integrity: {_integrity(report, expected)} ({report.records} records)"
+    if _is_nowhere(report):
+        yield "  no segment lies there: the log was deleted, or this is not its folder"
     if report.finding:
         yield f"  first broken {report.finding}"
         yield "  what follows it was not looked at"
@@ -172,9 +190,24 @@ def _verdict(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
         yield f"head: {walk.size - 1}:{walk.hash}"
 
 
+def _integrity(report: Report, expected: ExpectedHead | None) -> str:
+    """Broken is what was found to be so. What was dropped can't be held against what was known of it."""
+    is_shown = not report.verdict.unshown and not _is_dropped(report, expected)
+    if report.finding or report.verdict.broken or _is_nowhere(report):
+        return BROKEN
+    if not _is_met(report, expected) and not _is_dropped(report, expected):
+        return BROKEN
+    return INTACT if is_shown else NOT_SHOWN
+
+
+def _is_nowhere(report: Report) -> bool:
+    return report.finding is None and report.walk.log is None
+
+
 def _anchoring(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
     for one in report.verdict.judgements:
-        yield f"{_STANDING[one.standing]}: {one.anchor} ({one.size} records)"
+        size = f" ({one.size} records)" if one.size is not None else ""
+        yield f"{_STANDING[one.standing]}: {one.anchor}{size}"
     anchored = report.verdict.anchored
     yield f"anchored: {anchored} records; unanchored tail: {report.walk.size - anchored} records"
     if expected is None:
@@ -183,6 +216,8 @@ def _anchoring(report: Report, expected: ExpectedHead | None) -> Iterator[str]:
         yield "the expected head is there"
     elif report.walk.size <= expected.seq:
         yield "the log ends before the expected head: records were cut off, or an old copy was put back"
+    elif _is_dropped(report, expected):
+        yield "the expected head is of a record that was dropped: whether it was there can't be seen any more"
     else:
         yield "another record stands at the expected head: the log was rewritten or replaced"
 
@@ -210,13 +245,26 @@ _STANDING = {
     Standing.MISSING: "MISSING: the log ends before it (records were cut off, or an old copy was put back)",
     Standing.REWRITTEN: "REWRITTEN: the log has other records in its place",
     Standing.FOREIGN: "FOREIGN: no key of this log signed it",
-    Standing.NOTHING: "not looked at",
+    Standing.DROPPED: "DROPPED: only stubs are left of its records; a newer one from elsewhere must stand for it",
+    Standing.OWN: "the log's own copy, which vouches for nothing",
+    Standing.UNASKED: "not looked at",
+    Standing.NOTHING: "holds nothing of this log",
     Standing.UNREACHABLE: "unreachable",
 }
 
 
 def _is_met(report: Report, expected: ExpectedHead | None) -> bool:
     return expected is None or report.heads.get(expected.seq + 1) == expected.hash
+
+
+def _is_dropped(report: Report, expected: ExpectedHead | None) -> bool:
+    """Whether the head that was noted is of a record that the log no longer has, but for a stub."""
+    return (
+        expected is not None
+        and report.dropped > 0
+        and expected.seq < report.walk.size
+        and expected.seq + 1 not in report.heads
+    )
 
 
 def _head(text: str) -> ExpectedHead:

@@ -41,6 +41,8 @@ def opened(log: LogFolder) -> tuple[object, ...]:
         ("show", "nowhere", "KEYED"),
         ("show", "FILE", "KEYED"),
         ("show", "FOLDER", "KEYED", "--since", "yesterday"),
+        ("show", "FOLDER", "KEYED", "--since", "0001-01-01T00:00:00+14:00"),
+        ("show", "FOLDER", "KEYED", "--until", "9999-12-31T23:59:59-14:00"),
         ("show", "FOLDER", "KEYED", "--decision", "maybe"),
         ("show", "FOLDER", "--subject-file", "PERSON"),
         ("show", "FOLDER", "--key-file", "nowhere"),
@@ -74,6 +76,18 @@ def test_bad_usage_is_exit_2_with_a_word_of_help(log: LogFolder, sidecar: Sideca
     assert out == ""
     assert err.strip()
     assert "a@example.com" not in err
+
+
+@pytest.mark.parametrize("command", [("show",), ("export", "--reason", "CASE-1", "--format", "ocsf")])
+def test_a_checkpoint_that_was_spoiled_is_told_without_a_trace(
+    log: LogFolder, opened: tuple[object, ...], sidecar: Sidecar, command: tuple[str, ...]
+) -> None:
+    (log.folder / "checkpoint").write_bytes(b"spoiled")
+    code, out, err = sidecar("audit", *command, *opened)
+    assert code == 1
+    assert out == ""
+    assert f"{log.folder / 'checkpoint'}: is no checkpoint" in err
+    assert "See `verify`" in err
 
 
 def test_show_lists_accesses(opened: tuple[object, ...], sidecar: Sidecar) -> None:

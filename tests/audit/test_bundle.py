@@ -147,6 +147,21 @@ def set_links(rows: Rows) -> Rows:
     return rows
 
 
+def unsalted(links: dict[str, Any]) -> Callable[[Rows], Rows]:
+    """Say other links, and leave out the salt that they would be checked with."""
+
+    def change(rows: Rows) -> Rows:
+        linked = next(row for row in rows if row["links"] and "conversations" in row["links"])
+        linked["links"] = links
+        if "salts" in linked:
+            linked["salts"][1] = None
+        else:
+            linked["salt"] = None
+        return rows
+
+    return change
+
+
 ATTACKS: dict[str, tuple[str, Callable[[Rows], Rows], str]] = {
     "a fact": ("records.jsonl", set_fact, "the facts are not what the leaf commits to"),
     "a leaf": ("records.jsonl", set_leaf, "not of this record"),
@@ -156,6 +171,10 @@ ATTACKS: dict[str, tuple[str, Callable[[Rows], Rows], str]] = {
     "of the range": ("range.jsonl", lambda rows: [*rows[:5], *rows[6:]], "a record of the range is missing"),
     "the range cut": ("range.jsonl", lambda rows: rows[:-3], "ends before"),
     "a link of the range": ("range.jsonl", set_links, "the links are not what the leaf commits to"),
+    "a link of the range without its salt": ("range.jsonl", unsalted({}), "the salt of the links is missing"),
+    "a link without its salt": ("records.jsonl", unsalted({"subject": pseudonym(7)}), "the salt of the links"),
+    "no hexadecimal": ("range.jsonl", lambda rows: [{**one, "salt": "zz"} for one in rows], "malformed"),
+    "no characters": ("records.jsonl", lambda rows: [{**rows[0], "proof": ["\ud800"]}, *rows[1:]], "malformed"),
 }
 
 
@@ -210,6 +229,33 @@ def test_a_range_that_ends_too_early_is_told_a37(log: LogFolder, tmp_path: Path)
     code, said = verified("bundle", tmp_path / "b", log)
     assert code == 1
     assert "ends before the time that was asked for" in said
+
+
+def test_a_range_that_ends_before_the_log_does_is_told_where_no_end_was_asked_for_a37(
+    log: LogFolder, tmp_path: Path
+) -> None:
+    bundled(log, tmp_path / "b", complete=True)
+    reseal(tmp_path / "b", question={"pseudonyms": [pseudonym(9)], "since": SINCE})
+    code, said = verified("bundle", tmp_path / "b", log)
+    assert code == 1
+    assert "ends before the time that was asked for" in said
+
+
+@pytest.mark.parametrize("asked", [{"pseudonyms": []}, {"pseudonyms": [pseudonym(9)], "actor": "trainer-1"}])
+def test_a_question_that_can_not_be_shown_to_be_answered_whole_is_told_a37(
+    log: LogFolder, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    bundled(log, tmp_path / "b", complete=True)
+    reseal(tmp_path / "b", question={"since": SINCE, "until": UNTIL, **asked})
+    code, said = verified("bundle", tmp_path / "b", log)
+    assert code == 1
+    assert "of this question nobody can show that nothing was left out" in said
+
+
+def test_it_says_what_was_asked_since_only_that_is_answered_whole_a37(log: LogFolder, tmp_path: Path) -> None:
+    bundled(log, tmp_path / "b", complete=True)
+    said = verified("bundle", tmp_path / "b", log)[1]
+    assert f'question: {{"pseudonyms":["{pseudonym(2)}"],"since":"{SINCE}","until":"{UNTIL}"}}' in said
 
 
 def reseal(folder: Path, **changes: Any) -> None:

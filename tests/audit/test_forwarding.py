@@ -13,7 +13,7 @@ from sidecar.audit.forwarding import Cursor, Forwarding, Pace
 from sidecar.audit.outbound import Endpoint
 from sidecar.audit.reader import Position
 from sidecar.audit.sinks.http import HttpSink
-from sidecar.audit.sinks.sink import Forwarded, Sink, SinkOverfull
+from sidecar.audit.sinks.sink import Forwarded, Sink, SinkOverfull, SinkUnavailable
 from sidecar.metrics import Metrics
 from tests.audit.anchors.stands import served
 from tests.audit.sinks.receivers import HttpReceiver, record, records
@@ -120,6 +120,30 @@ async def test_batches_shrink_to_what_a_sink_takes(tmp_path: Path) -> None:
     async with served(receiver.handle) as url, to(url, Growing(100), tmp_path):
         await until(lambda: len(receiver.taken) == 100)
     assert receiver.seqs == list(range(100))
+
+
+async def test_a_sink_too_slow_for_a_batch_is_sent_less_at_once_and_more_when_it_is_quick_again_a6(
+    tmp_path: Path,
+) -> None:
+    """What is not taken within the time limit would never be, at the same size; and each try gives the sink records
+    that it has."""
+    sizes: list[int] = []
+    quick = asyncio.Event()
+
+    class Slow(HttpSink):
+        async def send(self, batch: Sequence[Forwarded]) -> None:
+            if len(batch) > 10 and not quick.is_set():
+                raise SinkUnavailable("sink siem: timed_out")
+            sizes.append(len(batch))
+
+    source = Growing(100)
+    async with forwarding([Slow("siem", Endpoint("http://127.0.0.1:9"))], source, tmp_path):
+        await until(lambda: sum(sizes) == 100)
+        assert max(sizes) > 5
+        quick.set()
+        source.count = 1000
+        await until(lambda: sum(sizes) == 1000)
+    assert PACE.batch in sizes
 
 
 async def test_a_record_that_no_sink_takes_is_not_skipped(tmp_path: Path) -> None:

@@ -134,8 +134,34 @@ def test_a_vault_that_is_sealed_away_or_forbids_may_answer_later(transit: Transi
     transit.down = False
     with pytest.raises(KeyProviderUnavailable, match="403"):
         vault(transit.url, "s.expired").wrap(KEY, PLACE)
-    with pytest.raises(KeyProviderUnavailable, match="reached"):
-        vault("http://127.0.0.1:9").wrap(KEY, PLACE)
+    for nowhere in ("http://127.0.0.1:9", "http://vault..example"):
+        with pytest.raises(KeyProviderUnavailable, match="reached"):
+            vault(nowhere).wrap(KEY, PLACE)
+
+
+@pytest.mark.parametrize("held", [b"", b" \n", b"s.au\xff", b"s.secret\nsecond line\n", b"s.secret\x00"])
+def test_a_token_file_that_holds_no_token_may_hold_one_later_and_is_not_quoted(
+    transit: Transit, tmp_path: Path, held: bytes
+) -> None:
+    """An error that the writing process does not expect ends it, and what ends it is written to its log."""
+    token_file = tmp_path / "token"
+    token_file.write_bytes(held)
+    keys = VaultKeys(replace(vault(transit.url)._settings, token_file=token_file))
+    with pytest.raises(KeyProviderUnavailable, match="token") as caught:
+        keys.wrap(KEY, PLACE)
+    assert "secret" not in str(caught.value)
+    assert transit.calls == []
+    token_file.write_text(TOKEN)
+    assert keys.unwrap(keys.wrap(KEY, PLACE), PLACE) == KEY
+
+
+@pytest.mark.parametrize("said", [b"[" * 200_000, b"\xff", b'{"data":[]}', b'{"data":{"plaintext":"?"}}'])
+def test_an_answer_of_vault_that_nobody_can_read_is_no_answer(transit: Transit, said: bytes) -> None:
+    keys = vault(transit.url)
+    wrapped = keys.wrap(KEY, PLACE)
+    transit.said = said
+    with pytest.raises(KeyProviderUnavailable):
+        keys.unwrap(wrapped, PLACE)
 
 
 def test_what_keys_are_made_of_can_be_told_to_another_process_a26(

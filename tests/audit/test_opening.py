@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach
-from sidecar.audit.appender import LogKeys
+from sidecar.audit.appender import LogKeys, Pace
 from sidecar.audit.leaf import Flaw
-from sidecar.audit.note import parse_note
+from sidecar.audit.note import Note, parse_note
 from sidecar.audit.reader import read_leaf_hashes
 from sidecar.audit.record import Action, Decision, Event
+from sidecar.audit.retention import drop, stub_of
+from sidecar.audit.segment import checkpoint_line
 from sidecar.audit.store import key_path, pieces, segment_path
 from sidecar.audit.verify import verify
 from sidecar.audit.walk import LogKey, Walk
 from sidecar.errors import ConfigError, KeyMaterialError
 from sidecar.keys import MasterKey
-from tests.audit.samples import MASTER, ORIGIN, check, entries, keys_of, make_log, outcome, read, write_log
+from tests.audit.samples import MASTER, ORIGIN, START, check, entries, keys_of, make_log, outcome, read, write_log
 from tests.audit.written import verified_alone
 
 SECOND, THIRD = MasterKey(b"2" * 32, 2), MasterKey(b"3" * 32, 3)
@@ -75,6 +79,13 @@ def _rewrite(path: Path, _: Path) -> None:
     write_log(path, [*entries(6)[:-1], outcome("x5", Decision.DENIED)])
 
 
+def _rewrite_behind_a_stub(path: Path, _: Path) -> None:
+    """A stub says what its signer likes of the records that it stands for."""
+    shutil.rmtree(path)
+    write_log(path, [*entries(20), outcome("x20", Decision.DENIED)], pace=Pace(segment_records=30))
+    drop(path, stub_of(path, 0, START), keys_of().signer)
+
+
 def _take_copy_away(path: Path, _: Path) -> None:
     (path / "checkpoint").unlink()
 
@@ -87,6 +98,7 @@ ATTACKS: list[tuple[str, Callable[[Path, Path], None], bool, str]] = [
     ("delete the whole folder", _delete_all, True, "the log was deleted"),
     ("roll back to yesterday's copy", _roll_back, True, "an old copy was put back"),
     ("rewrite with all keys", _rewrite, True, "the log was rewritten"),
+    ("rewrite with all keys behind a stub", _rewrite_behind_a_stub, True, "can't be shown"),
 ]
 
 
@@ -149,6 +161,23 @@ async def test_a_new_key_is_introduced_by_the_old_one_and_the_first_stays_enough
     ]
     everything = read(path, keys_of(ORIGIN, THIRD, MASTER, SECOND))
     assert len([one for one in everything if "signing_key" in one]) == 2
+
+
+async def test_a_bit_of_the_new_keys_first_signature_counts_like_any_other_a9_a28(path: Path) -> None:
+    await _run(path)
+    await _run(path, keys_of(ORIGIN, SECOND, MASTER))
+    segment, first = segment_path(path, 1), keys_of().signer.verifier
+    lines = segment.read_bytes().splitlines(keepends=True)
+    there = next(at for at, one in enumerate(lines) if one.startswith(b"checkpoint"))
+    note = parse_note(b64decode(lines[there].split(b"\t")[1]))
+    assert len(note.signatures) == 2
+    for at, one in enumerate(note.signatures):
+        for changed in (replace(one, made=bytes(64)), replace(one, key_id=bytes(4)), replace(one, name="somebody")):
+            signatures = [changed if at == index else two for index, two in enumerate(note.signatures)]
+            line = checkpoint_line(Note(note.text, tuple(signatures)))
+            segment.write_bytes(b"".join([*lines[:there], line, *lines[there + 1 :]]))
+            assert verify(lambda: pieces(path), Walk([LogKey(first)])).finding is not None
+            assert verified_alone(path, str(first))[0] == 1
 
 
 async def test_a_key_that_nobody_introduced_is_not_believed_a28(path: Path) -> None:

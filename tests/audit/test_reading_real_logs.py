@@ -25,6 +25,7 @@ from sidecar.audit.source import LogSource, LogUnreadable
 from sidecar.audit.store import numbers, segment_path, stub_path
 from sidecar.keys import MasterKey
 from sidecar.metrics import Metrics
+from tests.audit.conftest import Sidecar
 from tests.audit.samples import MASTER, intent, keys_of, make_log, outcome
 from tests.audit.written import VERIFIER, pseudonym
 
@@ -117,6 +118,23 @@ async def test_erased_links_are_found_no_more_and_every_proof_holds_a24(tmp_path
     code, said = bundled(folder, tmp_path / "b", about(2))
     assert code == 0, said
     assert "but for 10 records whose links were erased" in said
+
+
+async def test_an_index_that_a_power_cut_spoiled_is_made_anew(tmp_path: Path, sidecar: Sidecar) -> None:
+    folder = tmp_path / "log"
+    await filled(folder, 30)
+    reading = AuditReading(folder, keys_of().provider)
+    assert len((await reading.page(about(1), 100)).rows) == 10
+    await reading.stop()
+    (tmp_path / "key").write_text(MASTER.secret.hex())
+    index = folder / INDEX_NAME
+    index.write_bytes(index.read_bytes()[:4096].ljust(index.stat().st_size, b"\xff"))
+    code, _, said = sidecar("audit", "show", folder, "--unrecorded", "--key-file", tmp_path / "key")
+    assert code == 2
+    assert f"{index}: can't be used (database disk image is malformed). Delete it" in said
+    reading = AuditReading(folder, keys_of().provider)
+    assert len((await reading.page(about(1), 100)).rows) == 10
+    await reading.stop()
 
 
 async def test_dropped_segments_leave_proofs_and_answers_of_the_rest_a32(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ async def test_a_reading_waits_while_the_log_takes_nothing(tmp_path: Path) -> No
     "text",
     ["", "[]", '{"action":"audit_search"}', '{"action":"start","id":"NAME","reader":1}',
      '{"action":"audit_search","id":"other","reader":1}', '{"action":"audit_search","id":"NAME","reader":"anna"}',
-     '{"action":"audit_search","id":"NAME","reader":1,"purpose":"anna.canary@example.org"}'],
+     '{"action":"audit_search","id":"NAME","reader":1,"purpose":"anna.canary@example.org"}', "[" * 200_000],
 )  # fmt: skip
 async def test_what_is_no_note_is_set_aside_and_not_recorded(tmp_path: Path, text: str) -> None:
     leave(tmp_path, Action.AUDIT_SEARCH, "CASE-1")

@@ -14,16 +14,19 @@ from sidecar.audit.forgetting import Findings
 from sidecar.audit.keyring import KeyProvider
 from sidecar.audit.leaf import BrokenLine, Flaw
 from sidecar.audit.link_searches import Aim, Search
+from sidecar.audit.log import AuditLog
 from sidecar.audit.merkle import Frontier
 from sidecar.audit.reader import read_leaf_hashes, read_records
 from sidecar.audit.record import Action
 from sidecar.audit.retention import Hold, Retention, drop, expired, stub_of
 from sidecar.audit.segment import parse_stub
-from sidecar.audit.store import key_path, pieces, segment_path, stub_path
+from sidecar.audit.settings import AuditSettings
+from sidecar.audit.store import key_path, numbers, pieces, segment_path, stub_path
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Piece, Walk
 from sidecar.errors import KeyMaterialError
 from sidecar.keys import MasterKey
+from sidecar.metrics import Metrics
 from tests.audit.samples import MASTER, ORIGIN, PSEUDONYM, START, check, entries, keys_of, make_log, read, write_log
 
 PACE = Pace(segment_records=5, checkpoint_records=2, least_seconds=0)
@@ -116,6 +119,22 @@ async def test_the_log_drops_what_is_expired_and_records_it_before_a32(path: Pat
     await log.start()
     await log.stop()
     assert check(path).intact
+
+
+async def test_a_clock_that_jumps_ahead_drops_nothing_a17_a32(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is dropped can't be had back when the clock is."""
+    ahead = timedelta()
+    settings = AuditSettings(path, pace=PACE, retention=Retention(DAY))
+    log = AuditLog(settings, keys_of(), Metrics(), lambda: START + timedelta(hours=1) + ahead)
+    await log.start()
+    ahead = timedelta(days=3650)
+    assert await log.drop_expired() == 0
+    assert "the host's clock is ahead by 315360000 s" in caplog.text
+    ahead = timedelta(seconds=-10)
+    assert await log.drop_expired() == 0
+    await log.stop()
+    assert numbers(path) == [0, 1, 2, 3]
+    assert not any(stub_path(path, one).exists() for one in range(4))
 
 
 async def test_the_watch_over_closed_segments_does_not_take_a_drop_for_tampering_a8_a32(path: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.audit_log import MASTER, LogFolder
+from benchmarks.audit_log import MASTER, START, LogFolder
 from sidecar.audit.note import Checkpoint
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import CHECKPOINT_NAME, key_path, segment_path
-from tests.audit.written import VERIFIER, verified, visits, written
+from tests.audit.written import VERIFIER, verified, verified_alone, visits, written
 
 Attack = Callable[[LogFolder], None]
 
@@ -99,6 +101,7 @@ SEEN_ALONE: dict[str, tuple[Attack, str]] = {
     "a segment gone": (lambda log: segment_path(log.folder, 1).unlink(), "segment 1: deleted"),
     "all gone": (wipe, "no segment"),
     "a checkpoint gone": (lines(lambda all_: [one for one in all_ if one[:5] != b"check"], 2), ""),
+    "a segment emptied": (lines(lambda _: [], 2), "segment 2: torn"),
     "the tail gone": (lines(lambda all_: all_[:8], 2), "cut"),
     "the key that is named": (edit(b'"key":"sidecar', b'"key":"Sidecar'), "a key that is not the log's"),
     "another's segment": (another, "edited"),
@@ -144,6 +147,19 @@ def test_a_tail_behind_the_anchor_is_told_apart_a13(log: LogFolder) -> None:
     assert "anchored: 100; unanchored tail: 20" in verified("log", log.folder, log, "--checkpoint", kept)[1]
 
 
+def test_a_stub_does_not_stand_for_what_an_anchor_saw_a13_a32(log: LogFolder) -> None:
+    """Whoever has the log's key can make up a stub for records of any kind."""
+    early, newest = log.folder.parent / "early", log.folder.parent / "newest"
+    newest.write_bytes((log.folder / CHECKPOINT_NAME).read_bytes())
+    lines = segment_path(log.folder, 0).read_bytes().splitlines()
+    early.write_bytes(next(b64decode(one.split(b"\t")[1]) for one in lines if one.startswith(b"checkpoint")))
+    drop(log.folder, stub_of(log.folder, 0, START), log.signer)
+    assert verified("log", log.folder, log, "--checkpoint", early, "--checkpoint", newest)[0] == 0
+    code, said = verified("log", log.folder, log, "--checkpoint", early)
+    assert code == 1
+    assert "not shown: only stubs are left" in said
+
+
 def test_another_key_than_the_first_is_not_believed_a28(log: LogFolder, tmp_path: Path) -> None:
     other = LogFolder(tmp_path, origin="sidecar.example/other")
     code, said = verified("log", log.folder, other)
@@ -176,3 +192,12 @@ def test_a_wrong_master_key_opens_nothing(log: LogFolder, tmp_path: Path) -> Non
 def test_what_can_not_be_read_is_usage(log: LogFolder, tmp_path: Path) -> None:
     assert verified("log", tmp_path / "nowhere", log)[0] == 2
     assert verified("bundle", tmp_path / "nowhere", log)[0] == 2
+
+
+@pytest.mark.parametrize("held", ["", "zz" * 32, "11" * 31, "\u00e9"])
+def test_a_key_that_is_none_says_nothing_of_the_log(log: LogFolder, tmp_path: Path, held: str) -> None:
+    (tmp_path / "key").write_text(held, encoding="latin-1")
+    code, said = verified("log", log.folder, log, "--master-key", tmp_path / "key")
+    assert code == 2
+    assert "no readable file of 64 hex digits" in said
+    assert verified_alone(log.folder, "no+vkey")[0] == 2

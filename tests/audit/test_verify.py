@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from sidecar.audit.anchors.anchor import Held
 from sidecar.audit.anchors.verdict import Answer, Reach, Standing
 from sidecar.audit.appender import LogKeys, Pace
-from sidecar.audit.leaf import Flaw
+from sidecar.audit.leaf import Flaw, Place, make_line, parse_record
 from sidecar.audit.note import Note, parse_note
 from sidecar.audit.record import Action, Decision, Entry, Event
-from sidecar.audit.store import key_path, numbers, pieces, segment_path
+from sidecar.audit.retention import stub_of
+from sidecar.audit.segment import checkpoint_line
+from sidecar.audit.store import key_path, numbers, pieces, segment_path, stub_path
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Walk
 from sidecar.keys import MasterKey
-from tests.audit.samples import ORIGIN, check, entries, intent, keys_of, outcome, write_log
+from tests.audit.samples import ORIGIN, START, check, entries, intent, keys_of, outcome, write_log
 
 PACE = Pace(segment_records=5, checkpoint_records=2, least_seconds=0)
 THIEF = MasterKey(b"t" * 32)
@@ -174,6 +176,44 @@ def _without_checkpoint(folder: Path) -> None:
     segment_path(folder, 2).write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"checkpoint", b"checkpaint")]))
 
 
+def _repeat_checkpoint(folder: Path) -> None:
+    lines = _lines(folder, 1)
+    at = next(at for at, one in enumerate(lines) if one.startswith(b"checkpoint"))
+    segment_path(folder, 1).write_bytes(b"".join([*lines[: at + 1], *lines[at:]]))
+
+
+def _sign_as_well(folder: Path) -> None:
+    """Nobody knows this key, so nobody can say whether its signature is right."""
+    lines = _lines(folder, 1)
+    at = next(at for at, one in enumerate(lines) if one.startswith(b"checkpoint"))
+    note = parse_note(b64decode(lines[at].split(b"\t")[1]))
+    lines[at] = checkpoint_line(note.signed(keys_of(ORIGIN, THIEF).signer.sign(note.text)))
+    segment_path(folder, 1).write_bytes(b"".join(lines))
+
+
+def _append_at(time: str) -> Callable[[Path], None]:
+    """Behind the last checkpoint anybody can add a record without a key, but for what is sealed in it."""
+
+    def attack(folder: Path) -> None:
+        record, place = parse_record(_records(folder, 2)[-1])
+        place = Place(place.log, place.segment, place.seq + 1, time, record.hash)
+        with segment_path(folder, 2).open("ab") as stream:
+            stream.write(make_line(place, ("a" * 64, "b" * 64), b"AAAA", b"AAAA")[0])
+
+    return attack
+
+
+def _false_stub(folder: Path) -> None:
+    stub = stub_of(folder, 0, START)
+    segment_path(folder, 0).unlink()
+    stub_path(folder, 0).write_bytes(str(Note(stub.text).signed(keys_of().signer.sign(stub.text))).encode())
+    _replace_in(stub_path(folder, 0), ORIGIN.encode(), b"\\ud800")
+
+
+def _replace_in(path: Path, old: bytes, new: bytes) -> None:
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+
 SEGMENT_ATTACKS: list[tuple[str, Callable[[Path], object], int, Flaw]] = [
     ("delete the first", lambda log: segment_path(log, 0).unlink(), 0, Flaw.DELETED),
     ("delete one in the middle", lambda log: segment_path(log, 1).unlink(), 5, Flaw.DELETED),
@@ -189,6 +229,15 @@ SEGMENT_ATTACKS: list[tuple[str, Callable[[Path], object], int, Flaw]] = [
     ("one of another log", lambda log: _foreign(log, 1), 5, Flaw.WRONG_LOG),
     ("a checkpoint of nobody", lambda log: _replace(log, 2, b"checkpoint\t", b"checkpoint\tAAAA"), 12, Flaw.EDITED),
     ("a line of no kind", _without_checkpoint, 13, Flaw.MALFORMED),
+    ("a number that is none", lambda log: _replace(log, 1, b'"segment":1', b'"segment":true'), 5, Flaw.EDITED),
+    ("a number too large", lambda log: _replace(log, 1, b'"first":5', b'"first":1152921504606846976'), 5, Flaw.EDITED),
+    ("a name of no characters", lambda log: _replace(log, 1, ORIGIN.encode(), b"\\ud800"), 5, Flaw.EDITED),
+    ("a stub of no characters", _false_stub, 0, Flaw.EDITED),
+    ("repeat a checkpoint", _repeat_checkpoint, 7, Flaw.DUPLICATED),
+    ("sign a checkpoint as well", _sign_as_well, 7, Flaw.EDITED),
+    ("a month that is none", _append_at("2026-13-01T09:00:00.000000Z"), 13, Flaw.EDITED),
+    ("a day that is none", _append_at("2027-02-29T09:00:00.000000Z"), 13, Flaw.EDITED),
+    ("an hour that is none", _append_at("2026-03-01T24:00:00.000000Z"), 13, Flaw.EDITED),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from base64 import b64decode
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from sidecar.audit.completeness import Hush
 from sidecar.audit.leaf import instant
 from sidecar.audit.note import Note
 from sidecar.audit.record import Action, Event
-from sidecar.audit.retention import stub_of
+from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.store import key_path, segment_path, stub_path
 from sidecar.disk import write_whole
 from sidecar.keys import MasterKey
@@ -141,6 +142,77 @@ def test_a_cut_tail_is_seen_by_the_copy_of_the_checkpoint_and_by_one_kept_elsewh
     code, out, _ = sidecar(log, "--checkpoint", kept)
     assert code == 1
     assert "MISSING" in out
+
+
+def test_what_lies_beside_the_log_is_not_called_an_anchor_a13(log: Path, tmp_path: Path, sidecar: Sidecar) -> None:
+    """Whoever can rewrite the log can rewrite its copy of the checkpoint."""
+    code, out, _ = sidecar(log)
+    assert code == 0
+    assert "anchored: 0 records; unanchored tail: 7 records" in out
+    assert f"vouches for nothing: {log / 'checkpoint'} (7 records)" in out
+    kept = Path(shutil.copyfile(log / "checkpoint", tmp_path / "kept"))
+    assert "anchored: 7 records; unanchored tail: 0 records" in sidecar(log, "--checkpoint", kept)[1]
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_a_copy_of_the_checkpoint_that_was_spoiled_is_no_mistake_of_who_asks_a9(
+    tmp_path: Path, sidecar: Sidecar, is_dropped: bool
+) -> None:
+    log = write_log(tmp_path / "audit", entries(6), pace=Pace(segment_records=5))
+    if is_dropped:
+        drop(log, stub_of(log, 0, START), keys_of().signer)
+    (log / "checkpoint").write_bytes(b"spoiled")
+    code, out, _ = sidecar(log)
+    assert code == 1
+    assert "integrity: BROKEN (13 records)" in out
+    assert "FOREIGN: no key of this log signed it" in out
+
+
+def test_a_log_can_not_move_the_cursor_of_who_looks(log: Path, sidecar: Sidecar) -> None:
+    """A log may call itself what it likes: also what would write another verdict over this one."""
+    path = segment_path(log, 0)
+    name = b'"log":"\\u001b[2J\\u001b[Hintegrity: intact"'
+    path.write_bytes(path.read_bytes().replace(b'"log":"%b"' % ORIGIN.encode(), name, 1))
+    code, out, _ = sidecar(log)
+    assert code == 1
+    assert "\x1b" not in out
+    assert "log: ?[2J?[Hintegrity: intact" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--key", str(keys_of().signer.verifier))])
+def test_a_folder_without_a_log_is_not_called_intact_a10(
+    tmp_path: Path, sidecar: Sidecar, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    code, out, _ = sidecar(tmp_path / "empty", *options)
+    assert code == 1
+    assert "integrity: BROKEN (0 records)" in out
+    assert "the log was deleted, or this is not its folder" in out
+
+
+def test_a_log_is_held_against_what_was_dropped_by_newer_checkpoints_alone_a13_a32(
+    tmp_path: Path, sidecar: Sidecar
+) -> None:
+    """With the log's key a stub can be made up for any records: it must not stand for those that an anchor saw."""
+    path = write_log(tmp_path / "audit", entries(6), pace=Pace(2, least_seconds=0, segment_records=5))
+    newest = Path(shutil.copyfile(path / "checkpoint", tmp_path / "newest"))
+    lines = segment_path(path, 0).read_bytes().splitlines()
+    early = next(b64decode(one.split(b"\t")[1]) for one in lines if one.startswith(b"checkpoint"))
+    (tmp_path / "early").write_bytes(early)
+    head = sidecar(path, "--checkpoint", tmp_path / "early")[1].rpartition("head: ")[2].strip()
+    drop(path, stub_of(path, 0, START), keys_of().signer)
+    code, out, _ = sidecar(path, "--checkpoint", tmp_path / "early")
+    assert code == 1
+    assert "integrity: NOT SHOWN (13 records)" in out
+    assert "DROPPED: only stubs are left" in out
+    code, out, _ = sidecar(path, "--checkpoint", tmp_path / "early", "--checkpoint", newest)
+    assert code == 0
+    assert "integrity: intact (13 records)" in out
+    assert sidecar(path, "--expect-head", head)[0] == 0
+    code, out, _ = sidecar(path, "--expect-head", f"1:{'0' * 64}")
+    assert code == 1
+    assert "integrity: NOT SHOWN" in out
+    assert "whether it was there can't be seen any more" in out
 
 
 def test_a_key_noted_elsewhere_is_what_counts_a28(log: Path, tmp_path: Path, sidecar: Sidecar) -> None:

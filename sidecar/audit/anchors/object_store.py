@@ -7,6 +7,7 @@ retention in days asks for an object lock in compliance mode, which not even the
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from sidecar.errors import ConfigError, Problem
 
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _NOTE_TYPE = "text/plain; charset=utf-8"
+_NAME = re.compile(r"/[0-9]{20}\.note$")
+PAGE = 1000  # the most that a store lists at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,34 @@ class ObjectStoreAnchor:
                 raise AnchorConflict(f"anchor {self._name} holds another checkpoint of this size") from None
 
     def _latest(self, origin: str) -> Held | None:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._settings.bucket, Prefix=self._folder(origin)
+        newest = self._newest(self._folder(origin))
+        return Held(self._name, parse_note(self._get(newest))) if newest is not None else None
+
+    def _newest(self, folder: str) -> str | None:
+        """Return the last name. A store lists from the first on, a thousand at a time; after a year that would take
+        longer than a start waits. So go ahead by doubling the size, and back by halves."""
+        found: str | None = None
+        high: int | None = None
+        low = probe = 0
+        while True:
+            names, is_end = self._names_after(folder, probe)
+            if names:
+                found, low = names[-1], _size_in(names[-1])
+            elif probe <= low:
+                return found
+            else:
+                high = probe
+            if names and is_end:
+                return found
+            probe = 2 * low if high is None else (low + high) // 2
+
+    def _names_after(self, folder: str, size: int) -> tuple[list[str], bool]:
+        """Return the names of some checkpoints larger than so many records, and whether those are all."""
+        answer = self._client.list_objects_v2(
+            Bucket=self._settings.bucket, Prefix=folder, StartAfter=f"{folder}{name_of(size)}", MaxKeys=PAGE
         )
-        newest = max((one["Key"] for page in pages for one in page.get("Contents", ())), default=None)
-        if newest is None:
-            return None
-        return Held(self._name, parse_note(self._get(newest)))
+        names = [one["Key"] for one in answer.get("Contents", ()) if _NAME.search(one["Key"])]
+        return names, not answer["IsTruncated"]
 
     def _get(self, key: str) -> bytes:
         return bytes(self._client.get_object(Bucket=self._settings.bucket, Key=key)["Body"].read())
@@ -112,6 +136,10 @@ class ObjectStoreAnchor:
             raise AnchorUnavailable(f"anchor {self._name}: {type(error).__name__}") from None
         except NoteInvalid:
             raise AnchorUnavailable(f"anchor {self._name} gave no signed note") from None
+
+
+def _size_in(key: str) -> int:
+    return int(key.rpartition("/")[2].removesuffix(".note"))
 
 
 def _connector(name: str) -> Callable[[BucketSettings], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sidecar.audit.anchors.anchor import Anchor, AnchorConflict, AnchorUnavailable, Offer
 from sidecar.audit.anchors.verdict import Answer, Reach
-from sidecar.audit.note import Note, parse_checkpoint
+from sidecar.audit.note import Note, NoteInvalid, Verifier, parse_checkpoint
 from sidecar.audit.source import SourceUnavailable
 from sidecar.metrics import Metrics
 
@@ -44,10 +44,17 @@ class AnchorPublishing:
     """Runs between ``start`` and ``stop``, with a task for each anchor. The anchors are ``opened`` by the caller."""
 
     def __init__(
-        self, anchors: Sequence[Anchor], source: CheckpointSource, metrics: Metrics, pace: Pace | None = None
+        self,
+        anchors: Sequence[Anchor],
+        source: CheckpointSource,
+        keys: Collection[Verifier],
+        metrics: Metrics,
+        pace: Pace | None = None,
     ) -> None:
+        """``keys`` are those that sign the log's checkpoints."""
         self._anchors = tuple(anchors)
         self._source = source
+        self._keys = tuple(keys)
         self._metrics = metrics
         self._pace = pace or Pace()
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,6 +122,7 @@ class AnchorPublishing:
         note = await self._source.checkpoint()
         if note is None:
             return published
+        self._require_ours(note)
         size = parse_checkpoint(note.text).size
         if size > published:
 
@@ -127,6 +135,13 @@ class AnchorPublishing:
         self._metrics.audit_anchor_conflict.labels(anchor.name).set(0)
         self._conflicts.discard(anchor.name)
         return size
+
+    def _require_ours(self, note: Note) -> None:
+        """Whoever can write to the folder could have anchors remember what the log never said, and nothing after it."""
+        try:
+            note.verified(self._keys)
+        except NoteInvalid:
+            raise SourceUnavailable("the newest checkpoint of the audit log was not signed by its key") from None
 
 
 @asynccontextmanager

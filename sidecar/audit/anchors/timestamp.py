@@ -18,6 +18,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from sidecar.audit.anchors.anchor import AnchorUnavailable, Held, Offer, name_of, place_of
 from sidecar.audit.anchors.file import FileAnchor
+from sidecar.audit.note import NoteInvalid
 from sidecar.audit.outbound import Endpoint, Outlet, Unreachable
 from sidecar.errors import ConfigError, Problem
 
@@ -55,7 +56,10 @@ class TimestampAnchor(Outlet):
         held = await self._notes.latest(origin)
         if held is None:
             return None
-        stamp = self._stamp_of(Offer(held.note, _no_proof))
+        try:
+            stamp = self._stamp_of(Offer(held.note, _no_proof))
+        except NoteInvalid:
+            raise AnchorUnavailable(f"anchor {self._name}: what is kept is no checkpoint") from None
         try:
             token = await asyncio.to_thread(stamp.read_bytes)
         except OSError as error:

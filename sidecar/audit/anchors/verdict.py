@@ -21,6 +21,9 @@ class Standing(StrEnum):
     MISSING = "missing"  # the log is shorter: its tail was cut, it was deleted, or an old copy was put back (A10)
     REWRITTEN = "rewritten"  # the log has other records in that place (A11)
     FOREIGN = "foreign"  # no key of the log signed it, or it is another log's
+    DROPPED = "dropped"  # stubs alone stand for those records: whoever has the log's key can write others of any size
+    OWN = "own"  # the log's own copy, and as it should be: it lies where the log does, and vouches for nothing
+    UNASKED = "unasked"  # this part of the log was not looked at
     NOTHING = "nothing"  # the anchor holds nothing of this log
     UNREACHABLE = "unreachable"  # nobody could ask it
 
@@ -30,6 +33,7 @@ class Reach(StrEnum):
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
+    OWN = "own"  # nobody was asked: it is the copy that lies beside the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,12 @@ class Verdict:
         return tuple(one for one in self.judgements if one.standing in BREAKING)
 
     @property
+    def unshown(self) -> tuple[Judgement, ...]:
+        """Those that the log can't be held against any more, and that nothing newer from elsewhere stands for (A13)."""
+        dropped = (one for one in self.judgements if one.standing is Standing.DROPPED)
+        return tuple(one for one in dropped if (one.size or 0) > self.anchored)
+
+    @property
     def anchored(self) -> int:
         """How many records from the first on an anchor vouches for."""
         return max((one.size or 0 for one in self.judgements if one.standing is Standing.HELD), default=0)
@@ -90,6 +100,8 @@ def judge(answer: Answer, origin: str, known: Collection[Verifier], size: int, r
     except NoteInvalid:
         return Judgement(answer.anchor, Standing.FOREIGN)
     standing = _standing(checkpoint, origin, size, root_at)
+    if answer.reach is Reach.OWN and standing is Standing.HELD:
+        standing = Standing.OWN
     return Judgement(answer.anchor, standing, checkpoint.size, answer.held.seen)
 
 

@@ -55,10 +55,17 @@ class WitnessAnchor(Outlet):
         if held is None:
             return None
         try:
-            cosignature, *_ = held.note.verified([self._key])
+            return Held(self._name, held.note, self._seen(held.note))
         except NoteInvalid:
             raise AnchorUnavailable(f"witness {self._name}: what is kept was not cosigned by it") from None
-        return Held(self._name, held.note, datetime.fromtimestamp(cosignature.seconds, UTC))
+
+    def _seen(self, note: Note) -> datetime:
+        """Return when the witness saw a note. Raises NoteInvalid unless it cosigned it, at a time that there is."""
+        cosignature, *_ = note.verified([self._key])
+        try:
+            return datetime.fromtimestamp(cosignature.seconds, UTC)
+        except (ValueError, OverflowError, OSError):  # one that counts milliseconds, say
+            raise NoteInvalid("it was cosigned at no time that there is") from None
 
     async def _submit(self, offer: Offer, old_size: int) -> Reply:
         proof = await offer.prove(old_size)
@@ -74,7 +81,7 @@ class WitnessAnchor(Outlet):
         """Return the note with the witness's cosignatures, verified."""
         try:
             cosigned = note.signed(*self._ours(parse_signatures(reply.body.decode())))
-            cosigned.verified([self._key])
+            self._seen(cosigned)
         except (NoteInvalid, UnicodeDecodeError):
             raise AnchorUnavailable(f"witness {self._name} gave no cosignature of its key") from None
         return cosigned

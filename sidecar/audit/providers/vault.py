@@ -22,6 +22,7 @@ from sidecar.audit.keyring import KeyProviderUnavailable, WrapContext, Wrapped
 from sidecar.errors import KeyMaterialError
 
 ANSWER_LIMIT = 1 << 20  # bytes
+_TOKEN = re.compile(r"[!-~]+")
 _CIPHERTEXT = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
 
 
@@ -73,7 +74,7 @@ class VaultKeys:
         path = f"/v1/{quote(self._settings.mount)}/{act}/{quote(self._settings.key, safe='')}"
         try:
             status, body = self._post(path, json.dumps(asked).encode())
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, UnicodeError):  # the last of a host that can have no address
             raise KeyProviderUnavailable("vault: can't be reached") from None
         if status in (400, 404):
             raise KeyMaterialError(f"vault: {act} was refused ({status}): the key is gone, or wrapped something else")
@@ -81,19 +82,26 @@ class VaultKeys:
             raise KeyProviderUnavailable(f"vault: {act} was answered by {status}")
         try:
             answer: Any = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         match answer:
             case {"data": {**members}} if isinstance(members.get(member), str):
                 return str(members[member])
         raise KeyProviderUnavailable("vault: the answer is not that of the Transit engine")
 
+    def _token(self) -> str:
+        """Nothing else may reach the HTTP client: it quotes what is no header in an error that nobody expects."""
+        try:
+            token = self._settings.token_file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            raise KeyProviderUnavailable("vault: the token file can't be read") from None
+        if _TOKEN.fullmatch(token) is None:
+            raise KeyProviderUnavailable("vault: the token file holds no token")
+        return token
+
     def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         settings, parts = self._settings, urlsplit(self._settings.url)
-        headers = {
-            "X-Vault-Token": settings.token_file.read_text(encoding="ascii").strip(),
-            "Content-Type": "application/json",
-        }
+        headers = {"X-Vault-Token": self._token(), "Content-Type": "application/json"}
         if settings.namespace is not None:
             headers["X-Vault-Namespace"] = settings.namespace
         connection: http.client.HTTPConnection

@@ -70,7 +70,7 @@ def _rejected(body: bytes) -> bool:
     try:
         match json.loads(body or b"{}"):
             case {"partialSuccess": {"rejectedLogRecords": count}}:
-                return str(count) != "0"
-    except ValueError:
+                return count is not None and str(count) != "0"
+    except (ValueError, RecursionError):
         pass
     return False

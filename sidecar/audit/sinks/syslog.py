@@ -71,7 +71,7 @@ class SyslogSink:
         except ssl.SSLError:
             await self._drop()
             raise SinkUnavailable(f"sink {self._name}: tls") from None
-        except OSError:
+        except (OSError, UnicodeError):  # the latter of a host that no address can be asked for
             await self._drop()
             raise SinkUnavailable(f"sink {self._name}: unreachable") from None
 

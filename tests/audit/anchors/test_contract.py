@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sidecar.audit.anchors.anchor import Anchor, AnchorConflict, AnchorUnavailable
+from sidecar.audit.anchors import object_store
+from sidecar.audit.anchors.anchor import Anchor, AnchorConflict, AnchorUnavailable, place_of
 from sidecar.audit.anchors.file import FileAnchor
 from sidecar.audit.anchors.http import HttpAnchor
 from sidecar.audit.anchors.object_store import BucketSettings, ObjectStoreAnchor
@@ -81,6 +82,26 @@ async def test_it_gives_back_the_largest_checkpoint_it_was_given(anchor: Anchor)
         assert held.note.text == offer(size).note.text
         assert LOG.name in [one.name for one in held.note.verified([LOG.verifier])]
     assert await anchor.latest("sidecar.example/pod-2") is None
+
+
+@pytest.mark.parametrize("sizes", [range(1, 60), [1, 2, 3, 4, 5, 5000], [2**k for k in range(12)], range(900, 1000, 7)])
+async def test_the_largest_of_many_in_a_bucket_is_found_without_listing_all_a10(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: Sequence[int]
+) -> None:
+    monkeypatch.setattr(object_store, "PAGE", 4)
+    where = settings(bucket, tmp_path.name)
+    anchor = ObjectStoreAnchor("elsewhere", where)
+    await anchor.start()
+    client = boto3.client(
+        "s3", endpoint_url=bucket, region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
+    )
+    for size in sizes:
+        await anchor.publish(offer(size))
+    client.put_object(Bucket=where.bucket, Key=f"audit/{place_of(ORIGIN)}/readme", Body=b"not ours")
+    held = await anchor.latest(ORIGIN)
+    assert held is not None
+    assert held.note.text == offer(sizes[-1]).note.text
+    await anchor.stop()
 
 
 async def test_the_same_checkpoint_may_come_again(anchor: Anchor) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.anchors.anchor import AnchorConflict, AnchorUnavailable
+from sidecar.audit.anchors.anchor import AnchorConflict, AnchorUnavailable, Offer
 from sidecar.audit.anchors.file import FileAnchor
 from sidecar.audit.anchors.http import HttpAnchor
 from sidecar.audit.anchors.timestamp import TimestampAnchor
@@ -111,6 +111,28 @@ async def test_a_cosignature_of_another_key_is_none(tmp_path: Path) -> None:
         await anchor.stop()
 
 
+@pytest.mark.parametrize("seconds", [SEEN_SECONDS * 1000, 2**63, 2**64 - 1])
+async def test_a_cosignature_of_no_time_that_there_is_is_none_a30(tmp_path: Path, seconds: int) -> None:
+    """A witness that counts milliseconds must not keep the sidecar from starting."""
+
+    class Hasty(Witness):
+        def cosign(self, note: Note) -> str:
+            return str(WITNESS.sign(note.text, seconds))
+
+    async with served(Hasty().handle) as url:
+        anchor = WitnessAnchor("w", Endpoint(url), WITNESS.verifier, tmp_path)
+        await anchor.start()
+        with pytest.raises(AnchorUnavailable, match="no cosignature"):
+            await anchor.publish(offer(3))
+        assert await anchor.latest(ORIGIN) is None
+        await FileAnchor("w", tmp_path).publish(
+            Offer(offer(3).note.signed(WITNESS.sign(offer(3).note.text, seconds)), offer(3).prove)
+        )
+        with pytest.raises(AnchorUnavailable, match="was not cosigned"):
+            await anchor.latest(ORIGIN)
+        await anchor.stop()
+
+
 async def test_a_proof_is_sent_as_the_specification_says_a30(tmp_path: Path) -> None:
     """The old size, hashes in base64, an empty line, the note."""
     bodies = []
@@ -166,6 +188,16 @@ async def test_a_stamp_of_something_else_or_by_somebody_else_is_none_a31(tmp_pat
     note.chmod(0o644)
     note.write_text(str(offer(3, b"rewritten").note))
     with pytest.raises(AnchorUnavailable, match="does not verify"):
+        await anchor.latest(ORIGIN)
+
+
+async def test_evidence_that_is_no_checkpoint_is_none_a31(tmp_path: Path) -> None:
+    authority = TimestampAuthority(tmp_path / "tsa")
+    anchor = TimestampAnchor("tsa", Endpoint("http://127.0.0.1:9"), authority.roots, tmp_path / "stamps")
+    note = tmp_path / "stamps" / FOLDER / NAME
+    note.parent.mkdir(parents=True)
+    note.write_text(str(Note("nothing\n").signed(LOG.sign("nothing\n"))))
+    with pytest.raises(AnchorUnavailable, match="what is kept is no checkpoint"):
         await anchor.latest(ORIGIN)
 
 

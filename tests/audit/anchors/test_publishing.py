@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.audit_log import MASTER
 from sidecar.audit.anchors.anchor import Anchor
 from sidecar.audit.anchors.file import FileAnchor
 from sidecar.audit.anchors.http import HttpAnchor
 from sidecar.audit.anchors.publishing import AnchorPublishing, Pace, ask, opened
 from sidecar.audit.anchors.verdict import Reach
+from sidecar.audit.index import INDEX_NAME
+from sidecar.audit.keyring import KeyProviderUnavailable, LocalKeys, WrapContext, Wrapped
 from sidecar.audit.merkle import consistency_proof, nodes_over
 from sidecar.audit.note import Note, parse_checkpoint, parse_note
 from sidecar.audit.outbound import Endpoint
@@ -22,7 +25,7 @@ from sidecar.audit.retention import drop, stub_of
 from sidecar.audit.source import SourceUnavailable
 from sidecar.audit.store import CHECKPOINT_NAME
 from sidecar.metrics import Metrics
-from tests.audit.anchors.stands import ORIGIN, Notary, leaves, offer, served
+from tests.audit.anchors.stands import LOG, ORIGIN, WITNESS, Notary, checkpoint, leaves, offer, served
 from tests.audit.written import visits, written
 
 PACE = Pace(interval_seconds=0.01, retry_seconds=0.01, retry_limit_seconds=0.05)
@@ -56,7 +59,7 @@ async def test_every_new_checkpoint_reaches_every_anchor(tmp_path: Path) -> None
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     anchors = [FileAnchor(name, tmp_path / name) for name in ("one", "two")]
-    publishing = AnchorPublishing(anchors, source, metrics, PACE)
+    publishing = AnchorPublishing(anchors, source, [LOG.verifier], metrics, PACE)
     async with opened(anchors):
         await publishing.start()
         for size in (3, 8, 21):
@@ -74,7 +77,7 @@ async def test_one_that_is_down_is_tried_again_and_holds_nobody_up(tmp_path: Pat
     notary = Notary(down=[500] * 6)
     async with served(notary.handle) as url:
         anchors: list[Anchor] = [HttpAnchor("slow", Endpoint(url)), FileAnchor("quick", tmp_path)]
-        publishing = AnchorPublishing(anchors, source, metrics, PACE)
+        publishing = AnchorPublishing(anchors, source, [LOG.verifier], metrics, PACE)
         async with opened(anchors):
             await publishing.start()
             await until(lambda: value(metrics, "sidecar_audit_anchored_records", "quick") == 5)
@@ -89,7 +92,7 @@ async def test_an_anchor_that_contradicts_the_log_raises_the_alarm_a11(tmp_path:
     metrics = Metrics()
     anchors = [FileAnchor("disk", tmp_path)]
     await anchors[0].publish(offer(5))
-    publishing = AnchorPublishing(anchors, Growing(5, b"rewritten"), metrics, PACE)
+    publishing = AnchorPublishing(anchors, Growing(5, b"rewritten"), [LOG.verifier], metrics, PACE)
     async with opened(anchors):
         await publishing.start()
         await until(lambda: not publishing.sound)
@@ -106,7 +109,7 @@ async def test_a_bug_that_ends_the_anchoring_is_told_and_the_stop_goes_on(
 
     (tmp_path / "one").mkdir()
     anchors, metrics = [FileAnchor("one", tmp_path / "one")], Metrics()
-    publishing = AnchorPublishing(anchors, Buggy(), metrics, PACE)
+    publishing = AnchorPublishing(anchors, Buggy(), [LOG.verifier], metrics, PACE)
     async with opened(anchors):
         await publishing.start()
         assert publishing.sound
@@ -124,7 +127,7 @@ async def test_a_log_that_can_not_be_read_or_proven_now_is_tried_again(tmp_path:
     reading, path = AuditReading(log.folder, log.keys), log.folder / CHECKPOINT_NAME
     (tmp_path / "one").mkdir()
     anchors, metrics = [FileAnchor("one", tmp_path / "one")], Metrics()
-    publishing = AnchorPublishing(anchors, reading, metrics, PACE)
+    publishing = AnchorPublishing(anchors, reading, [log.signer.verifier], metrics, PACE)
     sound, size = path.read_bytes(), parse_checkpoint(parse_note(path.read_bytes()).text).size
     path.write_bytes(b"no checkpoint\n")
     async with opened(anchors):
@@ -137,6 +140,40 @@ async def test_a_log_that_can_not_be_read_or_proven_now_is_tried_again(tmp_path:
     with pytest.raises(SourceUnavailable, match="only a stub is left"):
         await reading.consistency(1, size)
     await reading.stop()
+
+
+async def test_what_the_log_did_not_sign_is_brought_to_nobody_a13(tmp_path: Path) -> None:
+    """Whoever can write to the folder would fill the anchors with sizes that the log never had."""
+
+    class Forged(Growing):
+        async def checkpoint(self) -> Note | None:
+            return checkpoint(self.size).signed_by(WITNESS)
+
+    anchors, metrics, source = [FileAnchor("one", tmp_path)], Metrics(), Forged(1_000)
+    publishing = AnchorPublishing(anchors, source, [LOG.verifier], metrics, PACE)
+    async with opened(anchors):
+        await publishing.start()
+        await until(lambda: value(metrics, "sidecar_audit_anchor_failures_total", "one") >= 2)
+        await publishing.stop()
+        await publishing.conclude()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_checkpoint_is_brought_while_neither_the_index_nor_a_key_can_be_had_a10(tmp_path: Path) -> None:
+    class Away(LocalKeys):
+        def unwrap(self, wrapped: Wrapped, context: WrapContext) -> bytes:
+            raise KeyProviderUnavailable("away")
+
+    log = written(tmp_path / "audit", visits(60))
+    (log.folder / INDEX_NAME).mkdir()
+    (tmp_path / "one").mkdir()
+    reading = AuditReading(log.folder, Away(MASTER))
+    anchors, metrics = [FileAnchor("one", tmp_path / "one")], Metrics()
+    publishing = AnchorPublishing(anchors, reading, [log.signer.verifier], metrics, PACE)
+    async with opened(anchors):
+        await publishing.start()
+        await until(lambda: value(metrics, "sidecar_audit_anchored_records", "one") == log.tree.size)
+        await publishing.stop()
 
 
 async def test_asking_waits_for_nobody_who_does_not_answer(tmp_path: Path) -> None:

@@ -49,3 +49,24 @@ def test_the_verdict_separates_anchored_unanchored_and_broken_a13() -> None:
     assert (broken.anchored, broken.unanchored) == (4, 6)
     assert [one.standing for one in broken.broken] == [Standing.MISSING]
     assert Verdict(10, ()).unanchored == 10
+
+
+def test_the_logs_own_copy_anchors_nothing_and_breaks_it_like_any_other_a13() -> None:
+    """Whoever rewrites the log with its key writes that copy anew, too."""
+
+    def own(size: int) -> Judgement:
+        answer = Answer("copy", Reach.OWN, Held("copy", offer(size).note))
+        return judge(answer, ORIGIN, [LOG.verifier], 10, lambda count: checkpoint(count).root)
+
+    verdict = Verdict(10, (own(7), own(12)))
+    assert (verdict.anchored, verdict.unanchored) == (0, 10)
+    assert [one.standing for one in verdict.judgements] == [Standing.OWN, Standing.MISSING]
+    assert [one.standing for one in verdict.broken] == [Standing.MISSING]
+
+
+def test_what_was_dropped_is_shown_by_a_newer_checkpoint_from_elsewhere_alone_a13() -> None:
+    dropped = Judgement("a", Standing.DROPPED, 5)
+    assert Verdict(10, (dropped,)).unshown == (dropped,)
+    assert Verdict(10, (dropped, Judgement("b", Standing.HELD, 4))).unshown == (dropped,)
+    assert Verdict(10, (dropped, Judgement("copy", Standing.OWN, 10))).unshown == (dropped,)
+    assert Verdict(10, (dropped, Judgement("b", Standing.HELD, 5))).unshown == ()

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from sidecar.access import Role
 from sidecar.audit.outbound import Endpoint
@@ -60,6 +61,12 @@ async def test_a_receiver_of_another_authority_gets_nothing(tmp_path: Path) -> N
             await sink.send(records(1))
         await sink.stop()
     assert receiver.messages == []
+
+
+async def test_a_host_that_can_have_no_address_is_unreachable_like_any_other(tmp_path: Path) -> None:
+    settings = SyslogSettings("siem..example", tls=syslog_tls(certificates_in(tmp_path)))
+    with pytest.raises(SinkUnavailable, match="unreachable"):
+        await SyslogSink("siem", settings).send(records(1))
 
 
 async def test_a_receiver_that_admits_only_known_clients_gets_a_certificate(tmp_path: Path) -> None:
@@ -124,6 +131,23 @@ async def test_a_partial_success_is_none() -> None:
         await sink.send(records(2))
         await sink.stop()
     assert receiver.seqs == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"[" * 200_000, b"1" * 5000, b"\xff", b'{"partialSuccess":{"rejectedLogRecords":null}}']
+)
+async def test_an_odd_answer_of_a_collector_ends_nothing(said: bytes) -> None:
+    """Null is how some write the zero of protocol buffers."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        return web.Response(body=said)
+
+    async with served(handle) as url:
+        sink = OtlpSink("siem", Endpoint(url))
+        await sink.start()
+        await sink.send(records(3))
+        await sink.stop()
 
 
 async def test_redirects_are_not_followed_with_a_secret_in_hand() -> None:
