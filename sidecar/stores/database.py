@@ -84,7 +84,10 @@ class Database:
         return await self._submit(_write, call)
 
     async def read(self, call: Callable[[Connection], T]) -> T:
-        """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
+        """Run ``call`` in one read transaction. It never waits for a writer.
+
+        In SQLite it sees one state; in PostgreSQL each of its statements sees what was committed before it.
+        """
         return await self._submit(_read, call)
 
     async def now(self) -> datetime | None:
