@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +122,10 @@ def open_engine(settings: DatabaseSettings) -> Engine:
     if sqlite:
         _create_private_file(Path(url.database or ""), settings.where)
     engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
+    if not sqlite:
+        from sidecar.stores.postgresql_silence import bound_silence
+
+        bound_silence(engine, 3.5 * settings.busy_timeout_s)  # longer than the server lets a statement be
     try:
         _write(engine, lambda connection: _bring_up(connection, settings.where))
     except BaseException:
@@ -273,9 +278,17 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
 
 def _bring_up(connection: Connection, where: str) -> None:
     """Bring the tables up to this program, or refuse those of a later one. One process at a time, replicas included."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index over millions of rows takes its time
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+    with ExitStack() as stack:
+        if connection.dialect.name == "postgresql":
+            from sidecar.stores.postgresql_silence import any_silence
+
+            stack.enter_context(any_silence(connection))  # an index over millions of rows takes its time
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+        _bring_up_tables(connection, where)
+
+
+def _bring_up_tables(connection: Connection, where: str) -> None:
     try:
         bring_up(connection)
     except UnknownSchema as unknown:
