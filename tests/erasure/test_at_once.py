@@ -2,64 +2,124 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, insert, make_url, select
+from sqlalchemy import Connection, event, func, insert, select
 
+from sidecar.erasure.deadlines import ExtensionGround
 from sidecar.stores.database import Database
-from sidecar.stores.erasure_tables import LOOK, steps, tasks
-from tests.erasure.world import START, Clock, http_target, world
+from sidecar.stores.erasure_changes import NotExtendable, NotPending
+from sidecar.stores.erasure_tables import LOOK, notices, steps, tasks
+from tests.erasure.world import CANARY, ID, START, Clock, World, body, http_target, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
-
-@contextmanager
-def another(url: str) -> Iterator[Connection]:
-    """What another process does on the same database, committed in the end."""
-    engine = create_engine(make_url(url))
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+_LONG_ENOUGH_S = 1.0  # for what waits for nobody
 
 
-@contextmanager
-def once_after(database: Database, part: str, act: Callable[[], object]) -> Iterator[None]:
-    """Have something done by another process after the first statement that has ``part`` in it."""
+@asynccontextmanager
+async def meanwhile(
+    database: Database, part: str, work: Callable[[], Coroutine[Any, Any, Any]]
+) -> AsyncIterator[list[Any]]:
+    """Do ``work`` after the first statement that has ``part`` in it, or beside what follows where it has to wait.
+
+    Its result, or what it raised, is in the list in the end.
+    """
     engine: Any = database._engine
-    left = [act]
+    loop = asyncio.get_running_loop()
+    begun: list[Future[Any]] = []
 
     def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if part in " ".join(statement.split()) and left:
-            thread = threading.Thread(target=left.pop())
-            thread.start()
-            thread.join(5)
+        if part in " ".join(statement.split()) and not begun:
+            begun.append(asyncio.run_coroutine_threadsafe(work(), loop))
+            wait(begun, _LONG_ENOUGH_S)
 
     event.listen(engine, "after_cursor_execute", look)
+    results: list[Any] = []
     try:
-        yield
+        yield results
     finally:
         event.remove(engine, "after_cursor_execute", look)
-    assert not left
+    results += await asyncio.gather(*map(asyncio.wrap_future, begun), return_exceptions=True)
+    assert results
 
 
 async def test_E28_a_count_that_is_written_while_a_request_is_read(database_url: str) -> None:
-    async with running_upstream() as upstream, world(database_url, [target(upstream)]) as w:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
         await w.submit()
 
-        def count() -> None:
-            with another(database_url) as connection:
-                task = connection.scalar(select(tasks.c.id))
-                values = {"task_id": task, "step": LOOK, "status": "seen", "count": 2, "round": 1, "at": START}
-                connection.execute(insert(steps).values(values))
+        def count(connection: Connection) -> None:
+            task = connection.scalar(select(tasks.c.id))
+            values = {"task_id": task, "step": LOOK, "status": "seen", "count": 2, "round": 1, "at": START}
+            connection.execute(insert(steps).values(values))
 
-        with once_after(w.database, "steps.fault", count):
+        async with meanwhile(w.database, "steps.fault", lambda: other.database.run(count)):
             view = await w.view()
         assert view.tasks[0].found is None
         assert (await w.view()).tasks[0].found == 2
+
+
+async def test_E10_nobody_confirms_what_is_taken_back_meanwhile(database_url: str) -> None:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
+        await w.submit(body(verified_by=None))
+        cancelling = meanwhile(w.database, "FROM erasure_unused_types", lambda: other.stores.requests.cancel(ID, START))
+        try:
+            async with cancelling:
+                confirmed = await w.intake.confirm(ID, "account_login")
+        except NotPending:
+            return
+        assert confirmed is not None
+        assert confirmed.cancelled_at is None  # it came first, and was taken back then
+
+
+async def test_E34_two_who_prolong_at_once_prolong_once_and_tell_of_it_once(database_url: str) -> None:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
+        await w.submit()
+        prolonging = meanwhile(
+            w.database, "FROM erasure_unused_types", lambda: other.intake.extend(ID, ExtensionGround.NUMBER)
+        )
+        refused = 0
+        try:
+            async with prolonging as theirs:
+                await w.intake.extend(ID, ExtensionGround.COMPLEXITY)
+        except NotExtendable:
+            refused = 1
+        refused += sum(isinstance(one, NotExtendable) for one in theirs)
+        assert refused == 1
+        told = select(func.count()).select_from(notices)
+        assert await w.database.read(lambda connection: connection.scalar(told)) == 1
+
+
+async def test_E10_nothing_is_planned_for_what_is_taken_back_meanwhile(database_url: str) -> None:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
+        await w.submit()
+        upstream.customers[CANARY] = 1
+        more = [*other.targets, http_target("shop", target_mapping(upstream.url), Clock())]
+        planning = other.stores.plans.catch_up(more)
+
+        async def planned() -> None:
+            while await planning.some(START):
+                pass
+
+        async with meanwhile(w.database, "DELETE FROM erasure_tasks", planned):
+            await w.stores.requests.cancel(ID, START)
+        assert (await w.view()).tasks == ()
+        await w.settle()
+        assert upstream.count("DELETE") == 0
+
+
+@asynccontextmanager
+async def two_worlds(database_url: str, upstream: Upstream) -> AsyncIterator[tuple[World, World]]:
+    """Two replicas on one database."""
+    hooks = ("hook",)
+    async with (
+        world(database_url, [target(upstream)], webhooks=hooks) as one,
+        world(database_url, [target(upstream)], webhooks=hooks) as two,
+    ):
+        yield one, two
 
 
 def target(upstream: Upstream) -> Any:
