@@ -124,7 +124,7 @@ async def test_a_hold_says_what_it_came_too_late_for_and_refuses_what_is_not_the
         placed = await w.stores.holds.place(ID, Hold(CLAIMS), w.clock())
         assert placed is not None
         assert (placed.held, placed.too_late) == ((), ("crm",))
-        for hold in (Hold(CLAIMS, "elsewhere"), Hold(CLAIMS, None, item("bert@example.org"))):
+        for hold in (Hold(CLAIMS, "elsewhere"), Hold(CLAIMS, "CRM"), Hold(CLAIMS, None, item("bert@example.org"))):
             with pytest.raises(UnknownItem):
                 await w.stores.holds.place(ID, hold, w.clock())
         assert await w.stores.holds.place("nobody", Hold(CLAIMS), w.clock()) is None
