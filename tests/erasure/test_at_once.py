@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, event, func, insert, select
 
 from sidecar.erasure.deadlines import ExtensionGround
+from sidecar.keys import Purpose
 from sidecar.stores.database import Database
 from sidecar.stores.erasure_changes import NotExtendable, NotPending
+from sidecar.stores.erasure_replays import replay_target
+from sidecar.stores.erasure_suppressions import ErasureSuppressions
 from sidecar.stores.erasure_tables import LOOK, notices, steps, tasks
-from tests.erasure.world import CANARY, ID, START, Clock, World, body, http_target, world
+from sidecar.stores.seal import Seal
+from tests.erasure.world import CANARY, ID, MASTER, START, Clock, World, body, http_target, world
 from tests.targets.upstream import Upstream, running_upstream, target_mapping
 
 _LONG_ENOUGH_S = 1.0  # for what waits for nobody
@@ -109,6 +114,34 @@ async def test_E10_nothing_is_planned_for_what_is_taken_back_meanwhile(database_
         assert (await w.view()).tasks == ()
         await w.settle()
         assert upstream.count("DELETE") == 0
+
+
+async def test_E39_nobody_waits_for_an_erasure_whose_identities_are_destroyed_while_it_is_ordered_again(
+    database_url: str,
+) -> None:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
+        await w.submit()
+        await w.settle()
+        now = START + timedelta(days=36)
+        forgetting = meanwhile(w.database, "sealed IS NOT NULL", lambda: other.stores.tasks.forget(now))
+        async with forgetting as forgotten:
+            replayed = await w.database.run(lambda connection: replay_target(connection, "crm", None, now))
+        if forgotten == [1]:  # in time
+            assert (replayed.task_ids, replayed.beyond_horizon) == ((), 1)
+            assert await w.outcomes() == {"crm": "verified_no_data"}
+
+
+async def test_E27_nobody_is_looked_for_again_whose_identities_are_destroyed_meanwhile(database_url: str) -> None:
+    async with running_upstream() as upstream, two_worlds(database_url, upstream) as (w, other):
+        await w.submit()
+        await w.settle()
+        now = START + timedelta(days=36)
+        people = ErasureSuppressions(w.database, Seal(MASTER.derive(Purpose.ERASURE_SEAL)), lambda _: ())
+        await people.refresh(START, timedelta())
+        async with meanwhile(w.database, "sealed IS NOT NULL", lambda: other.stores.tasks.forget(now)):
+            await people.look_again([ID], now, START)
+        view = await w.view()
+        assert view.sealed or await w.outcomes() == {"crm": "verified_no_data"}
 
 
 @asynccontextmanager
