@@ -20,6 +20,7 @@ import aiohttp
 from sidecar.erasure.attempt import Checkpoint, Clock, nowhere
 from sidecar.erasure.backoff import Backoff
 from sidecar.erasure.loops import Loop
+from sidecar.erasure.opendsr import dialect_of
 from sidecar.erasure.processor import Processor
 from sidecar.erasure.public_hosts import HostRules, PublicResolver
 from sidecar.erasure.webhook import WebhookKey, webhook_headers
@@ -139,8 +140,9 @@ class NoticeSender:
         settings = self._settings
         if settings.processor is None or not settings.hosts.admits_url(notice.receiver):
             return _GONE  # nobody to sign as, or a place that must not be called: trying again changes nothing
-        headers["X-OpenDSR-Processor-Domain"] = settings.processor.domain
-        headers["X-OpenDSR-Signature"] = settings.processor.sign(notice.payload)
+        dialect = dialect_of(notice.payload)
+        headers[dialect.domain_header] = settings.processor.domain
+        headers[dialect.signature_header] = settings.processor.sign(notice.payload)
         return await _post(notice.receiver, notice.payload, headers, settings.controllers_tls, settings.hosts)
 
 

@@ -61,6 +61,7 @@ class Origin(StrEnum):
 
     API = "api"
     OPENDSR = "opendsr"
+    OPENGDPR = "opengdpr"  # its first version
     CHATBOT = "chatbot"  # its own webhook
     CHAT = "chat"  # recognised in what somebody wrote
 
