@@ -259,3 +259,10 @@ def test_E9_rsa_signs_as_well() -> None:
     key = rsa.generate_private_key(65537, 2048)
     signature = base64.b64decode(Processor(DOMAIN, CERTIFICATE_URL, key).sign(b"body"))
     key.public_key().verify(signature, b"body", padding.PKCS1v15(), SHA256())
+
+
+async def test_E9_the_end_of_our_certificate_can_be_alerted_on(tmp_path: Path) -> None:
+    async with opendsr(tmp_path) as (_, w):
+        ends = x509.load_pem_x509_certificates((tmp_path / "processor.pem").read_bytes())[0].not_valid_after_utc
+        name, label = "sidecar_certificate_not_after_timestamp_seconds", {"listener": "opendsr"}
+        assert w.metrics.registry.get_sample_value(name, label) == ends.timestamp()
