@@ -327,6 +327,20 @@ async def test_the_endpoints_are_for_privacy_officers(tmp_path: Path) -> None:
             assert said_of == [(await w.view()).subject] * 2
 
 
+async def test_a_hold_that_can_be_none_is_not_there(database_url: str) -> None:
+    """PostgreSQL refuses texts that hold a NUL."""
+    async with running_upstream() as upstream:
+        crm = http_target("crm", target_mapping(upstream.url), Clock())
+        async with (
+            world(database_url, [crm]) as w,
+            listening(w, hold_routes(w.stores.holds, w.worker.wake, w.clock)) as caller,
+        ):
+            await caller.submit()
+            for unknown in ("%00", "%C3", "a" * 4000):
+                gone = await caller.call(Role.PRIVACY_OFFICER, "DELETE", f"/v1/erasures/{ID}/holds/{unknown}")
+                assert gone.status == 404
+
+
 @pytest.mark.parametrize(
     "said", [b"{}", b"[]", b'{"ground": "17_3_f"}', b'{"ground": "17_3_a", "until": "soon"}', b'{"ground": 1, "x": 2}']
 )
