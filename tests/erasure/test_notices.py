@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import json
+import socket
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -323,6 +326,20 @@ async def test_E18_a_name_with_one_private_address_is_not_called(addresses: Sequ
 async def test_E18_the_addresses_that_were_judged_are_those_that_are_called() -> None:
     found = await PublicResolver(HostRules(), lambda: Answers("93.184.215.14")).resolve("controller.example", 443)
     assert [one["host"] for one in found] == ["93.184.215.14"]
+
+
+async def test_E47_names_that_nobody_resolves_keep_no_thread_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(60))
+    names = [PublicResolver(HostRules()).resolve(f"controller-{number}.example", 443) for number in range(50)]
+    lookups = [asyncio.ensure_future(one) for one in names]
+    await asyncio.sleep(0)  # they begin
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.to_thread(int)  # as the journal does
+    finally:
+        answered.set()
+        await asyncio.gather(*lookups, return_exceptions=True)
 
 
 async def test_E15_alerts_at_50_75_90_and_100_percent_once_each(tmp_path: Path) -> None:
