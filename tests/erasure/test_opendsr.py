@@ -237,6 +237,17 @@ async def test_E2_another_body_or_another_controller_is_a_conflict(tmp_path: Pat
         assert (await caller.call(Role.INTAKE, "DELETE", f"/v2/requests/{OTHER_ID}")).status == 404
 
 
+async def test_E2_a_request_is_known_again_though_controllers_are_trusted_otherwise_since(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    processor = parse_processor(DOMAIN, CERTIFICATE_URL, chain, key, datetime.now(UTC), "erasure.opendsr")
+    async with one_target(tmp_path) as (w, _):
+        for verified_by in (None, "controller", "contract", None):
+            parts = OpenDsrParts(processor, w.intake, w.stores.requests, verified_by, w.metrics, w.worker.wake, w.clock)
+            async with listening(w, opendsr_routes(parts)) as caller:
+                assert (await post(caller, opendsr_body())).status == 201
+                assert await w.state() == "awaiting_verification"  # the first answer stands
+
+
 @pytest.mark.parametrize("kind", ["self-signed", "other domain", "other key", "ed25519", "no pem"])
 def test_E9_what_a_controller_would_refuse_is_refused_at_start(tmp_path: Path, kind: str) -> None:
     chain, key = certificate(tmp_path, "*.example.org" if kind == "other domain" else DOMAIN)
