@@ -263,7 +263,8 @@ class Metrics:
             buckets=_DELAYS, registry=one,
         )  # fmt: skip
         self.certificate_not_after = Gauge(
-            "sidecar_certificate_not_after_timestamp_seconds", "Expiry of a served certificate.", ["listener"],
+            "sidecar_certificate_not_after_timestamp_seconds",
+            "Expiry of a served certificate, and of that which answers to controllers are signed with.", ["listener"],
             registry=one,
         )  # fmt: skip
         self.revocations_next_update = Gauge(

@@ -23,6 +23,7 @@ from sidecar.cli.erasure_calls import (
     add_command,
     add_identities,
     connect,
+    id_of,
     parse,
     path_of,
     print_json,
@@ -94,7 +95,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _submit(args: argparse.Namespace) -> int:
-    request_id = args.id or str(uuid4())
+    request_id = id_of(args, "--id") if args.id else str(uuid4())
     fields = {
         "id": request_id,
         "regulation": args.regulation,

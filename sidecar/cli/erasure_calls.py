@@ -74,9 +74,14 @@ def connect(args: argparse.Namespace) -> Connection:
 
 def path_of(args: argparse.Namespace) -> str:
     """Return the path of the request that ``args.id`` names."""
+    return f"{PATH}/{id_of(args, 'ID')}"
+
+
+def id_of(args: argparse.Namespace, where: str) -> str:
+    """Return ``args.id``; what can't be an id may be somebody's name, and is not repeated."""
     if not _ID.fullmatch(args.id):
-        raise usage_error("ID", "is not the id of a request", "Give the id that was printed at submission")
-    return f"{PATH}/{args.id}"
+        raise usage_error(where, "is not the id of a request", "Give the id that was printed at submission")
+    return str(args.id)
 
 
 def print_json(data: bytes) -> None:

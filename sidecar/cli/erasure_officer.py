@@ -78,7 +78,7 @@ def _hold(args: argparse.Namespace) -> int:
 
 
 def _release(args: argparse.Namespace) -> int:
-    connect(args).call("DELETE", f"{path_of(args)}/holds/{quote(args.hold, safe='')}")
+    connect(args).call("DELETE", f"{path_of(args)}/holds/{_quoted(args.hold)}")
     return DONE
 
 
@@ -105,7 +105,12 @@ def _quarantines(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> int:
-    return _show(args, "POST", f"{_QUARANTINES}/{quote(args.target, safe='')}/release", {})
+    return _show(args, "POST", f"{_QUARANTINES}/{_quoted(args.target)}/release", {})
+
+
+def _quoted(argument: str) -> str:
+    """Return an argument as a part of a path. It may hold bytes that are no text."""
+    return quote(argument, safe="", errors="surrogateescape")
 
 
 def _show(args: argparse.Namespace, method: str, path: str, body: dict[str, object] | None = None) -> int:

@@ -68,10 +68,10 @@ async def read_raw(request: web.Request) -> bytes:
     return body
 
 
-def request_id(request: web.Request) -> str:
-    """Return the id of the path, or one that no request has: whatever is no UUID is simply not there."""
+def request_id(request: web.Request, part: str = "id") -> str:
+    """Return the id of the path, or one that nothing has: whatever is no UUID is simply not there."""
     try:
-        return str(UUID(request.match_info["id"]))
+        return str(UUID(request.match_info[part]))
     except ValueError:
         return ""
 

@@ -56,9 +56,11 @@ class Connection:
         try:
             parts = urlsplit(self.url)
             strange = parts.port == 0 or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+            (parts.hostname or "").encode("idna")  # as sockets do: an empty or long label is no name
         except ValueError:
             raise _unusable("is no URL", "Write e.g. https://sidecar.internal:9443") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or strange or not self.url.isascii():
+        plain = self.url.isascii() and self.url.isprintable() and " " not in self.url
+        if parts.scheme not in {"http", "https"} or not parts.hostname or strange or not plain:
             raise _unusable("is not the URL of a listener", "Write e.g. https://sidecar.internal:9443")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise _unusable("is plain HTTP to another machine", "Use https://, and --ca for its authority")

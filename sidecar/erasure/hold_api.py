@@ -36,7 +36,7 @@ def hold_routes(store: ErasureHolds, wake: Callable[[], None], clock: Clock) -> 
         return web.json_response(said, status=HTTPStatus.CREATED)
 
     async def release(request: web.Request, _identity: Identity) -> web.StreamResponse:
-        subject = await store.release(request_id(request), request.match_info["hold"], clock())
+        subject = await store.release(request_id(request), request_id(request, "hold"), clock())
         if subject is None:
             return not_found("there is no such request, or no such hold on it that is in force")
         request[SUBJECT] = subject

@@ -20,8 +20,10 @@ import aiohttp
 from sidecar.erasure.attempt import Checkpoint, Clock, nowhere
 from sidecar.erasure.backoff import Backoff
 from sidecar.erasure.loops import Loop
+from sidecar.erasure.opendsr import dialect_of
 from sidecar.erasure.processor import Processor
 from sidecar.erasure.public_hosts import HostRules, PublicResolver
+from sidecar.erasure.receiver_names import ReceiverNames
 from sidecar.erasure.webhook import WebhookKey, webhook_headers
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
@@ -139,8 +141,9 @@ class NoticeSender:
         settings = self._settings
         if settings.processor is None or not settings.hosts.admits_url(notice.receiver):
             return _GONE  # nobody to sign as, or a place that must not be called: trying again changes nothing
-        headers["X-OpenDSR-Processor-Domain"] = settings.processor.domain
-        headers["X-OpenDSR-Signature"] = settings.processor.sign(notice.payload)
+        dialect = dialect_of(notice.payload)
+        headers[dialect.domain_header] = settings.processor.domain
+        headers[dialect.signature_header] = settings.processor.sign(notice.payload)
         return await _post(notice.receiver, notice.payload, headers, settings.controllers_tls, settings.hosts)
 
 
@@ -148,7 +151,7 @@ async def _post(
     url: str, body: bytes, headers: Mapping[str, str], tls: ssl.SSLContext | None, rules: HostRules | None
 ) -> int | None:
     """Redirects are not followed, proxies of the environment not used; with rules, only judged addresses are called."""
-    resolver = PublicResolver(rules) if rules is not None else None
+    resolver = PublicResolver(rules) if rules is not None else ReceiverNames()
     connector = aiohttp.TCPConnector(resolver=resolver, force_close=True, ssl=tls if tls is not None else True)
     timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
     try:
@@ -160,5 +163,4 @@ async def _post(
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None  # their texts name the URL, which may name a person
     finally:
-        if resolver is not None:
-            await resolver.close()
+        await resolver.close()

@@ -42,6 +42,7 @@ class Dialect:
     """One version: how its paths begin, how its headers are called, and what it says of itself."""
 
     api_version: str
+    origin: Origin
     discovery: tuple[str, ...]
     requests: tuple[str, ...]
     domain_header: str
@@ -50,10 +51,17 @@ class Dialect:
 
 
 V2: Final = Dialect(
-    "2.0", ("/v2/discovery",), ("/v2/requests",), "X-OpenDSR-Processor-Domain", "X-OpenDSR-Signature", True
+    "2.0",
+    Origin.OPENDSR,
+    ("/v2/discovery",),
+    ("/v2/requests",),
+    "X-OpenDSR-Processor-Domain",
+    "X-OpenDSR-Signature",
+    True,
 )
 V1: Final = Dialect(
     "1.0",
+    Origin.OPENGDPR,
     ("/v1/discovery", "/discovery"),
     ("/v1/opengdpr_requests", "/opengdpr_requests"),
     "X-OpenGDPR-Processor-Domain",
@@ -102,7 +110,7 @@ def parse_opendsr(body: bytes, dialect: Dialect, terms: Terms) -> ErasureRequest
         submitted=read_time(fields.get("submitted_time"), problems),
         verified_by=terms.verified_by,
         callbacks=_callbacks(fields.get("status_callback_urls"), problems),
-        origin=Origin.OPENDSR,
+        origin=dialect.origin,
         controller=terms.controller,
     )
     if problems.found:
@@ -144,8 +152,17 @@ def status_body(view: RequestView, state: RequestState, dialect: Dialect) -> byt
 
 
 def callback_body(view: RequestView, state: RequestState, url: str) -> bytes:
-    """Say the same to a callback, which is named in the body, so that it can't be replayed to another."""
-    return _wire({**_status(view, state, V2.api_version), "status_callback_url": url})
+    """Say the same to a callback, which is named in the body, so that it can't be replayed to another.
+
+    In the version in which the controller asked.
+    """
+    dialect = V1 if view.origin == Origin.OPENGDPR else V2
+    return _wire({**_status(view, state, dialect.api_version), "status_callback_url": url})
+
+
+def dialect_of(callback: bytes) -> Dialect:
+    """Return the version of a callback's body."""
+    return V1 if json.loads(callback)["api_version"] == V1.api_version else V2
 
 
 def cancelled_body(view: RequestView, received: str, dialect: Dialect) -> bytes:

@@ -58,7 +58,9 @@ class OpenDsrParts:
 
 
 def opendsr_routes(parts: OpenDsrParts) -> tuple[AdminRoute, ...]:
-    """Return the endpoints of every version that is spoken."""
+    """Return the endpoints of every version that is spoken. Says by metric when our certificate ends."""
+    if parts.processor.not_after is not None:
+        parts.metrics.certificate_not_after.labels("opendsr").set(parts.processor.not_after.timestamp())
     return tuple(route for dialect in (V2, V1) for route in _routes(_Api(parts, dialect), dialect))
 
 

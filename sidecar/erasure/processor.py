@@ -21,11 +21,15 @@ from sidecar.errors import ConfigError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """``domain`` is what controllers know us by; ``certificate_url`` is where they fetch the certificate."""
+    """``domain`` is what controllers know us by; ``certificate_url`` is where they fetch the certificate.
+
+    ``not_after``: from when on they must refuse whatever we sign.
+    """
 
     domain: str
     certificate_url: str
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
+    not_after: datetime | None = None
 
     def sign(self, body: bytes) -> str:
         """Return the signature of a body, as it stands in a header."""
@@ -59,7 +63,7 @@ def parse_processor(
         raise _refused(f"{where}.certificate", f"is not for {domain}", remedy)
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         raise _refused(f"{where}.certificate", "is not valid now", "Renew it")
-    return Processor(domain, certificate_url, private)
+    return Processor(domain, certificate_url, private, leaf.not_valid_after_utc)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+
+from sidecar.erasure.receiver_names import ReceiverNames
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -67,7 +68,7 @@ _NOT_UNICAST = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "
 class PublicResolver(AbstractResolver):
     """Resolves names to addresses that were judged, all of them or none."""
 
-    def __init__(self, rules: HostRules, resolver: Callable[[], AbstractResolver] = ThreadedResolver) -> None:
+    def __init__(self, rules: HostRules, resolver: Callable[[], AbstractResolver] = ReceiverNames) -> None:
         self._rules = rules
         self._resolver = resolver()
 

@@ -61,6 +61,7 @@ class Origin(StrEnum):
 
     API = "api"
     OPENDSR = "opendsr"
+    OPENGDPR = "opengdpr"  # its first version
     CHATBOT = "chatbot"  # its own webhook
     CHAT = "chat"  # recognised in what somebody wrote
 
@@ -132,13 +133,16 @@ def parse_extension(body: bytes) -> ExtensionGround:
 
 
 def body_digest(request: ErasureRequest, pseudonyms: Pseudonymizer) -> bytes:
-    """Return the keyed hash by which the same body is known again (E2): of what was said, not of how it was spaced."""
+    """Return the keyed hash by which the same body is known again (E2): of what was said, not of how it was spaced.
+
+    How a person was identified is said by our own API alone; of what controllers send, by the configuration.
+    """
     said: dict[str, object] = {
         "id": request.id,
         "regulation": request.regulation.value,
         "identities": identity_rows(request.identities),
         "submitted_time": request.submitted.isoformat() if request.submitted else None,
-        "verified_by": request.verified_by,
+        "verified_by": request.verified_by if request.origin is Origin.API else None,
     }
     if request.callbacks:
         said["callbacks"] = list(request.callbacks)

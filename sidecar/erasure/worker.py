@@ -49,7 +49,7 @@ _CLOSED: Final = "sealed identities of %d open erasure requests do not open"
 class WorkerSettings:
     """``name`` is this replica's own, the same after a restart: what it held when killed it takes back at once."""
 
-    name: str = field(default_factory=lambda: f"erasure@{gethostname()}"[:64])
+    name: str = field(default_factory=lambda: f"erasure@{gethostname()[-56:]}")  # hosts differ at the end
     lease: timedelta = timedelta(minutes=5)
     call_limit: timedelta = timedelta(minutes=4)
     poll: timedelta = timedelta(seconds=1)

@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +86,10 @@ class Database:
         return await self._submit(_write, call)
 
     async def read(self, call: Callable[[Connection], T]) -> T:
-        """Run ``call`` in one read transaction: it sees one state, and never waits for a writer in SQLite."""
+        """Run ``call`` in one read transaction. It never waits for a writer.
+
+        In SQLite it sees one state; in PostgreSQL each of its statements sees what was committed before it.
+        """
         return await self._submit(_read, call)
 
     async def now(self) -> datetime | None:
@@ -119,6 +123,10 @@ def open_engine(settings: DatabaseSettings) -> Engine:
     if sqlite:
         _create_private_file(Path(url.database or ""), settings.where)
     engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
+    if not sqlite:
+        from sidecar.stores.postgresql_silence import bound_silence
+
+        bound_silence(engine, 3.5 * settings.busy_timeout_s)  # longer than the server lets a statement be
     try:
         _write(engine, lambda connection: _bring_up(connection, settings.where))
     except BaseException:
@@ -267,9 +275,17 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
 
 def _bring_up(connection: Connection, where: str) -> None:
     """Bring the tables up to this program, or refuse those of a later one. One process at a time, replicas included."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index over millions of rows takes its time
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+    with ExitStack() as stack:
+        if connection.dialect.name == "postgresql":
+            from sidecar.stores.postgresql_silence import any_silence
+
+            stack.enter_context(any_silence(connection))  # an index over millions of rows takes its time
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+        _bring_up_tables(connection, where)
+
+
+def _bring_up_tables(connection: Connection, where: str) -> None:
     try:
         bring_up(connection)
     except UnknownSchema as unknown:

@@ -1,6 +1,6 @@
 """What people change about an accepted request: identified, taken back, prolonged. Each once, or not at all.
 
-Runs inside a transaction that the caller holds.
+Runs inside a transaction that the caller holds. The request is locked first: replicas decide one after the other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def confirm(
 
     Of a request that was taken back nobody is told that it will be done: ``NotPending``.
     """
-    view = find_request(connection, request_id)
+    view = _locked(connection, request_id)
     if view is not None and view.cancelled_at is not None:
         raise NotPending("the request was taken back; submit another one, with another id")
     if view is None or view.verified_at is not None or view.ended_at is not None:
@@ -53,9 +53,7 @@ def confirm(
     if view.clock is ClockPolicy.PAUSE:
         dates = deadlines(Regulation(view.regulation), now, None, policy)
         values |= {"legal_at": dates.legal, "internal_at": dates.internal, "overdue_at": dates.legal}
-    connection.execute(
-        update(requests).where(requests.c.id == request_id, requests.c.verified_at.is_(None)).values(values)
-    )
+    connection.execute(update(requests).where(requests.c.id == request_id).values(values))
     mark(connection, [request_id], now)
     return find_request(connection, request_id)
 
@@ -63,13 +61,13 @@ def confirm(
 def cancel(connection: Connection, request_id: str, now: datetime, teller: Teller) -> RequestView | None:
     """Take a request back if nothing was begun. Racing with a lease, one of both comes first and the other sees it.
 
-    Its tasks are locked, and then gone: a worker that waited for them finds none.
+    Its tasks are locked, and then gone: a worker that waited for them finds none, and nobody plans others.
     """
+    view = _locked(connection, request_id)
     mine = tasks.c.request_id == request_id
     begun = connection.execute(
         select(tasks.c.id, tasks.c.attempts).where(mine).order_by(tasks.c.id).with_for_update()
     ).all()
-    view = find_request(connection, request_id)
     if view is None or view.cancelled_at is not None:
         return view
     done = connection.scalar(select(exists().where(steps.c.task_id == tasks.c.id, mine)))
@@ -101,7 +99,7 @@ def extend(
     teller: Teller,
 ) -> RequestView | None:
     """Prolong the legal deadline by what the regime gives, once, with a ground, inside the first period (E34)."""
-    view = find_request(connection, request_id)
+    view = _locked(connection, request_id)
     if view is None:
         return None
     regulation = Regulation(view.regulation)
@@ -116,7 +114,7 @@ def extend(
     legal = extended(regulation, view.legal_at, policy)
     connection.execute(
         update(requests)
-        .where(requests.c.id == request_id, requests.c.extended_at.is_(None))
+        .where(requests.c.id == request_id)
         .values(
             extended_at=now,
             extension_ground=ground.value,
@@ -129,4 +127,11 @@ def extend(
     )
     mark(connection, [request_id], now)
     teller.tell(connection, request_id, NoticeEvent.EXTENDED, now, {"ground": ground.value})
+    return find_request(connection, request_id)
+
+
+def _locked(connection: Connection, request_id: str) -> RequestView | None:
+    """Return how a request stands, and stands until the transaction ends, whatever other replicas are about to do."""
+    mine = select(requests.c.id).where(requests.c.id == request_id)
+    connection.execute(mine.with_for_update(key_share=True))
     return find_request(connection, request_id)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.erasure.outcomes import Outcome
+from sidecar.erasure.plan import live_name
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import KeyMaterialError, SidecarError
 from sidecar.stores.database import Database
@@ -104,12 +105,11 @@ class ErasureHolds:
         if row is None or row.sealed is None:
             return None
         index = None if hold.identity is None else self._index(row, hold.identity)
-        query = select(tasks).where(tasks.c.request_id == request_id)
-        if hold.target is not None:
-            query = query.where(or_(tasks.c.target == hold.target, tasks.c.target.startswith(f"{hold.target}/")))
+        query = select(tasks).where(tasks.c.request_id == request_id).order_by(tasks.c.id)
         found = [
             one
-            for one in connection.execute(query.order_by(tasks.c.id).with_for_update()).all()
+            for one in connection.execute(query.with_for_update()).all()
+            if hold.target is None or hold.target in (one.target, live_name(one.target))  # to the letter
             if index is None or index in split_indices(one.identities)
         ]
         if not found:

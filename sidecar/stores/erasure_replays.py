@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, or_, select, update
 
 from sidecar.erasure.outcomes import ENDED, RUNNABLE, WAITING, Outcome
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.erasure.readiness import period
+from sidecar.stores.erasure_attestations import attestations
 from sidecar.stores.erasure_tables import ANEW, Moment, interim_receipts, requests, steps, tasks
 from sidecar.stores.erasure_turns import mark, parts
 
@@ -40,20 +41,34 @@ def replay_target(connection: Connection, target: str, since: datetime | None, n
     lost = connection.execute(mine.where(requests.c.sealed.is_(None), ended)).all()
     known = requests.c.sealed.is_not(None) & requests.c.verified_at.is_not(None)
     rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
-    request_ids = sorted({row.request_id for row in rows})
-    for some in parts([row.id for row in rows]):
+    open_ones = [one for one in sorted({row.request_id for row in rows}) if reopen(connection, one, now)]
+    again = [row.id for row in rows if row.request_id in set(open_ones)]
+    for some in parts(again):
         _begin_again(connection, tasks.c.id.in_(some) & ended, now)
         # What such a one claimed to have deleted in this round, it did delete.
         interrupted = {name: value for name, value in fresh(now).items() if name not in ("claimed", "deleted")}
         connection.execute(
             update(tasks).where(tasks.c.id.in_(some), tasks.c.outcome.in_(_UNDER_WAY)).values(interrupted)
         )
-    for some in parts(request_ids):
+    for some in parts(open_ones):
         hangs_on_it = (tasks.c.target == OWN_NAME) | tasks.c.target.startswith(f"{target}/", autoescape=True)
         _begin_again(connection, tasks.c.request_id.in_(some) & hangs_on_it, now)
-        for request_id in some:
-            reopen(connection, request_id, now)
-    return Replayed(len(request_ids), tuple(row.id for row in rows), len({row.request_id for row in lost}))
+    _take_back_words(connection, target, since)
+    gone = {row.request_id for row in lost} | {row.request_id for row in rows}.difference(open_ones)
+    return Replayed(len(open_ones), tuple(again), len(gone))
+
+
+def _take_back_words(connection: Connection, target: str, since: datetime | None) -> None:
+    """Take back what people said of a system before it was put back, where the round goes on. It stays as evidence."""
+    current = exists().where(
+        tasks.c.id == attestations.c.task_id,
+        tasks.c.target == target,
+        requests.c.id == tasks.c.request_id,
+        requests.c.ended_at.is_(None),
+        requests.c.round == attestations.c.round,
+    )
+    later = [attestations.c.at >= since] if since is not None else []
+    connection.execute(delete(attestations).where(current, *later))
 
 
 def _last_seen() -> ColumnElement[datetime]:

@@ -196,6 +196,8 @@ def _look_again(connection: Connection, ids: Sequence[str], now: datetime, not_s
         select(suppressed.c.request_id)
         .join(requests, requests.c.id == suppressed.c.request_id)
         .where(suppressed.c.request_id.in_(ids), never_lately, requests.c.sealed.is_not(None))
+        .order_by(suppressed.c.request_id)
+        .with_for_update(key_share=True, of=requests)  # or identities could be destroyed before it is opened again
     )
     due = connection.scalars(query).all()
     for request_id in due:

@@ -10,11 +10,15 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from sidecar.erasure.backup_watch import BackupWatch
+from sidecar.erasure.hold import Hold, HoldGround
 from sidecar.erasure.plan import backup_name
 from sidecar.keys import Purpose
 from sidecar.metrics import Metrics
 from sidecar.redaction.linking import ask_for, scope_key
+from sidecar.stores.erasure_holds import UnknownItem
 from sidecar.stores.placeholders import StoredPlaceholders
 from sidecar.targets.backup import BackupTarget
 from sidecar.targets.placeholders import PlaceholderTarget
@@ -72,6 +76,14 @@ async def backed_up(path: Path, look: timedelta = timedelta()) -> AsyncIterator[
         targets: list[Target] = [nightly, http_target("crm", target_mapping(upstream.url), clock)]
         async with world(path / "state.db", targets, clock, second_look=look) as w:
             yield w, backups
+
+
+@pytest.mark.parametrize("name", ["CRM", "c_m", "crm%", "%"])
+async def test_E31_a_hold_that_names_no_system_does_not_hold_the_backups_of_one(tmp_path: Path, name: str) -> None:
+    async with backed_up(tmp_path) as (w, _):
+        await w.submit()
+        with pytest.raises(UnknownItem):
+            await w.stores.holds.place(ID, Hold(HoldGround.LEGAL_CLAIMS, name), w.clock())
 
 
 async def test_E38_live_erased_with_a_date_until_the_last_snapshot_is_gone(tmp_path: Path) -> None:

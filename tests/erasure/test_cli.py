@@ -103,6 +103,10 @@ async def test_a_caller_without_the_role_is_told_so(
         ["status", "--url", "http://127.0.0.1:99999", ID],
         ["status", "--url", "http://user:password@127.0.0.1:1", ID],
         ["status", "--url", "http://127.0.0.1:1?x=1", ID],
+        ["status", "--url", "https://sidecar..internal:9443", ID],
+        ["status", "--url", f"https://{'a' * 64}:9443", ID],
+        ["status", "--url", "https://sidecar internal:9443", ID],
+        ["submit", "--url", "http://127.0.0.1:1", "--identities", __file__, "--id", CANARY],
         ["status", "--url", "http://127.0.0.1:1", "--token-file", "/nowhere", ID],
         ["status", "--url", "https://127.0.0.1:1", "--ca", "/nowhere", ID],
         ["verify-receipt", "/nowhere", "--public-key", "/nowhere"],
@@ -112,7 +116,9 @@ async def test_a_caller_without_the_role_is_told_so(
 )
 async def test_what_can_not_be_used_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert await call(*arguments) == 2
-    assert capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told
+    assert CANARY not in told
 
 
 async def test_a_sidecar_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,5 +129,6 @@ async def test_E39_a_quarantine_is_listed_and_opened(tmp_path: Path, capsys: pyt
         async with listening(r.world, quarantine_routes(r.world.epoch_store, r.world.watch)) as caller:
             line = Line(caller, tmp_path, capsys)
             assert [one["target"] for one in (await line.shown("quarantines"))["quarantines"]] == ["crm"]
-            assert "404" in (await line.run("open", "../erp"))[2]
+            for unknown in ("../erp", "erp\udcff"):
+                assert "404" in (await line.run("open", unknown))[2]
             assert await line.shown("open", "crm") == {"quarantines": []}

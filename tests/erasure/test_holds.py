@@ -124,7 +124,7 @@ async def test_a_hold_says_what_it_came_too_late_for_and_refuses_what_is_not_the
         placed = await w.stores.holds.place(ID, Hold(CLAIMS), w.clock())
         assert placed is not None
         assert (placed.held, placed.too_late) == ((), ("crm",))
-        for hold in (Hold(CLAIMS, "elsewhere"), Hold(CLAIMS, None, item("bert@example.org"))):
+        for hold in (Hold(CLAIMS, "elsewhere"), Hold(CLAIMS, "CRM"), Hold(CLAIMS, None, item("bert@example.org"))):
             with pytest.raises(UnknownItem):
                 await w.stores.holds.place(ID, hold, w.clock())
         assert await w.stores.holds.place("nobody", Hold(CLAIMS), w.clock()) is None
@@ -325,6 +325,20 @@ async def test_the_endpoints_are_for_privacy_officers(tmp_path: Path) -> None:
             # Whose hold was placed and lifted is on record, as whose request was read.
             said_of = [one.subject for one in w.ledger.entries if isinstance(one, Outcome) and one.status in (201, 204)]
             assert said_of == [(await w.view()).subject] * 2
+
+
+async def test_a_hold_that_can_be_none_is_not_there(database_url: str) -> None:
+    """PostgreSQL refuses texts that hold a NUL."""
+    async with running_upstream() as upstream:
+        crm = http_target("crm", target_mapping(upstream.url), Clock())
+        async with (
+            world(database_url, [crm]) as w,
+            listening(w, hold_routes(w.stores.holds, w.worker.wake, w.clock)) as caller,
+        ):
+            await caller.submit()
+            for unknown in ("%00", "%C3", "a" * 4000):
+                gone = await caller.call(Role.PRIVACY_OFFICER, "DELETE", f"/v1/erasures/{ID}/holds/{unknown}")
+                assert gone.status == 404
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sidecar.access import Role
 from sidecar.erasure.manual_api import ManualParts, manual_routes
 from sidecar.erasure.manual_reminder import ManualReminder
 from sidecar.stores.erasure_attestations import Attestation, AttestationRefused, Attestations, Found
+from sidecar.stores.erasure_replays import replay_target
 from sidecar.targets.manual import ManualSettings, ManualTarget
 from tests.erasure.test_api import Answer, Caller, listening
 from tests.erasure.world import CANARY, ID, OTHER_ID, Clock, World, body, http_target, receipt_body, world
@@ -78,6 +79,15 @@ async def test_E30_four_eyes_make_a_task_verified(tmp_path: Path) -> None:
         data = await d.w.stores.requests.receipt(ID)
         assert data is not None
         assert receipt_body(data)["targets"][0]["verified_time"] == "2025-03-01T12:00:00Z"
+
+
+async def test_E39_a_word_from_before_the_system_was_put_back_is_no_second_pair_of_eyes(tmp_path: Path) -> None:
+    async with desk(tmp_path) as d:
+        assert (await d.post()).status == 200
+        await d.w.database.run(lambda connection: replay_target(connection, "paper", None, d.w.clock()))
+        await d.says("officer-two", sha=OTHER_SHA)
+        assert await d.ends() == {"paper": "manual_required"}
+        assert (await d.post()).json["outcome"] == "verified_erased"
 
 
 async def test_E30_two_eyes_are_a_claim_that_nobody_looked_at_again(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import json
+import socket
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from sidecar.erasure.deadlines import ExtensionGround
 from sidecar.erasure.notices import NoticeSender, SenderSettings, Webhook
-from sidecar.erasure.opendsr import V2, Terms, parse_opendsr
+from sidecar.erasure.opendsr import V1, V2, Dialect, Terms, parse_opendsr
 from sidecar.erasure.processor import Processor
 from sidecar.erasure.public_hosts import HostRules, PrivateHost, PublicResolver
 from sidecar.erasure.webhook import WebhookKey, parse_webhook_key, webhook_headers
@@ -73,9 +76,10 @@ class Told:
         settings = replace(self.settings, **changes)
         return NoticeSender(self.w.stores.notices, settings, self.w.metrics, self.w.clock, lambda: 0.5)
 
-    async def submit_opendsr(self, *urls: str) -> None:
-        terms = Terms(DOMAIN, "intake", "controller")
-        await self.w.intake.accept(parse_opendsr(opendsr_body(status_callback_urls=list(urls)), V2, terms))
+    async def submit_opendsr(self, *urls: str, dialect: Dialect = V2) -> None:
+        terms, version = Terms(DOMAIN, "intake", "controller"), {"api_version": dialect.api_version}
+        data = opendsr_body(status_callback_urls=list(urls), **version)
+        await self.w.intake.accept(parse_opendsr(data, dialect, terms))
 
     def count(self, kind: str, outcome: str) -> float | None:
         labels = {"kind": kind, "outcome": outcome}
@@ -132,22 +136,25 @@ async def test_E47_a_webhook_is_told_of_the_end_in_the_form_of_standard_webhooks
         assert one.count("webhook", "delivered") == 2
 
 
-async def test_E9_a_controller_is_told_at_its_own_url_with_our_signature(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dialect", "prefix"), [(V2, "X-OpenDSR"), (V1, "X-OpenGDPR")])
+async def test_E9_a_controller_is_told_at_its_own_url_with_our_signature_in_its_version(
+    tmp_path: Path, dialect: Dialect, prefix: str
+) -> None:
     async with told(tmp_path) as one:
         url = one.receiver.url + "/callback?for=person-7781"
-        await one.submit_opendsr(url)
+        await one.submit_opendsr(url, dialect=dialect)
         await one.w.settle()
         assert b"person-7781" not in bytes_on_disk(tmp_path)
         await one.send()
-        to_controller = [got for got in one.receiver.got if "X-OpenDSR-Signature" in got[0]]
+        to_controller = [got for got in one.receiver.got if f"{prefix}-Signature" in got[0]]
         headers, body = next(got for got in to_controller if b"completed" in got[1])
         assert body.decode() == (
             '{"controller_id":"intake","expected_completion_time":"2025-03-25T23:59:59Z",'
-            f'"subject_request_id":"{ID}","request_status":"completed","api_version":"2.0",'
-            f'"status_callback_url":"{url}"}}'
+            f'"subject_request_id":"{ID}","request_status":"completed",'
+            f'"api_version":"{dialect.api_version}","status_callback_url":"{url}"}}'
         )
-        KEY.public_key().verify(base64.b64decode(headers["X-OpenDSR-Signature"]), body, ec.ECDSA(SHA256()))
-        assert headers["X-OpenDSR-Processor-Domain"] == DOMAIN
+        KEY.public_key().verify(base64.b64decode(headers[f"{prefix}-Signature"]), body, ec.ECDSA(SHA256()))
+        assert headers[f"{prefix}-Processor-Domain"] == DOMAIN
 
 
 async def test_E9_E47_controller_and_webhook_are_told_once_in_a_round_that_work_has_begun(tmp_path: Path) -> None:
@@ -319,6 +326,20 @@ async def test_E18_a_name_with_one_private_address_is_not_called(addresses: Sequ
 async def test_E18_the_addresses_that_were_judged_are_those_that_are_called() -> None:
     found = await PublicResolver(HostRules(), lambda: Answers("93.184.215.14")).resolve("controller.example", 443)
     assert [one["host"] for one in found] == ["93.184.215.14"]
+
+
+async def test_E47_names_that_nobody_resolves_keep_no_thread_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(60))
+    names = [PublicResolver(HostRules()).resolve(f"controller-{number}.example", 443) for number in range(50)]
+    lookups = [asyncio.ensure_future(one) for one in names]
+    await asyncio.sleep(0)  # they begin
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.to_thread(int)  # as the journal does
+    finally:
+        answered.set()
+        await asyncio.gather(*lookups, return_exceptions=True)
 
 
 async def test_E15_alerts_at_50_75_90_and_100_percent_once_each(tmp_path: Path) -> None:

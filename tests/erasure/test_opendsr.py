@@ -237,6 +237,17 @@ async def test_E2_another_body_or_another_controller_is_a_conflict(tmp_path: Pat
         assert (await caller.call(Role.INTAKE, "DELETE", f"/v2/requests/{OTHER_ID}")).status == 404
 
 
+async def test_E2_a_request_is_known_again_though_controllers_are_trusted_otherwise_since(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    processor = parse_processor(DOMAIN, CERTIFICATE_URL, chain, key, datetime.now(UTC), "erasure.opendsr")
+    async with one_target(tmp_path) as (w, _):
+        for verified_by in (None, "controller", "contract", None):
+            parts = OpenDsrParts(processor, w.intake, w.stores.requests, verified_by, w.metrics, w.worker.wake, w.clock)
+            async with listening(w, opendsr_routes(parts)) as caller:
+                assert (await post(caller, opendsr_body())).status == 201
+                assert await w.state() == "awaiting_verification"  # the first answer stands
+
+
 @pytest.mark.parametrize("kind", ["self-signed", "other domain", "other key", "ed25519", "no pem"])
 def test_E9_what_a_controller_would_refuse_is_refused_at_start(tmp_path: Path, kind: str) -> None:
     chain, key = certificate(tmp_path, "*.example.org" if kind == "other domain" else DOMAIN)
@@ -259,3 +270,10 @@ def test_E9_rsa_signs_as_well() -> None:
     key = rsa.generate_private_key(65537, 2048)
     signature = base64.b64decode(Processor(DOMAIN, CERTIFICATE_URL, key).sign(b"body"))
     key.public_key().verify(signature, b"body", padding.PKCS1v15(), SHA256())
+
+
+async def test_E9_the_end_of_our_certificate_can_be_alerted_on(tmp_path: Path) -> None:
+    async with opendsr(tmp_path) as (_, w):
+        ends = x509.load_pem_x509_certificates((tmp_path / "processor.pem").read_bytes())[0].not_valid_after_utc
+        name, label = "sidecar_certificate_not_after_timestamp_seconds", {"listener": "opendsr"}
+        assert w.metrics.registry.get_sample_value(name, label) == ends.timestamp()

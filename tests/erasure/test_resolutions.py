@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sidecar.erasure.plan import backup_name
 from sidecar.erasure.resolution_api import ResolutionParts, resolution_routes
 from sidecar.metrics import Metrics
 from sidecar.stores.erasure_attestations import Attestations
+from sidecar.stores.erasure_replays import replay_target
 from sidecar.stores.erasure_resolutions import Resolution, ResolutionGround, ResolutionRefused, Resolutions
 from sidecar.targets.backup import BackupTarget
 from sidecar.targets.snapshot_files import DumpFiles, FileObserver
@@ -182,3 +184,17 @@ async def test_E38_backups_of_the_system_are_waited_for_from_then_on(tmp_path: P
 async def test_E30_a_manual_task_is_no_matter_of_resolutions_nor_the_other_way(tmp_path: Path) -> None:
     async with stuck(tmp_path) as s:
         assert await Attestations(s.w.database, {"paper": 4}).find(ID, s.task) is None
+
+
+async def test_E39_what_was_resolved_before_its_system_was_put_back_is_asked_anew_of_the_same_person(
+    tmp_path: Path,
+) -> None:
+    """Also while the request is open, so that its round goes on."""
+    async with running_upstream() as upstream:
+        fax: Any = json.loads(json.dumps(target_mapping(upstream.url)).replace("{email}", "{phone}"))
+        async with stuck(tmp_path, http_target("fax", fax, Clock())) as s:
+            assert (await s.post()).json["outcome"] == "unverified"
+            await s.w.database.run(lambda connection: replay_target(connection, "calls", None, s.w.clock()))
+            assert (await s.w.outcomes())["calls"] == "capability_unresolved"
+            assert (await s.get()).json["ground"] is None
+            assert (await s.post()).json["outcome"] == "unverified"

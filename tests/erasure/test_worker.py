@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.erasure.worker import WorkerSettings
 from tests.erasure.world import (
     CANARY,
     ID,
@@ -203,3 +204,14 @@ async def test_E7_nothing_is_destroyed_before_the_person_is_identified(tmp_path:
         await w.stores.requests.confirm(ID, "document_check", w.clock())
         await w.settle()
         assert await w.state() == "completed"
+
+
+def test_E20_replicas_with_long_host_names_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each would take from the other, at its start, what that is at."""
+    names = []
+    for host in ("pod-0", f"{'long-' * 11}pod-abcd", f"{'long-' * 11}pod-efgh"):  # 63 characters are allowed
+        monkeypatch.setattr("sidecar.erasure.worker.gethostname", lambda host=host: host)
+        names.append(WorkerSettings().name)
+    assert names[0] == "erasure@pod-0"
+    assert names[1] != names[2]
+    assert max(map(len, names)) == 64
