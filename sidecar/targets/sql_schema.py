@@ -19,21 +19,35 @@ from sidecar.targets.sql_settings import Match, Mode, SqlSettings, SqlTable, Thr
 from sidecar.targets.sql_statements import PSEUDONYM_CHARACTERS, BoundTable, is_comparable
 
 _log = logging.getLogger("sidecar.targets")
-_HARMLESS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+_CASCADE: Final = "CASCADE"
+_HARMLESS: Final = frozenset({_CASCADE, "SET NULL", "SET DEFAULT"})
 _TRANSACTIONAL: Final = frozenset({"innodb", "rocksdb", "ndbcluster"})
 _Qualified = tuple[str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Rows of ``child`` point at rows of ``parent``. ``harmless``: the database itself sees to them."""
+    """Rows of ``child`` point at rows of ``parent``. ``on_delete``: what the database does with them by itself."""
 
     name: str | None
     child: _Qualified
     columns: tuple[str, ...]
     parent: _Qualified
     parent_columns: tuple[str, ...]
-    harmless: bool
+    on_delete: str
+
+    @property
+    def harmless(self) -> bool:
+        return self.on_delete in _HARMLESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A column by which a step finds rows, in its own table or in one that it is matched through."""
+
+    table: _Qualified
+    column: str
+    cascades: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,8 @@ def bind_schema(connection: Connection, settings: SqlSettings, where: str) -> Bo
     if not reader.problems:
         reader.check_order()
         reader.check_rights(bound)
+    if not reader.problems:
+        reader.check_sight()
     if reader.problems:
         raise ConfigError(tuple(reader.problems))
     return BoundSchema(bound, frozenset(key.name for key in reader.keys if key.name))
@@ -95,6 +111,34 @@ class _SchemaReader:
                 elif names.index(key.child) > place:
                     remedy = f"List {key.child[1]} before {form.table}"
                     self._add(f"tables[{place}]", f"comes too early: {_shown(key)}", remedy)
+
+    def check_sight(self) -> None:
+        """Nothing may go that a later step is matched by: it would find nobody, and so would looking again."""
+        forms = self._settings.tables
+        for place, later in enumerate(forms):
+            for number, earlier in enumerate(forms[:place]):
+                if self._blinds(earlier, later):
+                    message = f"comes too late: it is matched by what tables[{number}] takes away"
+                    self._add(f"tables[{place}]", message, f"List it before tables[{number}], {earlier.table}")
+
+    def _blinds(self, earlier: SqlTable, later: SqlTable) -> bool:
+        taken = self._qualified(earlier.table)
+        if earlier.mode is Mode.DELETE:
+            return any(one.table == taken and not one.cascades for one in self._sights(later.table, later.match))
+        emptied, is_same = set(earlier.columns), self._qualified(later.table) == taken
+        if is_same and later.mode is not Mode.DELETE and emptied.issuperset(later.columns):
+            return False  # the rows that it finds no more are emptied already
+        return any(one.table == taken and one.column in emptied for one in self._sights(later.table, later.match))
+
+    def _sights(self, name: str, match: Sequence[Match], *, cascades: bool = True) -> Iterator[_Sight]:
+        """Yield every column by which rows are found. ``cascades``: rows go with those whose column it is."""
+        for one in match:
+            yield _Sight(self._qualified(name), one.column, cascades)
+            if one.through is not None:
+                key = self._key_of(name, one.column, one.through)
+                goes_along = cascades and key is not None and key.on_delete == _CASCADE
+                yield _Sight(self._qualified(one.through.table), one.through.column, goes_along)
+                yield from self._sights(one.through.table, one.through.match, cascades=goes_along)
 
     def check_rights(self, tables: Sequence[BoundTable]) -> None:
         for place, bound in enumerate(tables):
@@ -155,14 +199,7 @@ class _SchemaReader:
         if through.column not in other.c:
             self._add(f"{part}.through.column", f"{other.name} has no column {through.column}", "Check its spelling")
             return False
-        child = (table.schema or self._inspector.default_schema_name, table.name)
-        if not any(
-            key.child == child
-            and key.columns == (column,)
-            and key.parent == self._qualified(through.table)
-            and key.parent_columns == (through.column,)
-            for key in self.keys
-        ):
+        if self._key_of(f"{table.schema}.{table.name}" if table.schema else table.name, column, through) is None:
             # Without it rows may outlive what they point at, and no query by the person would ever find them again.
             remedy = "Add the foreign key, or match by a column of the table itself"
             self._add(part, "follows no foreign key of the database", remedy)
@@ -190,8 +227,14 @@ class _SchemaReader:
                     columns=tuple(key["constrained_columns"]),
                     parent=(key["referred_schema"] or self._inspector.default_schema_name, key["referred_table"]),
                     parent_columns=tuple(key["referred_columns"]),
-                    harmless=str(key.get("options", {}).get("ondelete", "")).upper() in _HARMLESS,
+                    on_delete=str(key.get("options", {}).get("ondelete", "")).upper(),
                 )
+
+    def _key_of(self, name: str, column: str, through: Through) -> ForeignKey | None:
+        """Return the foreign key that a match follows."""
+        wanted = (self._qualified(name), (column,), self._qualified(through.table), (through.column,))
+        followed = (one for one in self.keys if (one.child, one.columns, one.parent, one.parent_columns) == wanted)
+        return next(followed, None)
 
     def _qualified(self, name: str) -> _Qualified:
         schema, bare = _split(name)

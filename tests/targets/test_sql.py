@@ -164,6 +164,58 @@ async def test_E22_an_order_that_foreign_keys_forbid_is_a_configuration_error(pl
     assert "List orders before customers" in found
 
 
+NOTES = {"table": "notes", "match": OF_CUSTOMER}
+EMPTIED = CUSTOMERS | {"mode": "null", "columns": ["email"]}
+WITH_NOTE = EMPTIED | {"columns": ["email", "note"]}
+LATE = "tables[1]: comes too late: it is matched by what tables[0] takes away. List it before tables[0], customers"
+
+
+def put_notes(shop: Shop, on_delete: str) -> None:
+    shop.execute(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, customer INTEGER,"
+        f" CONSTRAINT notes_customer FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE {on_delete})"
+    )
+    shop.execute("INSERT INTO customers (id, email) VALUES (1, :email)", email=ANNA.email)
+    shop.execute("INSERT INTO notes (id, customer) VALUES (1, 1)")
+
+
+async def test_E22_a_step_that_a_former_one_blinds_is_a_configuration_error(place: tuple[str, Shop]) -> None:
+    """E28: rows that lost their way to the person are not counted either, and would look erased."""
+    url, shop = place
+    put_notes(shop, "SET NULL")
+    assert LATE in await problems(url, [CUSTOMERS, NOTES])
+    async with started(url, [NOTES, CUSTOMERS]) as target:
+        assert (await target.delete(ANNA.identities)).count == 2
+
+
+@pytest.mark.parametrize(
+    ("tables", "is_refused"),
+    [
+        ([CUSTOMERS, NOTES], False),  # the notes go with their customer
+        ([EMPTIED, NOTES], True),
+        ([EMPTIED | {"mode": "pseudonymise"}, NOTES], True),
+        ([EMPTIED, CUSTOMERS], True),
+        ([EMPTIED, WITH_NOTE], True),
+        ([NOTES, EMPTIED], False),
+        ([WITH_NOTE, EMPTIED], False),  # what it would empty is empty
+    ],
+)
+async def test_E22_what_empties_columns_comes_after_what_is_matched_by_them(
+    tmp_path: Path, tables: list[dict[str, Any]], is_refused: bool
+) -> None:
+    with database("sqlite", tmp_path) as url:
+        shop = Shop(url)
+        put_notes(shop, "CASCADE")
+        if is_refused:
+            assert LATE in await problems(url, tables)
+        else:
+            async with started(url, tables) as target:
+                await target.delete(ANNA.identities)
+                assert shop.left(ANNA) == 0
+                assert NOTES not in tables or shop.count("notes") == 0
+        shop.engine.dispose()
+
+
 async def test_tables_that_point_here_and_are_not_listed_are_told(
     place: tuple[str, Shop], caplog: pytest.LogCaptureFixture
 ) -> None:
