@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Inspector, MetaData, String, Table, inspect, text
+from sqlalchemy import Connection, Executable, Inspector, MetaData, String, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from sidecar.errors import ConfigError, Problem
@@ -142,25 +142,33 @@ class _SchemaReader:
 
     def check_rights(self, tables: Sequence[BoundTable]) -> None:
         for place, bound in enumerate(tables):
-            for statement in bound.rehearsals():
-                try:
-                    with self._connection.begin_nested():
-                        self._connection.execute(statement)
-                except DBAPIError as error:
-                    if not is_refusal(error):
-                        raise
-                    remedy = f"Grant it SELECT and {_right(bound.mode)}, and SELECT on tables it is matched through"
-                    self._add(f"tables[{place}]", "can't be changed or read by this database user", remedy)
-                    break
-            self._check_hidden_rows(bound.table, f"tables[{place}]")
+            part = f"tables[{place}]"
+            if all(self._is_allowed(statement) for statement in bound.rehearsals()):
+                continue
+            if any(self._hides_rows(table) for table in (bound.table, *bound.others.values())):
+                remedy = "Give this database user BYPASSRLS: it can't delete what it does not see"
+                self._add(part, "is under row-level security that hides rows from this database user", remedy)
+                continue
+            remedy = f"Grant it SELECT and {_right(bound.mode)}, and SELECT on tables it is matched through"
+            self._add(part, "can't be changed or read by this database user", remedy)
 
-    def _check_hidden_rows(self, table: Table, part: str) -> None:
+    def _is_allowed(self, statement: Executable) -> bool:
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(statement)
+        except DBAPIError as error:
+            if not is_refusal(error):
+                raise
+            return False
+        return True
+
+    def _hides_rows(self, table: Table) -> bool:
+        """Tell whether PostgreSQL refuses because of a policy. Its own word for that is one for all refusals."""
         if self._connection.dialect.name != "postgresql":
-            return
+            return False
         name = self._connection.dialect.identifier_preparer.format_table(table)
-        if self._connection.scalar(text("SELECT row_security_active(:name)"), {"name": name}):
-            remedy = "Give this database user BYPASSRLS: it can't delete what it does not see"
-            self._add(part, "has row-level security that hides rows from this database user", remedy)
+        asked = text("SELECT row_security_active(:name)").bindparams(name=name)
+        return self._is_allowed(asked) and bool(self._connection.scalar(asked))
 
     def _table(self, name: str, part: str) -> Table | None:
         schema, bare = _split(name)

@@ -263,15 +263,22 @@ async def test_E22_a_read_only_file_is_a_configuration_error(tmp_path: Path) -> 
             await target.start()
 
 
-async def test_E22_rows_that_row_security_hides_are_a_configuration_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hiding", ["items", "customers"])  # the second is only matched through
+async def test_E22_rows_that_row_security_hides_are_a_configuration_error(tmp_path: Path, hiding: str) -> None:
     user = f"tenant_{secrets.token_hex(4)}"
     with database("postgresql", tmp_path) as url:
         shop = Shop(url)
+        shop.put(ANNA)
         shop.execute(f"CREATE USER {user}")
         try:
-            shop.execute(f"GRANT SELECT, UPDATE ON visits TO {user}", "ALTER TABLE visits ENABLE ROW LEVEL SECURITY")
+            shop.execute(f"GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {user}")
             theirs = make_url(url).set(username=user).render_as_string(hide_password=False)
-            assert "row-level security" in await problems(theirs, [TABLES[3]])
+            async with started(theirs, [ITEMS]) as target:
+                shop.execute(f"ALTER TABLE {hiding} ENABLE ROW LEVEL SECURITY")
+                assert "tables[0]: is under row-level security" in await problems(theirs, [ITEMS])
+                # Turned on while we run, it hides nothing in silence either.
+                assert (await target.delete(ANNA.identities)).fault is TargetFault.NOT_PERMITTED
+                assert (await target.verify(ANNA.identities)).fault is TargetFault.NOT_PERMITTED
         finally:
             shop.execute(f"DROP OWNED BY {user}", f"DROP USER {user}")
             shop.engine.dispose()
