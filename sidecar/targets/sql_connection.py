@@ -115,6 +115,7 @@ def _postgresql(settings: SqlAccess, leaves: bool) -> dict[str, Any]:
 def _mysql(settings: SqlAccess, tls: ssl.SSLContext | None) -> dict[str, Any]:
     wait_s = max(1, int(settings.statement_timeout_seconds))
     arguments: dict[str, Any] = {
+        "charset": "utf8mb4",  # whatever the URL says: in another some identities can't be written
         "connect_timeout": 10,
         "read_timeout": wait_s + 5,
         "write_timeout": wait_s + 5,

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Executable, Inspector, MetaData, String, Tabl
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from sidecar.errors import ConfigError, Problem
+from sidecar.targets.sql_comparing import is_comparable
 from sidecar.targets.sql_faults import is_refusal
 from sidecar.targets.sql_settings import Match, Mode, SqlSettings, SqlTable, Through
-from sidecar.targets.sql_statements import PSEUDONYM_CHARACTERS, BoundTable, is_comparable
+from sidecar.targets.sql_statements import PSEUDONYM_CHARACTERS, BoundTable
 
 _log = logging.getLogger("sidecar.targets")
 _CASCADE: Final = "CASCADE"

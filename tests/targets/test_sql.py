@@ -329,6 +329,34 @@ async def test_compares_as_told(place: tuple[str, Shop], compare: str, stored: s
         assert ((await target.delete(ANNA.identities)).count or 0) == int(goes)
 
 
+@pytest.mark.parametrize("compare", ["exact", "ignore_case", "contains"])
+async def test_what_a_database_takes_for_equal_is_nobody_elses(place: tuple[str, Shop], compare: str) -> None:
+    """MariaDB's usual collations don't tell these apart, and SQLite's LIKE no case."""
+    url, shop = place
+    shop.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(20))")
+    for number, name in enumerate(["jose", "JOSE", "josé", "jose "]):
+        shop.execute("INSERT INTO users (id, name) VALUES (:id, :name)", id=number, name=name)
+    kept = {"exact": {1, 2, 3}, "ignore_case": {2, 3}, "contains": {1, 2}}[compare]
+    match = [{"column": "name", "value": "{username}", "compare": compare}]
+    async with started(url, [{"table": "users", "match": match}]) as target:
+        person = (SubjectIdentity(IdentityType.USERNAME, "jose"),)
+        assert (await target.delete(person)).count == 4 - len(kept)
+        assert (await target.verify(person)).status is VerifyStatus.GONE
+    with shop.engine.connect() as connection:
+        assert set(connection.scalars(text("SELECT id FROM users"))) == kept
+
+
+async def test_identities_are_written_in_any_script_whatever_the_url_says(tmp_path: Path) -> None:
+    with database("mariadb", tmp_path) as url:
+        shop = Shop(url)
+        person = Person("łukasz@example.org", "Ł-1")
+        shop.put(person)
+        async with started(f"{url}?charset=latin1") as target:
+            assert (await target.delete(person.identities)).count == 4
+            assert (await target.verify(person.identities)).status is VerifyStatus.GONE
+        shop.engine.dispose()
+
+
 async def test_more_rows_than_one_person_can_have_are_left_alone(place: tuple[str, Shop]) -> None:
     url, shop = place
     async with started(url, max_rows=3) as target:
