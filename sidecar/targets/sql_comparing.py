@@ -7,10 +7,10 @@ from JOSE, and SQLite's LIKE knows no case. Other people's rows would go.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BINARY, ColumnElement, Integer, String, Uuid, cast, func, literal, true
+from sqlalchemy import BINARY, BigInteger, ColumnElement, Integer, String, Uuid, cast, func, literal, true
 from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -18,6 +18,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from sidecar.targets.sql_settings import Compare
 from sidecar.targets.template import ValueUnusable
+
+_MOST: Final = 2**63 - 1
 
 
 class _Narrowed(FunctionElement[bool]):
@@ -63,10 +65,10 @@ def compared(column: ColumnElement[Any], compare: Compare, text: str) -> ColumnE
 
 
 def typed(column: ColumnElement[Any], text: str) -> object:
-    """Return a value as the column's type. Raises ``ValueUnusable`` for what such a column can't hold."""
+    """Return a value as the column's type. Raises ``ValueUnusable`` for what no such column holds."""
     if isinstance(column.type, Integer):
-        if text.isascii() and text.isdecimal() and len(text) < 19 and str(int(text)) == text:
-            return int(text)
+        if text.isascii() and text.isdecimal() and len(text) < 20 and str(int(text)) == text and int(text) <= _MOST:
+            return literal(int(text), BigInteger())  # a small column is compared with a large number, and holds none
         raise ValueUnusable("the column holds whole numbers, and the identity is none")
     if isinstance(column.type, Uuid):
         try:

@@ -314,6 +314,23 @@ async def test_a_number_column_is_never_compared_with_text(place: tuple[str, Sho
 
 
 @pytest.mark.parametrize(
+    ("value", "count"),
+    [("2147483647", 1), ("12345678901", 0), ("9223372036854775807", 0), ("9223372036854775808", None)],
+)
+async def test_a_number_that_a_column_is_too_small_for_is_nobodys(
+    place: tuple[str, Shop], value: str, count: int | None
+) -> None:
+    url, shop = place
+    shop.execute("CREATE TABLE points (id INTEGER PRIMARY KEY, customer INTEGER)")
+    shop.execute("INSERT INTO points (id, customer) VALUES (1, 2147483647)")
+    table = {"table": "points", "match": [{"column": "customer", "value": "{customer_id}"}]}
+    async with started(url, [table]) as target:
+        person = (SubjectIdentity(IdentityType.CUSTOMER_ID, value),)
+        assert (await target.delete(person)).count == count
+        assert (await target.verify(person)).status is (VerifyStatus.IMPOSSIBLE if count is None else VerifyStatus.GONE)
+
+
+@pytest.mark.parametrize(
     ("compare", "stored", "goes"),
     [
         ("ignore_case", "Anna.Canary@Example.ORG", True),
