@@ -24,11 +24,12 @@ from sqlalchemy import (
 )
 
 from sidecar.targets.sql_comparing import compared
-from sidecar.targets.sql_settings import Match, Mode, SqlTable
+from sidecar.targets.sql_settings import Compare, Match, Mode, SqlTable
 from sidecar.targets.template import Values
 
 PSEUDONYM_PREFIX: Final = "erased-"
 PSEUDONYM_CHARACTERS: Final = len(PSEUDONYM_PREFIX) + 16
+_PSEUDONYMS: Final = PSEUDONYM_PREFIX + 16 * "_"
 
 Statement = Delete | Update | Select[Any]
 
@@ -80,7 +81,9 @@ class BoundTable:
         columns = [self.table.c[name] for name in self.form.columns]
         if self.mode is Mode.NULL:
             return and_(matching, or_(*(column.is_not(None) for column in columns)))
-        return and_(matching, or_(*(and_(one.is_not(None), not_(one.startswith(PSEUDONYM_PREFIX))) for one in columns)))
+        if any(one.value is not None and one.compare is not Compare.CONTAINS for one in self.form.match):
+            return matching  # it holds no more once its column has another name, however much the person's is like one
+        return and_(matching, or_(*(and_(one.is_not(None), not_(one.like(_PSEUDONYMS))) for one in columns)))
 
     def _all_of(self, table: Table, match: Sequence[Match], values: Values) -> ColumnElement[bool]:
         return and_(*(self._one(table, one, values) for one in match))

@@ -101,6 +101,22 @@ async def test_E21_pseudonymise_is_never_called_erased(place: tuple[str, Shop]) 
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.RETAINED
 
 
+@pytest.mark.parametrize("compare", ["exact", "contains"])
+async def test_E21_whoever_is_called_like_a_pseudonym_is_renamed_all_the_same(
+    place: tuple[str, Shop], compare: str
+) -> None:
+    url, shop = place
+    match = [{"column": "email", "value": "{username}", "compare": compare}]
+    renamed = {"table": "visits", "mode": "pseudonymise", "columns": ["email"], "match": match}
+    async with started(url, [renamed]) as target:
+        shop.execute("INSERT INTO visits (id, email) VALUES (1, 'erased-anna')")
+        person = (SubjectIdentity(IdentityType.USERNAME, "erased-anna"),)
+        assert (await target.delete(person)).count == 1
+        assert shop.execute("SELECT count(*) FROM visits WHERE email LIKE 'erased-anna%'") == 0
+        assert (await target.delete(person)).count == 0
+        assert (await target.verify(person)).status is VerifyStatus.RETAINED
+
+
 async def test_E21_the_status_tells_what_was_done_and_what_stands_in_the_way(tmp_path: Path) -> None:
     with database("postgresql", tmp_path) as url:
         shop = Shop(url)
