@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from sidecar.targets.byte_search import ByteSearch
 from sidecar.targets.glob import Glob, path_expression
 from sidecar.targets.rewriting import NotOurs, is_leftover, sync_folder
 from sidecar.targets.template import Values, ValueUnusable
@@ -67,10 +68,10 @@ def remove_empty(folder: Path, bears: Callable[[str], bool]) -> None:
             sync_folder(path.parent)
 
 
-def names_found(folder: Path, theirs: re.Pattern[bytes]) -> int:
+def names_found(folder: Path, theirs: ByteSearch) -> int:
     """Return how many files and folders bear an identity in their name."""
     return sum(
-        theirs.search(name.encode("utf-8", "surrogateescape")) is not None
+        theirs.found_in(name.encode("utf-8", "surrogateescape"))
         for _, folders, names in os.walk(folder, onerror=_raise)
         for name in [*folders, *names]
     )

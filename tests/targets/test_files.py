@@ -302,3 +302,10 @@ async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
 def test_a_form_that_can_not_be_meant_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         FilesSettings.model_validate(MAPPING | {"folder": "/srv/archive"} | changes)
+
+
+async def test_E28_an_identity_at_the_beginning_of_a_line_of_a_text_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(line(BERT.email, text=f"ask my wife:\n{ANNA.email}"))
+    async with started(tmp_path, **LINES) as target:
+        assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
