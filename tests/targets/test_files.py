@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from sidecar.errors import ConfigError
 from sidecar.targets.files import FilesTarget
 from sidecar.targets.files_settings import FilesSettings
+from sidecar.targets.parquet_sets import texts_of_parquet
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
 from tests.targets.files_rig import MAPPING, files_target
 from tests.targets.rig import ANNA, BERT, Person
@@ -274,6 +275,30 @@ async def test_parquet_finds_identities_in_other_columns_nested_ones_included(tm
     parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
     async with started(tmp_path, **COLUMNS) as target:
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
+
+
+async def test_E28_dictionaries_within_columns_hold_on_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    names = pa.array([ANNA.customer_id, BERT.customer_id]).dictionary_encode()
+    ends = pa.array([0, 1, 2], pa.int32())
+    nested = {
+        "struct": pa.StructArray.from_arrays([names], ["id"]),
+        "list": pa.ListArray.from_arrays(ends, names),
+        "map": pa.MapArray.from_arrays(ends, pa.array(["a", "b"]), names),
+        "deep": pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays([names], ["id"])),
+    }
+    table = pa.table({"mail": [ANNA.email, BERT.email], "n": [1, 2], **nested})
+    for name in nested:
+        left = pa.table({"mail": [BERT.email], "n": [2], name: nested[name].slice(1)})
+        parquet.write_table(left, file, compression="zstd")
+        with file.open("rb") as stream:
+            assert ANNA.customer_id in set(texts_of_parquet(stream)), name  # as another program leaves it
+    parquet.write_table(table, file, compression="none")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).count == 1
+        assert ANNA.customer_id.encode() not in file.read_bytes()
+        assert parquet.read_table(file).to_pylist() == table.slice(1).to_pylist()
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
 
 
 async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
