@@ -82,7 +82,7 @@ def _row_groups(file: Any, schema: Any) -> Iterator[Any]:
 
 
 def _split(table: Any, wanted: Sequence[Wanted]) -> tuple[Any, int]:
-    theirs = pa.array([False] * table.num_rows)
+    theirs = pa.array([False] * table.num_rows, pa.bool_())
     for one in wanted:
         theirs = pc.or_(theirs, _holds(table.column(one.field), one))
     kept = table.filter(pc.invert(theirs))

@@ -301,6 +301,13 @@ async def test_E28_dictionaries_within_columns_hold_on_to_nobody(tmp_path: Path)
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
 
 
+async def test_a_parquet_file_without_rows_is_nobodys(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"mail": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+
+
 async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not at all")
     async with started(tmp_path, **COLUMNS) as target:
