@@ -24,8 +24,8 @@ def sift_parquet(source: BinaryIO, sink: BinaryIO | None, wanted: Sequence[Wante
     try:
         file = parquet.ParquetFile(source)
         schema = _plain_schema(file.schema_arrow)
-        if not all(one.field in schema.names for one in wanted):
-            raise ColumnMissing("a column that is matched is not in the file")
+        if not all(schema.names.count(one.field) == 1 for one in wanted):
+            raise ColumnMissing("a column that is matched is not in the file, or more than once")
         if sink is None:
             return sum(_split(table, wanted)[1] for table in _row_groups(file, schema))
         removed = 0

@@ -235,6 +235,14 @@ async def test_csv_records_go_whole_and_others_stay_as_they_are(tmp_path: Path) 
     assert file.read_bytes() == head + kept
 
 
+async def test_csv_records_go_by_every_column_of_the_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"mail;note;mail\n{BERT.email};x;{ANNA.email}\n{BERT.email};x;\n")
+    async with started(tmp_path, **CSV) as target:
+        assert (await target.delete(ANNA.identities)).count == 1
+    assert file.read_text() == f"mail;note;mail\n{BERT.email};x;\n"
+
+
 async def test_csv_without_the_column_is_a_misconfiguration_and_never_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"email;note\n{ANNA.email};x\n")
     async with started(tmp_path, **CSV) as target:
@@ -299,6 +307,14 @@ async def test_E28_dictionaries_within_columns_hold_on_to_nobody(tmp_path: Path)
         assert ANNA.customer_id.encode() not in file.read_bytes()
         assert parquet.read_table(file).to_pylist() == table.slice(1).to_pylist()
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+
+
+async def test_a_parquet_file_with_a_column_twice_is_a_fault(tmp_path: Path) -> None:
+    mails = pa.array([ANNA.email])
+    parquet.write_table(pa.Table.from_arrays([mails, mails], names=["mail", "mail"]), tmp_path / "a.parquet")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).fault is TargetFault.MISCONFIGURED
+        assert (await target.verify(ANNA.identities)).fault is TargetFault.MISCONFIGURED
 
 
 async def test_a_parquet_file_without_rows_is_nobodys(tmp_path: Path) -> None:
