@@ -145,6 +145,8 @@ async def test_every_call_is_authorized() -> None:
     ("changes", "message"),
     [
         ({"url": "http://search.example.org"}, "plain HTTP"),
+        ({"url": "https://search.example.org:99999"}, "no host and port"),
+        ({"url": "https://search..example.org"}, "no host and port"),
         ({"url": "https://user:pass@search.example.org"}, "without user"),
         ({"indices": []}, "at least 1"),
         ({"indices": [{"index": "_all", "match": [{"field": "a", "value": "{email}"}]}]}, "pattern"),
