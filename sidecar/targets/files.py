@@ -19,7 +19,7 @@ from sidecar.targets.byte_search import ByteSearch, count_in_stream, count_in_te
 from sidecar.targets.call_threads import CallThreads
 from sidecar.targets.described import Described
 from sidecar.targets.files_settings import DataSet, FilesSettings, Format
-from sidecar.targets.folder import expression_of, matching, names_found, remove, remove_empty, walk
+from sidecar.targets.folder import expression_of, leftovers, matching, names_found, remove, remove_empty, walk
 from sidecar.targets.glob import path_expression
 from sidecar.targets.record_sets import (
     ColumnMissing,
@@ -166,13 +166,13 @@ class FilesTarget(Described[FilesSettings]):
         self._check_marker()
         expressions = [expression_of(glob, values) for glob in self._settings.remove]
         folder = self._settings.folder
+        if leftovers(folder):
+            raise FileChanged("a file is being rewritten")
         left = sum(len(matching(folder, expression)) for expression in expressions)
         theirs = search_of(self._used(values))
         if theirs is not None:
             left += names_found(folder, theirs)
         for path, dataset in self._data_files():
-            if clear_leftovers(path.parent):
-                raise FileChanged("a file is being rewritten")
             left += self._count_in(path, dataset, wanted_of(dataset, values), theirs)
         return left
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sidecar.targets.byte_search import ByteSearch
 from sidecar.targets.glob import Glob, path_expression
-from sidecar.targets.rewriting import NotOurs, is_leftover, sync_folder
+from sidecar.targets.rewriting import NotOurs, clear_leftovers, is_leftover, sync_folder
 from sidecar.targets.template import Values, ValueUnusable
 
 
@@ -74,6 +74,15 @@ def names_found(folder: Path, theirs: ByteSearch) -> int:
         theirs.found_in(name.encode("utf-8", "surrogateescape"))
         for _, folders, names in os.walk(folder, onerror=_raise)
         for name in [*folders, *names]
+    )
+
+
+def leftovers(folder: Path) -> int:
+    """Remove what dead writers left in any folder, whose file may be elsewhere by now; return how many live."""
+    return sum(
+        clear_leftovers(Path(place))
+        for place, _, names in os.walk(folder, onerror=_raise)
+        if any(is_leftover(name) for name in names)
     )
 
 

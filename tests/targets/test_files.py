@@ -357,3 +357,12 @@ async def test_E28_an_identity_at_the_beginning_of_a_line_of_a_text_is_seen(tmp_
     async with started(tmp_path, **LINES) as target:
         assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
+
+
+async def test_E28_what_a_dead_writer_left_goes_also_where_its_file_is_no_more(tmp_path: Path) -> None:
+    left = tmp_path / "old" / ".a.jsonl.0123abcd.sidecar-rewriting"
+    left.parent.mkdir()
+    left.write_bytes(line(ANNA.email))
+    async with started(tmp_path, **LINES) as target:
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+    assert not left.exists()
