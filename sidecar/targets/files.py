@@ -11,16 +11,15 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from re import Pattern
 from typing import BinaryIO, Final, Protocol
 
 from sidecar.erasure.request import SubjectIdentity
 from sidecar.errors import ConfigError, Problem
-from sidecar.targets.byte_search import count_in_stream, count_in_texts, search_pattern
+from sidecar.targets.byte_search import ByteSearch, count_in_stream, count_in_texts, search_of
 from sidecar.targets.call_threads import CallThreads
 from sidecar.targets.described import Described
 from sidecar.targets.files_settings import DataSet, FilesSettings, Format
-from sidecar.targets.folder import expression_of, matching, names_found, remove, remove_empty, walk
+from sidecar.targets.folder import expression_of, leftovers, matching, names_found, remove, remove_empty, walk
 from sidecar.targets.glob import path_expression
 from sidecar.targets.record_sets import (
     ColumnMissing,
@@ -138,11 +137,11 @@ class FilesTarget(Described[FilesSettings]):
         return removed
 
     def _remove_empty(self, used: Values) -> None:
-        names, theirs = set(used.values()), search_pattern(used)
+        names, theirs = set(used.values()), search_of(used)
 
         def bears(name: str) -> bool:
             written = name.encode("utf-8", "surrogateescape")
-            return name in names or (theirs is not None and theirs.search(written) is not None)
+            return name in names or (theirs is not None and theirs.found_in(written))
 
         remove_empty(self._settings.folder, bears)
 
@@ -167,17 +166,17 @@ class FilesTarget(Described[FilesSettings]):
         self._check_marker()
         expressions = [expression_of(glob, values) for glob in self._settings.remove]
         folder = self._settings.folder
+        if leftovers(folder):
+            raise FileChanged("a file is being rewritten")
         left = sum(len(matching(folder, expression)) for expression in expressions)
-        theirs = search_pattern(self._used(values))
+        theirs = search_of(self._used(values))
         if theirs is not None:
             left += names_found(folder, theirs)
         for path, dataset in self._data_files():
-            if clear_leftovers(path.parent):
-                raise FileChanged("a file is being rewritten")
             left += self._count_in(path, dataset, wanted_of(dataset, values), theirs)
         return left
 
-    def _count_in(self, path: Path, dataset: DataSet, wanted: Sequence[Wanted], theirs: Pattern[bytes] | None) -> int:
+    def _count_in(self, path: Path, dataset: DataSet, wanted: Sequence[Wanted], theirs: ByteSearch | None) -> int:
         with reading(path) as file:
             records = self._sift(path, file, None, dataset, wanted)
         if theirs is None or records:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sidecar.erasure.request import IdentityType
 from sidecar.targets.form import Form, PersonTemplate, TargetForm
-from sidecar.targets.glob import GlobTemplate
+from sidecar.targets.glob import GlobTemplate, check_sets
 
 
 class Format(StrEnum):
@@ -53,6 +53,7 @@ class DataSet(Form):
             if self.format is not Format.JSONL and not one.field:
                 raise ValueError("fields of csv and parquet are names of columns")
         _check_below(self.files)
+        check_sets(self.files)
         return self
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sidecar.disk import sync_folder
+from sidecar.targets.byte_search import ByteSearch
 from sidecar.targets.glob import Glob, path_expression
-from sidecar.targets.rewriting import NotOurs, is_leftover
+from sidecar.targets.rewriting import NotOurs, clear_leftovers, is_leftover
 from sidecar.targets.template import Values, ValueUnusable
 
 
@@ -68,12 +69,21 @@ def remove_empty(folder: Path, bears: Callable[[str], bool]) -> None:
             sync_folder(path.parent)
 
 
-def names_found(folder: Path, theirs: re.Pattern[bytes]) -> int:
+def names_found(folder: Path, theirs: ByteSearch) -> int:
     """Return how many files and folders bear an identity in their name."""
     return sum(
-        theirs.search(name.encode("utf-8", "surrogateescape")) is not None
+        theirs.found_in(name.encode("utf-8", "surrogateescape"))
         for _, folders, names in os.walk(folder, onerror=_raise)
         for name in [*folders, *names]
+    )
+
+
+def leftovers(folder: Path) -> int:
+    """Remove what dead writers left in any folder, whose file may be elsewhere by now; return how many live."""
+    return sum(
+        clear_leftovers(Path(place))
+        for place, _, names in os.walk(folder, onerror=_raise)
+        if any(is_leftover(name) for name in names)
     )
 
 

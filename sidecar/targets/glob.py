@@ -90,6 +90,23 @@ def _path_expression(literal: str) -> str:
     return out
 
 
+def check_sets(literal: str) -> None:
+    """Raise ``ValueError`` for brackets that are read otherwise than they are meant, or can't be read.
+
+    Redis takes what follows an open bracket for a set: ``user[C-1]:*`` is every ``user1:…``, and no ``user[C-1]:…``.
+    """
+    for piece in _PIECE.finditer(literal):
+        if piece["one"] == "[":
+            raise ValueError("has a [ that no set ends; write \\[ for a bracket as it is")
+        if piece["set"] is not None:
+            try:
+                re.compile(piece["set"].encode())
+            except re.error:
+                raise ValueError("has a set in brackets that nothing fits") from None
+            if re.search(r"\\[0-9A-Za-z]", piece["set"]):
+                raise ValueError("has a backslash before a letter or digit in a set")
+
+
 def _sample(literal: str) -> str:
     out = ""
     for piece in _PIECE.finditer(literal):
@@ -111,6 +128,7 @@ def _check(text: Text) -> None:
     """Refuse what would match other people: ``{customer_id}*`` for C-1 matches C-10 as well."""
     previous: IdentityType | None = None
     for literal, kind in text.parts:
+        check_sets(literal)
         if previous is not None and (literal[:1] in {"*", "?", "["} or (not literal and kind is not None)):
             raise ValueError(_NEXT_TO)
         if kind is not None and (literal[-1:] in {"*", "?", "]"} and literal[-2:-1] != "\\"):

@@ -95,7 +95,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True, limit=self._concurrency),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={**self._headers, "Accept": "application/json"},
+            headers={"Accept": "application/json"},
             trust_env=False,
         )
 
@@ -107,21 +107,22 @@ class HttpClient:
     async def send(self, call: Call) -> Reply:
         """Send with authorization. An answer 401 is no deletion: it is asked for once more, with a new token."""
         if self._authorization is None:
-            return await self.send_as(call, _NO_HEADERS)
+            return await self.send_as(call, self._headers)
+        others = {name: value for name, value in self._headers.items() if name.lower() != "authorization"}
         reply = Reply()
         for _ in range(2):
             try:
                 header = await self._authorization.header(self)
             except AuthorizationFailed as failed:
                 return Reply(fault=failed.fault)
-            reply = await self.send_as(call, {"Authorization": header})
+            reply = await self.send_as(call, {**others, "Authorization": header})
             if reply.status != 401:
                 break
             self._authorization.refuse(header)
         return reply
 
     async def send_as(self, call: Call, headers: Mapping[str, str]) -> Reply:
-        """Send with these headers besides those of every call."""
+        """Send with these headers alone: the system's own secrets are not for who gives tokens."""
         try:
             return await self._exchange(call, headers)
         except (ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):

@@ -16,6 +16,7 @@ from sidecar.targets.target import TargetFault
 
 _EARLY_S: Final = 30.0
 _UNSAID_S: Final = 300.0
+_LONGEST_S: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class TokenSource:
             fault = TargetFault.NOT_PERMITTED if refused else fault_of(answer, frozenset({200}))
             raise AuthorizationFailed(fault, answer.status)
         lasts = resolve_pointer(answer.body, "/expires_in")
-        known = isinstance(lasts, int | float) and not isinstance(lasts, bool)
+        known = isinstance(lasts, int | float) and not isinstance(lasts, bool) and 0 <= lasts < _LONGEST_S
         self._ends = asked + max((float(lasts) if known else _UNSAID_S) - _EARLY_S, 0.0)  # type: ignore[arg-type]
         self._header = f"Bearer {token}"
 

@@ -9,10 +9,11 @@ import base64
 import json
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -35,6 +36,7 @@ from sidecar.targets.target import (
     PollResult,
     TargetFault,
     VerifyResult,
+    VerifyStatus,
 )
 from sidecar.targets.template import Values
 
@@ -46,6 +48,7 @@ _STATES: Final[Mapping[str, JobStatus]] = {
     "cancelled": JobStatus.FAILED,
 }
 _TAKEN: Final = frozenset({200, 201, 202})
+_MOST_FILINGS: Final = 50
 
 
 class OpenDsrTarget(Described[OpenDsrSettings]):
@@ -88,24 +91,40 @@ class OpenDsrTarget(Described[OpenDsrSettings]):
         return await self.order(Order(str(uuid4()), identities))
 
     async def order(self, order: Order) -> DeleteResult:
-        """Order once: the specification has no rule for an id that is sent again, so it is asked for first."""
-        known = await self._client.send(self._call("GET", f"requests/{order.id}"))
-        if known.answer is None:
-            return DeleteResult(DeleteStatus.FAILED, fault=known.fault, retry_after=known.retry_after)
-        if known.answer.status == 200 and self._signed(known):
-            return DeleteResult(DeleteStatus.SUBMITTED, None, 200, reference=order.id)
-        sent = await self._client.send(self._call("POST", "requests", self._body(order)))
+        """Order once: the specification has no rule for an id that is sent again, so it is asked for first.
+
+        What was taken back, or is called completed while the person is there, is filed anew by the next id.
+        """
+        for name in _names(order.id):
+            known = await self._client.send(self._call("GET", f"requests/{name}"))
+            if known.answer is None:
+                return DeleteResult(DeleteStatus.FAILED, fault=known.fault, retry_after=known.retry_after)
+            if known.answer.status != 200 or not self._speaks_of(known, name):
+                return await self._file(order, name)
+            if not await self._is_over(known, order.identities):
+                return DeleteResult(DeleteStatus.SUBMITTED, None, 200, reference=name)
+        return DeleteResult(DeleteStatus.FAILED, fault=TargetFault.TARGET_ERROR)
+
+    async def _file(self, order: Order, name: str) -> DeleteResult:
+        sent = await self._client.send(self._call("POST", "requests", self._body(order, name)))
         if sent.answer is None:
             return DeleteResult(DeleteStatus.FAILED, fault=sent.fault, retry_after=sent.retry_after)
         status = sent.answer.status
         if status not in _TAKEN:
             return DeleteResult(DeleteStatus.FAILED, None, status, fault_of(sent.answer, _TAKEN), sent.retry_after)
-        if not self._signed(sent) or resolve_pointer(sent.answer.body, "/subject_request_id") != order.id:
+        if not self._speaks_of(sent, name):
             return DeleteResult(DeleteStatus.FAILED, None, status, TargetFault.UNSIGNED)
-        return DeleteResult(DeleteStatus.SUBMITTED, None, status, reference=order.id)
+        return DeleteResult(DeleteStatus.SUBMITTED, None, status, reference=name)
+
+    async def _is_over(self, known: Reply, identities: Sequence[SubjectIdentity]) -> bool:
+        status = _state_of(known)
+        if status is JobStatus.DONE and self._verify is not None:
+            return (await self.verify(identities)).status is VerifyStatus.PRESENT
+        return status is JobStatus.FAILED
 
     async def poll(self, order: Order) -> PollResult:
-        reply = await self._client.send(self._call("GET", f"requests/{order.reference or order.id}"))
+        name = order.reference or order.id
+        reply = await self._client.send(self._call("GET", f"requests/{name}"))
         if reply.answer is None:
             return PollResult(JobStatus.UNKNOWN, fault=reply.fault, retry_after=reply.retry_after)
         answer = reply.answer
@@ -114,9 +133,9 @@ class OpenDsrTarget(Described[OpenDsrSettings]):
         if answer.status != 200 or not answer.is_json:
             fault = fault_of(answer, frozenset({200}))
             return PollResult(JobStatus.UNKNOWN, None, answer.status, fault, reply.retry_after)
-        if not self._signed(reply):
+        if not self._speaks_of(reply, name):
             return PollResult(JobStatus.UNKNOWN, None, answer.status, TargetFault.UNSIGNED)
-        status = _STATES.get(str(resolve_pointer(answer.body, "/request_status")), JobStatus.UNKNOWN)
+        status = _state_of(reply)
         return PollResult(
             status, None, answer.status, TargetFault.UNEXPECTED_BODY if status is JobStatus.UNKNOWN else None
         )
@@ -127,11 +146,11 @@ class OpenDsrTarget(Described[OpenDsrSettings]):
     def _call(self, method: str, rest: str, body: bytes | None = None) -> Call:
         return Call(method, f"{self._settings.url.rstrip('/')}/{rest}", body, self._settings.timeout_seconds)
 
-    def _body(self, order: Order) -> bytes:
+    def _body(self, order: Order, name: str) -> bytes:
         kinds = self._settings.identities
         request: dict[str, Any] = {
             "regulation": self._settings.regulation,
-            "subject_request_id": order.id,
+            "subject_request_id": name,
             "subject_request_type": "erasure",
             "submitted_time": self._clock().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "subject_identities": [
@@ -142,6 +161,14 @@ class OpenDsrTarget(Described[OpenDsrSettings]):
             "api_version": "2.0",
         }
         return json.dumps(request).encode("ascii")
+
+    def _speaks_of(self, reply: Reply, name: str) -> bool:
+        """Tell whether the processor signed it, and about this request: another's is as good as no answer."""
+        return (
+            reply.answer is not None
+            and self._signed(reply)
+            and resolve_pointer(reply.answer.body, "/subject_request_id") == name
+        )
 
     def _signed(self, reply: Reply) -> bool:
         """Tell whether the processor signed the raw bytes of an answer, while its certificate is valid."""
@@ -160,6 +187,18 @@ class OpenDsrTarget(Described[OpenDsrSettings]):
         except (ValueError, InvalidSignature):
             return False
         return True
+
+
+def _names(order_id: str) -> Iterator[str]:
+    """Yield the ids of an order, as it is filed for the first time, the second and so on. They say nothing."""
+    yield order_id
+    for number in range(1, _MOST_FILINGS):
+        yield str(UUID(bytes=sha256(f"{order_id}:{number}".encode()).digest()[:16], version=4))
+
+
+def _state_of(reply: Reply) -> JobStatus:
+    found = resolve_pointer(reply.answer.body, "/request_status") if reply.answer else None
+    return _STATES.get(str(found), JobStatus.UNKNOWN)
 
 
 def _certificate(settings: OpenDsrSettings, now: datetime, where: str) -> x509.Certificate:

@@ -24,8 +24,8 @@ def sift_parquet(source: BinaryIO, sink: BinaryIO | None, wanted: Sequence[Wante
     try:
         file = parquet.ParquetFile(source)
         schema = _plain_schema(file.schema_arrow)
-        if not all(one.field in schema.names for one in wanted):
-            raise ColumnMissing("a column that is matched is not in the file")
+        if not all(schema.names.count(one.field) == 1 for one in wanted):
+            raise ColumnMissing("a column that is matched is not in the file, or more than once")
         if sink is None:
             return sum(_split(table, wanted)[1] for table in _row_groups(file, schema))
         removed = 0
@@ -52,10 +52,15 @@ def texts_of_parquet(source: BinaryIO) -> Iterator[str]:
 
 
 def _texts(chunk: Any) -> Iterator[str]:
-    if pa.types.is_dictionary(chunk.type):
-        chunk = chunk.dictionary
-    for value in chunk.to_pylist():
-        yield from _texts_in(value)
+    if pa.types.is_struct(chunk.type):
+        for index in range(chunk.type.num_fields):
+            yield from _texts(chunk.field(index))
+    elif pa.types.is_nested(chunk.type) and hasattr(chunk, "values"):  # lists and maps
+        yield from _texts(chunk.values)
+    else:
+        values = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+        for value in values.to_pylist():
+            yield from _texts_in(value)
 
 
 def _texts_in(value: object) -> Iterator[str]:
@@ -77,7 +82,7 @@ def _row_groups(file: Any, schema: Any) -> Iterator[Any]:
 
 
 def _split(table: Any, wanted: Sequence[Wanted]) -> tuple[Any, int]:
-    theirs = pa.array([False] * table.num_rows)
+    theirs = pa.array([False] * table.num_rows, pa.bool_())
     for one in wanted:
         theirs = pc.or_(theirs, _holds(table.column(one.field), one))
     kept = table.filter(pc.invert(theirs))
@@ -96,10 +101,23 @@ def _holds(column: Any, wanted: Wanted) -> Any:
 
 
 def _plain_schema(schema: Any) -> Any:
-    fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in schema
-    ]
-    return pa.schema(fields, metadata=schema.metadata)
+    return pa.schema([_plain_field(field) for field in schema], metadata=schema.metadata)
+
+
+def _plain_field(field: Any) -> Any:
+    """Return a field without dictionaries, at any depth."""
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        return field.with_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return field.with_type(pa.struct([_plain_field(one) for one in kind.fields]))
+    if pa.types.is_map(kind):
+        return field.with_type(pa.map_(_plain_field(kind.key_field), _plain_field(kind.item_field), kind.keys_sorted))
+    if pa.types.is_fixed_size_list(kind):
+        return field.with_type(pa.list_(_plain_field(kind.value_field), kind.list_size))
+    if pa.types.is_large_list(kind):
+        return field.with_type(pa.large_list(_plain_field(kind.value_field)))
+    return field.with_type(pa.list_(_plain_field(kind.value_field))) if pa.types.is_list(kind) else field
 
 
 def _compression(file: Any) -> str:

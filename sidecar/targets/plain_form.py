@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from sidecar.targets.template import split_url
 
 
 class Form(BaseModel):
@@ -25,7 +26,9 @@ def is_loopback(host: str) -> bool:
 
 def check_server_url(url: str, key: str) -> None:
     """Raise ``ValueError`` for a URL that names no server, or would carry secrets over the network in clear."""
-    parts = urlsplit(url)
+    parts = split_url(url)
+    if parts is None:
+        raise ValueError(f"{key} names no host and port that can be called")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
         raise ValueError(f"{key} must be an https:// URL of a server, without user and query")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

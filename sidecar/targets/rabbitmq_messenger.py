@@ -57,14 +57,14 @@ class RabbitMqMessenger:
         self._tls = tls if parts.scheme == "amqps" else None
 
     async def check(self) -> None:
-        async with self._channel() as channel:
-            await channel.declare_queue(self._settings.destination, passive=True)
+        async with self._connection() as connection:
+            await (await _channel(connection)).declare_queue(self._settings.destination, passive=True)
 
     async def send(self, message_id: str, body: bytes) -> None:
-        async with self._channel() as channel:
+        async with self._connection() as connection:
             reply_to = None
             if self._settings.acknowledgements is not None:
-                reply_to = (await self._declare(channel, message_id)).name
+                reply_to = (await self._answers(connection, message_id)).name
             message = aio_pika.Message(
                 body,
                 content_type="application/json",
@@ -72,31 +72,44 @@ class RabbitMqMessenger:
                 reply_to=reply_to,
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             )
-            await channel.default_exchange.publish(message, self._settings.destination, mandatory=True)
+            exchange = (await _channel(connection)).default_exchange
+            await exchange.publish(message, self._settings.destination, mandatory=True)
 
     async def acknowledgement(self, message_id: str) -> bytes | None:
-        async with self._channel() as channel:
-            queue = await self._declare(channel, message_id)
-            found = await queue.get(fail=False)
-            if found is None:
+        async with self._connection() as connection:
+            queue = await self._answers(connection, message_id)
+            last = await queue.get(fail=False)
+            while last is not None and (newer := await queue.get(fail=False)) is not None:
+                await last.ack()  # what a system said before is over
+                last = newer
+            if last is None:
                 return None
-            await found.reject(requeue=True)  # it must still be there if we are killed before it is recorded
-            return bytes(found.body)
+            await last.reject(requeue=True)  # it must still be there if we are killed before it is recorded
+            return bytes(last.body)
 
-    async def _declare(self, channel: Any, message_id: str) -> Any:
-        lasts_ms = int(self._settings.max_completion.total_seconds() * 1000) + 30 * 86_400_000
+    async def _answers(self, connection: Any, message_id: str) -> Any:
+        """Return the queue as it is, or a new one: it may have been made when other settings were in force."""
         name = f"{self._settings.acknowledgements}.{message_id}"
-        return await channel.declare_queue(name, durable=True, arguments={"x-expires": min(lasts_ms, 2**32 - 1)})
+        try:
+            return await (await _channel(connection)).declare_queue(name, passive=True)
+        except ChannelNotFoundEntity:  # which closes the channel
+            lasts_ms = int(self._settings.max_completion.total_seconds() * 1000) + 30 * 86_400_000
+            arguments = {"x-expires": min(lasts_ms, 2**32 - 1)}
+            return await (await _channel(connection)).declare_queue(name, durable=True, arguments=arguments)
 
     @asynccontextmanager
-    async def _channel(self) -> AsyncIterator[Any]:
+    async def _connection(self) -> AsyncIterator[Any]:
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 connection = await aio_pika.connect(self._url, ssl_context=self._tls)
                 async with connection:
-                    yield await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    yield connection
         except _EXPECTED as error:
             raise MessengerFailed(next(fault for kind, fault in _FAULTS if isinstance(error, kind))) from None
+
+
+async def _channel(connection: Any) -> Any:
+    return await connection.channel(publisher_confirms=True, on_return_raises=True)
 
 
 def _refused(where: str, message: str) -> ConfigError:

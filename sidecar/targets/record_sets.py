@@ -142,4 +142,4 @@ def _columns(header: Sequence[str], wanted: Sequence[Wanted]) -> list[tuple[int,
     names = [name.removeprefix("\ufeff") for name in header]
     if not all(one.field in names for one in wanted):
         raise ColumnMissing("a column that is matched is not in the header")
-    return [(names.index(one.field), one) for one in wanted]
+    return [(index, one) for one in wanted for index, name in enumerate(names) if name == one.field]

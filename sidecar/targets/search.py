@@ -113,7 +113,7 @@ class SearchTarget(Described[SearchSettings]):
     async def _count_in(self, index: SearchIndex, values: Values) -> int:
         """Refresh, so that nothing is overlooked that was written just now; then count in two ways."""
         query = {"query": _query(index, values)}
-        _whole(await self._ask("POST", index, f"_refresh?{_EVERYWHERE}"))
+        _without_failures(await self._ask("POST", index, f"_refresh?{_EVERYWHERE}"))
         counted = _whole(await self._ask("POST", index, f"_count?{_EVERYWHERE}", query))
         searched = {**query, "size": 0, "track_total_hits": True}
         found = _whole(await self._ask("POST", index, f"_search?{_EVERYWHERE}", searched))
@@ -145,12 +145,19 @@ def _query(index: SearchIndex, values: Values) -> dict[str, Any]:
     return {"bool": {"should": wanted, "minimum_should_match": 1}}
 
 
-def _whole(body: object) -> object:
-    """Return an answer in which every shard had its say."""
-    total, successful = count_at(body, "/_shards/total"), count_at(body, "/_shards/successful")
-    if count_at(body, "/_shards/failed") != 0 or total is None or successful is None:
+def _without_failures(body: object) -> object:
+    """Return an answer in which no shard failed. Copies that are nowhere (of a single node) are no failure."""
+    if count_at(body, "/_shards/failed") != 0:
         raise ClusterFailed(TargetFault.UNEXPECTED_BODY, 200)
     return body
+
+
+def _whole(body: object) -> object:
+    """Return an answer in which every shard had its say. One that is nowhere has not, and is no failure either."""
+    total = count_at(body, "/_shards/total")
+    if total is None or count_at(body, "/_shards/successful") != total:
+        raise ClusterFailed(TargetFault.UNEXPECTED_BODY, 200)
+    return _without_failures(body)
 
 
 def _unsuitable(body: object, match: SearchMatch) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.form import TlsFiles, is_loopback
+from sidecar.targets.sql_waiting import bound_waits
 
 _DRIVERS: Final[Mapping[str, str]] = {
     "postgresql": "postgresql+psycopg",
@@ -32,6 +33,7 @@ _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "mysql+pymysql": frozenset({"charset", "collation", "unix_socket"}),
 }  # fmt: skip
 """What a URL may say beside the server. Others lead elsewhere than its host says, or turn TLS off."""
+_LATER_THAN_THE_SERVER_S: Final = 5
 _URL_REMEDY: Final = "Use postgresql+psycopg://user:password@host/name, mysql+pymysql://… or sqlite:////path"
 
 
@@ -54,16 +56,16 @@ def open_target_engine(settings: SqlAccess, url: str, tls: ssl.SSLContext, where
     try:
         if parsed.drivername == "sqlite":
             return _sqlite_engine(parsed, settings, where)
-        leaves = leaves_the_machine(parsed)
-        if parsed.drivername == "postgresql+psycopg":
-            arguments = _postgresql(settings, leaves)
-        else:
-            arguments = _mysql(settings, tls if leaves else None)
-        return create_engine(parsed, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
+        leaves, is_postgresql = leaves_the_machine(parsed), parsed.drivername == "postgresql+psycopg"
+        arguments = _postgresql(settings, leaves) if is_postgresql else _mysql(settings, tls if leaves else None)
+        engine = create_engine(parsed, hide_parameters=True, poolclass=NullPool, connect_args=arguments)
     except ModuleNotFoundError:
         extra = _EXTRAS.get(parsed.drivername, "")
         remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
         raise ConfigError((Problem(f"{where}.url", "needs a driver that is not installed", remedy),)) from None
+    if is_postgresql:
+        bound_waits(engine, settings.statement_timeout_seconds + _LATER_THAN_THE_SERVER_S)
+    return engine
 
 
 def _parsed(url: str, where: str) -> URL:
@@ -99,9 +101,11 @@ def leaves_the_machine(url: URL) -> bool:
 
 def _postgresql(settings: SqlAccess, leaves: bool) -> dict[str, Any]:
     wait_ms = int(settings.statement_timeout_seconds * 1000)
+    # Without row_security a policy that hides rows is an error, where it would look as if nobody's were there.
+    options = {"statement_timeout": wait_ms, "lock_timeout": wait_ms, "row_security": "off"}
     arguments: dict[str, Any] = {
         "connect_timeout": 10,
-        "options": f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}",
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         "application_name": "privacy-sidecar",
     }
     if leaves:
@@ -113,6 +117,7 @@ def _postgresql(settings: SqlAccess, leaves: bool) -> dict[str, Any]:
 def _mysql(settings: SqlAccess, tls: ssl.SSLContext | None) -> dict[str, Any]:
     wait_s = max(1, int(settings.statement_timeout_seconds))
     arguments: dict[str, Any] = {
+        "charset": "utf8mb4",  # whatever the URL says: in another some identities can't be written
         "connect_timeout": 10,
         "read_timeout": wait_s + 5,
         "write_timeout": wait_s + 5,

@@ -10,30 +10,45 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Inspector, MetaData, String, Table, inspect, text
+from sqlalchemy import Connection, Executable, Inspector, MetaData, String, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from sidecar.errors import ConfigError, Problem
+from sidecar.targets.sql_comparing import is_comparable
 from sidecar.targets.sql_faults import is_refusal
 from sidecar.targets.sql_settings import Match, Mode, SqlSettings, SqlTable, Through
-from sidecar.targets.sql_statements import PSEUDONYM_CHARACTERS, BoundTable, is_comparable
+from sidecar.targets.sql_statements import PSEUDONYM_CHARACTERS, BoundTable
 
 _log = logging.getLogger("sidecar.targets")
-_HARMLESS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+_CASCADE: Final = "CASCADE"
+_HARMLESS: Final = frozenset({_CASCADE, "SET NULL", "SET DEFAULT"})
 _TRANSACTIONAL: Final = frozenset({"innodb", "rocksdb", "ndbcluster"})
 _Qualified = tuple[str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Rows of ``child`` point at rows of ``parent``. ``harmless``: the database itself sees to them."""
+    """Rows of ``child`` point at rows of ``parent``. ``on_delete``: what the database does with them by itself."""
 
     name: str | None
     child: _Qualified
     columns: tuple[str, ...]
     parent: _Qualified
     parent_columns: tuple[str, ...]
-    harmless: bool
+    on_delete: str
+
+    @property
+    def harmless(self) -> bool:
+        return self.on_delete in _HARMLESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A column by which a step finds rows, in its own table or in one that it is matched through."""
+
+    table: _Qualified
+    column: str
+    cascades: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,8 @@ def bind_schema(connection: Connection, settings: SqlSettings, where: str) -> Bo
     if not reader.problems:
         reader.check_order()
         reader.check_rights(bound)
+    if not reader.problems:
+        reader.check_sight()
     if reader.problems:
         raise ConfigError(tuple(reader.problems))
     return BoundSchema(bound, frozenset(key.name for key in reader.keys if key.name))
@@ -96,27 +113,63 @@ class _SchemaReader:
                     remedy = f"List {key.child[1]} before {form.table}"
                     self._add(f"tables[{place}]", f"comes too early: {_shown(key)}", remedy)
 
+    def check_sight(self) -> None:
+        """Nothing may go that a later step is matched by: it would find nobody, and so would looking again."""
+        forms = self._settings.tables
+        for place, later in enumerate(forms):
+            for number, earlier in enumerate(forms[:place]):
+                if self._blinds(earlier, later):
+                    message = f"comes too late: it is matched by what tables[{number}] takes away"
+                    self._add(f"tables[{place}]", message, f"List it before tables[{number}], {earlier.table}")
+
+    def _blinds(self, earlier: SqlTable, later: SqlTable) -> bool:
+        taken = self._qualified(earlier.table)
+        if earlier.mode is Mode.DELETE:
+            return any(one.table == taken and not one.cascades for one in self._sights(later.table, later.match))
+        emptied, is_same = set(earlier.columns), self._qualified(later.table) == taken
+        if is_same and later.mode is not Mode.DELETE and emptied.issuperset(later.columns):
+            return False  # the rows that it finds no more are emptied already
+        return any(one.table == taken and one.column in emptied for one in self._sights(later.table, later.match))
+
+    def _sights(self, name: str, match: Sequence[Match], *, cascades: bool = True) -> Iterator[_Sight]:
+        """Yield every column by which rows are found. ``cascades``: rows go with those whose column it is."""
+        for one in match:
+            yield _Sight(self._qualified(name), one.column, cascades)
+            if one.through is not None:
+                key = self._key_of(name, one.column, one.through)
+                goes_along = cascades and key is not None and key.on_delete == _CASCADE
+                yield _Sight(self._qualified(one.through.table), one.through.column, goes_along)
+                yield from self._sights(one.through.table, one.through.match, cascades=goes_along)
+
     def check_rights(self, tables: Sequence[BoundTable]) -> None:
         for place, bound in enumerate(tables):
-            for statement in bound.rehearsals():
-                try:
-                    with self._connection.begin_nested():
-                        self._connection.execute(statement)
-                except DBAPIError as error:
-                    if not is_refusal(error):
-                        raise
-                    remedy = f"Grant it SELECT and {_right(bound.mode)}, and SELECT on tables it is matched through"
-                    self._add(f"tables[{place}]", "can't be changed or read by this database user", remedy)
-                    break
-            self._check_hidden_rows(bound.table, f"tables[{place}]")
+            part = f"tables[{place}]"
+            if all(self._is_allowed(statement) for statement in bound.rehearsals()):
+                continue
+            if any(self._hides_rows(table) for table in (bound.table, *bound.others.values())):
+                remedy = "Give this database user BYPASSRLS: it can't delete what it does not see"
+                self._add(part, "is under row-level security that hides rows from this database user", remedy)
+                continue
+            remedy = f"Grant it SELECT and {_right(bound.mode)}, and SELECT on tables it is matched through"
+            self._add(part, "can't be changed or read by this database user", remedy)
 
-    def _check_hidden_rows(self, table: Table, part: str) -> None:
+    def _is_allowed(self, statement: Executable) -> bool:
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(statement)
+        except DBAPIError as error:
+            if not is_refusal(error):
+                raise
+            return False
+        return True
+
+    def _hides_rows(self, table: Table) -> bool:
+        """Tell whether PostgreSQL refuses because of a policy. Its own word for that is one for all refusals."""
         if self._connection.dialect.name != "postgresql":
-            return
+            return False
         name = self._connection.dialect.identifier_preparer.format_table(table)
-        if self._connection.scalar(text("SELECT row_security_active(:name)"), {"name": name}):
-            remedy = "Give this database user BYPASSRLS: it can't delete what it does not see"
-            self._add(part, "has row-level security that hides rows from this database user", remedy)
+        asked = text("SELECT row_security_active(:name)").bindparams(name=name)
+        return self._is_allowed(asked) and bool(self._connection.scalar(asked))
 
     def _table(self, name: str, part: str) -> Table | None:
         schema, bare = _split(name)
@@ -155,14 +208,7 @@ class _SchemaReader:
         if through.column not in other.c:
             self._add(f"{part}.through.column", f"{other.name} has no column {through.column}", "Check its spelling")
             return False
-        child = (table.schema or self._inspector.default_schema_name, table.name)
-        if not any(
-            key.child == child
-            and key.columns == (column,)
-            and key.parent == self._qualified(through.table)
-            and key.parent_columns == (through.column,)
-            for key in self.keys
-        ):
+        if self._key_of(f"{table.schema}.{table.name}" if table.schema else table.name, column, through) is None:
             # Without it rows may outlive what they point at, and no query by the person would ever find them again.
             remedy = "Add the foreign key, or match by a column of the table itself"
             self._add(part, "follows no foreign key of the database", remedy)
@@ -190,8 +236,14 @@ class _SchemaReader:
                     columns=tuple(key["constrained_columns"]),
                     parent=(key["referred_schema"] or self._inspector.default_schema_name, key["referred_table"]),
                     parent_columns=tuple(key["referred_columns"]),
-                    harmless=str(key.get("options", {}).get("ondelete", "")).upper() in _HARMLESS,
+                    on_delete=str(key.get("options", {}).get("ondelete", "")).upper(),
                 )
+
+    def _key_of(self, name: str, column: str, through: Through) -> ForeignKey | None:
+        """Return the foreign key that a match follows."""
+        wanted = (self._qualified(name), (column,), self._qualified(through.table), (through.column,))
+        followed = (one for one in self.keys if (one.child, one.columns, one.parent, one.parent_columns) == wanted)
+        return next(followed, None)
 
     def _qualified(self, name: str) -> _Qualified:
         schema, bare = _split(name)

@@ -1,8 +1,4 @@
-"""Which statements delete a person from one table, and which count what is left of them.
-
-Values are bound, never written into a statement, and first turned into the column's own type: MySQL takes the text
-``'C-1'`` for the number 0 and would match every row that holds 0.
-"""
+"""Which statements delete a person from one table, and which count what is left of them."""
 
 from __future__ import annotations
 
@@ -10,17 +6,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Delete,
-    Integer,
     Select,
-    String,
     Table,
     Update,
-    Uuid,
     and_,
     delete,
     false,
@@ -31,11 +23,13 @@ from sqlalchemy import (
     update,
 )
 
+from sidecar.targets.sql_comparing import compared
 from sidecar.targets.sql_settings import Compare, Match, Mode, SqlTable
-from sidecar.targets.template import Values, ValueUnusable
+from sidecar.targets.template import Values
 
 PSEUDONYM_PREFIX: Final = "erased-"
 PSEUDONYM_CHARACTERS: Final = len(PSEUDONYM_PREFIX) + 16
+_PSEUDONYMS: Final = PSEUDONYM_PREFIX + 16 * "_"
 
 Statement = Delete | Update | Select[Any]
 
@@ -87,7 +81,9 @@ class BoundTable:
         columns = [self.table.c[name] for name in self.form.columns]
         if self.mode is Mode.NULL:
             return and_(matching, or_(*(column.is_not(None) for column in columns)))
-        return and_(matching, or_(*(and_(one.is_not(None), not_(one.startswith(PSEUDONYM_PREFIX))) for one in columns)))
+        if any(one.value is not None and one.compare is not Compare.CONTAINS for one in self.form.match):
+            return matching  # it holds no more once its column has another name, however much the person's is like one
+        return and_(matching, or_(*(and_(one.is_not(None), not_(one.like(_PSEUDONYMS))) for one in columns)))
 
     def _all_of(self, table: Table, match: Sequence[Match], values: Values) -> ColumnElement[bool]:
         return and_(*(self._one(table, one, values) for one in match))
@@ -99,35 +95,7 @@ class BoundTable:
             inner = self._all_of(other, match.through.match, values)
             return column.in_(select(other.c[match.through.column]).where(inner))
         assert match.value is not None  # noqa: S101 - the form allows nothing else
-        return _compared(column, match, match.value.fill(values))
-
-
-def _compared(column: ColumnElement[Any], match: Match, text: str) -> ColumnElement[bool]:
-    if match.compare is Compare.CONTAINS:
-        return column.contains(text, autoescape=True)
-    if match.compare is Compare.IGNORE_CASE:
-        return func.lower(column) == func.lower(text)
-    return column == typed(column, text)
-
-
-def typed(column: ColumnElement[Any], text: str) -> object:
-    """Return a value as the column's type. Raises ``ValueUnusable`` for what such a column can't hold."""
-    if isinstance(column.type, Integer):
-        if text.isascii() and text.isdecimal() and len(text) < 19 and str(int(text)) == text:
-            return int(text)
-        raise ValueUnusable("the column holds whole numbers, and the identity is none")
-    if isinstance(column.type, Uuid):
-        try:
-            return UUID(text)
-        except ValueError:
-            raise ValueUnusable("the column holds UUIDs, and the identity is none") from None
-    return text
-
-
-def is_comparable(column: ColumnElement[Any], compare: Compare) -> bool:
-    """Tell whether identities can be compared with a column's type without guessing."""
-    kinds = (String, Integer, Uuid) if compare is Compare.EXACT else (String,)
-    return isinstance(column.type, kinds)
+        return compared(column, match.compare, match.value.fill(values))
 
 
 def new_pseudonym() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from sidecar.erasure.request import IdentityType
 from sidecar.errors import SidecarError
@@ -122,9 +122,21 @@ def _text(template: str, forms: frozenset[str]) -> Text:
     return Text(tuple(parts), frozenset(number for number, (_, _, form, _) in enumerate(pieces) if form == _LITERAL))
 
 
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None if its host or port can't be one: a call would break off. Says nothing of it."""
+    try:
+        split = urlsplit(url)
+        (split.hostname or "").encode("idna")
+        return None if split.port == 0 else split
+    except ValueError:
+        return None
+
+
 def parse_url(template: str) -> UrlTemplate:
     """Parse a URL template, or raise ``TemplateInvalid``."""
-    split = urlsplit(template)
+    split = split_url(template)
+    if split is None:
+        raise TemplateInvalid("names no host and port that can be called")
     origin = f"{split.scheme}://{split.netloc}"
     if split.scheme not in {"http", "https"} or not split.hostname:
         raise TemplateInvalid("is no absolute http:// or https:// URL")

@@ -166,6 +166,30 @@ async def test_E26_any_other_answer_is_not_done(
     assert (polled.status, polled.fault) == (status, fault)
 
 
+@pytest.mark.parametrize("first", ["running", "failed", "maybe"])
+async def test_E26_the_last_answer_stands(broker: Broker, first: str) -> None:
+    target = broker.target(acknowledgements=f"done.{secrets.token_hex(4)}")
+    one = order()
+    await target.order(one)
+    reply_to = json.loads(await broker.receive())["reply_to"]
+    for status in (first, "running", "done"):
+        await broker.answer(reply_to, json.dumps({"status": status, "deleted": 2}).encode())
+    for _ in range(2):
+        polled = await target.poll(one)
+        assert (polled.status, polled.count) == (JobStatus.DONE, 2)
+
+
+async def test_E26_an_order_that_is_under_way_outlives_another_configuration(broker: Broker) -> None:
+    name, one = f"done.{secrets.token_hex(4)}", order()
+    await broker.target(acknowledgements=name).order(one)
+    reply_to = json.loads(await broker.receive())["reply_to"]
+    target = broker.target(acknowledgements=name, max_completion_days=9)
+    assert (await target.poll(one)).status is JobStatus.RUNNING
+    assert (await target.order(one)).status is DeleteStatus.SUBMITTED
+    await broker.answer(reply_to, b'{"status": "done"}')
+    assert (await target.poll(one)).status is JobStatus.DONE
+
+
 async def test_E22_a_destination_that_nobody_keeps_is_a_configuration_error(broker: Broker) -> None:
     target = broker.target(destination="nobody.reads.this")
     with pytest.raises(ConfigError, match="misconfigured"):

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from sidecar.errors import ConfigError
 from sidecar.targets.files import FilesTarget
 from sidecar.targets.files_settings import FilesSettings
+from sidecar.targets.parquet_sets import texts_of_parquet
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
 from tests.targets.files_rig import MAPPING, files_target
 from tests.targets.rig import ANNA, BERT, Person
@@ -234,6 +235,14 @@ async def test_csv_records_go_whole_and_others_stay_as_they_are(tmp_path: Path) 
     assert file.read_bytes() == head + kept
 
 
+async def test_csv_records_go_by_every_column_of_the_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"mail;note;mail\n{BERT.email};x;{ANNA.email}\n{BERT.email};x;\n")
+    async with started(tmp_path, **CSV) as target:
+        assert (await target.delete(ANNA.identities)).count == 1
+    assert file.read_text() == f"mail;note;mail\n{BERT.email};x;\n"
+
+
 async def test_csv_without_the_column_is_a_misconfiguration_and_never_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"email;note\n{ANNA.email};x\n")
     async with started(tmp_path, **CSV) as target:
@@ -276,6 +285,45 @@ async def test_parquet_finds_identities_in_other_columns_nested_ones_included(tm
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
 
 
+async def test_E28_dictionaries_within_columns_hold_on_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    names = pa.array([ANNA.customer_id, BERT.customer_id]).dictionary_encode()
+    ends = pa.array([0, 1, 2], pa.int32())
+    nested = {
+        "struct": pa.StructArray.from_arrays([names], ["id"]),
+        "list": pa.ListArray.from_arrays(ends, names),
+        "map": pa.MapArray.from_arrays(ends, pa.array(["a", "b"]), names),
+        "deep": pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays([names], ["id"])),
+    }
+    table = pa.table({"mail": [ANNA.email, BERT.email], "n": [1, 2], **nested})
+    for name in nested:
+        left = pa.table({"mail": [BERT.email], "n": [2], name: nested[name].slice(1)})
+        parquet.write_table(left, file, compression="zstd")
+        with file.open("rb") as stream:
+            assert ANNA.customer_id in set(texts_of_parquet(stream)), name  # as another program leaves it
+    parquet.write_table(table, file, compression="none")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).count == 1
+        assert ANNA.customer_id.encode() not in file.read_bytes()
+        assert parquet.read_table(file).to_pylist() == table.slice(1).to_pylist()
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+
+
+async def test_a_parquet_file_with_a_column_twice_is_a_fault(tmp_path: Path) -> None:
+    mails = pa.array([ANNA.email])
+    parquet.write_table(pa.Table.from_arrays([mails, mails], names=["mail", "mail"]), tmp_path / "a.parquet")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).fault is TargetFault.MISCONFIGURED
+        assert (await target.verify(ANNA.identities)).fault is TargetFault.MISCONFIGURED
+
+
+async def test_a_parquet_file_without_rows_is_nobodys(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"mail": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    async with started(tmp_path, **COLUMNS) as target:
+        assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+
+
 async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not at all")
     async with started(tmp_path, **COLUMNS) as target:
@@ -302,3 +350,19 @@ async def test_what_is_no_parquet_is_a_fault(tmp_path: Path) -> None:
 def test_a_form_that_can_not_be_meant_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         FilesSettings.model_validate(MAPPING | {"folder": "/srv/archive"} | changes)
+
+
+async def test_E28_an_identity_at_the_beginning_of_a_line_of_a_text_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(line(BERT.email, text=f"ask my wife:\n{ANNA.email}"))
+    async with started(tmp_path, **LINES) as target:
+        assert (await target.delete(ANNA.identities)).status is DeleteStatus.NO_DATA
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.PRESENT
+
+
+async def test_E28_what_a_dead_writer_left_goes_also_where_its_file_is_no_more(tmp_path: Path) -> None:
+    left = tmp_path / "old" / ".a.jsonl.0123abcd.sidecar-rewriting"
+    left.parent.mkdir()
+    left.write_bytes(line(ANNA.email))
+    async with started(tmp_path, **LINES) as target:
+        assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+    assert not left.exists()

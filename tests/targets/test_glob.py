@@ -37,6 +37,23 @@ def test_a_field_next_to_a_wildcard_is_refused(pattern: str) -> None:
         parse(pattern)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["user[{email}]:*", "user[{email}", "a[b:{email}", "{email}:[", "a[]:{email}", "a[^]:{email}", "[z-a]:{email}",
+     "[\\d]:{email}"],
+)  # fmt: skip
+def test_brackets_that_are_no_set_are_refused(pattern: str) -> None:
+    """Redis takes user[C-1]:* for user1:… of somebody else."""
+    with pytest.raises(ValueError, match=r"has a \[ that|nothing fits|before a letter"):
+        parse(pattern)
+
+
+def test_brackets_as_they_are() -> None:
+    glob = parse("user\\[{email}]:[ab]")
+    assert glob.escaped({EMAIL: "C-1"}) == "user\\[C-1]:[ab]"
+    assert glob.expression({EMAIL: "C-1"}).fullmatch(b"user[C-1]:a")
+
+
 @given(st.text(min_size=1, max_size=9), st.text(max_size=9))
 def test_a_sample_matches_its_own_expression_and_the_value_only(value: str, other: str) -> None:
     glob = parse("p:{email}:*:[xy]?")

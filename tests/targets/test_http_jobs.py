@@ -16,7 +16,7 @@ from sidecar.errors import ConfigError
 from sidecar.targets.http import HttpTarget
 from sidecar.targets.http_settings import parse_http_target
 from sidecar.targets.oauth import ClientCredentials, TokenSource
-from sidecar.targets.target import DeleteStatus, JobStatus, Order, TargetFault
+from sidecar.targets.target import DeleteStatus, JobStatus, Order, TargetFault, VerifyStatus
 from tests.erasure.world import CANARY, Clock, body, bytes_on_disk, world
 from tests.targets.rig import ANNA
 from tests.targets.upstream import target_mapping
@@ -38,14 +38,19 @@ class Analytics:
     expires_in: object = 3600
     forms: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
 
     async def handle(self, request: web.Request) -> web.Response:
         if request.path == "/token":
             self.tokens += 1
-            self.forms.append({**dict(await request.post()), "authorization": request.headers.get("Authorization")})
+            sent = {name: request.headers.get(name) for name in ("Authorization", "X-Key")}
+            self.forms.append(
+                {**dict(await request.post()), "authorization": sent["Authorization"], "key": sent["X-Key"]}
+            )
             answer = {"access_token": self.token, "token_type": "Bearer", "expires_in": self.expires_in}
             return web.json_response(answer, status=self.token_status)
         self.calls.append(f"{request.method} {request.path}")
+        self.keys.add(request.headers.get("X-Key"))
         if self.tokens and request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.json_response({"error": "expired"}, status=401)
         if request.path.startswith("/jobs/"):
@@ -96,8 +101,8 @@ def mapping(upstream: str, **poll: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def started(url: str, authorization: TokenSource | None = None) -> AsyncIterator[HttpTarget]:
-    target = HttpTarget(parse_http_target("analytics", mapping(url), {}, "t"), authorization=authorization)
+async def started(url: str, authorization: TokenSource | None = None, **headers: str) -> AsyncIterator[HttpTarget]:
+    target = HttpTarget(parse_http_target("analytics", mapping(url), headers, "t"), authorization=authorization)
     await target.start()
     try:
         yield target
@@ -227,6 +232,26 @@ async def test_a_client_that_is_told_in_the_body() -> None:
     async with analytics() as served, started(served.url, TokenSource(credentials(served, style="body"))) as target:
         await target.verify(ANNA.identities)
         assert (served.forms[0]["client_secret"], served.forms[0]["authorization"]) == ("hidden secret", None)
+
+
+async def test_who_gives_tokens_is_not_told_the_secrets_of_the_system() -> None:
+    async with analytics() as served:
+        source = TokenSource(credentials(served))
+        async with started(served.url, source, **{"X-Key": "theirs", "AUTHORIZATION": "Basic theirs"}) as target:
+            assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+        assert served.forms[0]["key"] is None
+        assert served.keys == {"theirs"}
+
+
+@pytest.mark.parametrize("lasts", [10**400, -1, float("nan"), float("inf"), True, "3600"], ids=range(6))
+async def test_a_token_without_a_sensible_end_is_used_for_a_while(lasts: object) -> None:
+    now = 0.0
+    async with analytics() as served:
+        served.expires_in = lasts
+        async with started(served.url, TokenSource(credentials(served), lambda: now)) as target:
+            for now, tokens in ((0.0, 1), (200.0, 1), (271.0, 2)):  # noqa: B007 - the clock reads it
+                assert (await target.verify(ANNA.identities)).status is VerifyStatus.GONE
+                assert served.tokens == tokens
 
 
 @pytest.mark.parametrize(

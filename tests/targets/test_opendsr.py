@@ -44,6 +44,8 @@ class Processor:
     url: str = ""
     requests: dict[str, Any] = field(default_factory=dict)
     status: str = "pending"
+    states: dict[str | None, str] = field(default_factory=dict)
+    answers_as: str | None = None
     http_status: int = 0
     signature: str | None = None
     domain: str = DOMAIN
@@ -66,7 +68,9 @@ class Processor:
         name = request.path.rpartition("/")[2]
         if name not in self.requests:
             return self._answer({"error": {"code": 404}}, 404)
-        return self._answer({"subject_request_id": name, "request_status": self.status, "api_version": "2.0"})
+        status = self.states.get(name, self.status)
+        told = self.answers_as or name
+        return self._answer({"subject_request_id": told, "request_status": status, "api_version": "2.0"})
 
     def _answer(self, body: object, status: int = 200) -> web.Response:
         data = json.dumps(body).encode()
@@ -157,6 +161,41 @@ async def test_orders_once_and_asks_how_it_stands(tmp_path: Path, key: Any) -> N
         ):  # fmt: skip
             served.status = status
             assert (await target.poll(order())).status is says
+
+
+async def test_what_was_taken_back_is_filed_anew(tmp_path: Path) -> None:
+    async with started(tmp_path) as (served, target):
+        assert (await target.order(order())).reference == ID
+        served.status = "cancelled"
+        first = await target.order(order())
+        served.states[first.reference] = "pending"
+        assert first.reference != ID
+        assert (await target.order(order())).reference == first.reference  # as after a crash
+        assert list(served.requests) == [ID, first.reference]
+        polled = await target.poll(Order(ID, ANNA.identities, first.reference))
+        assert polled.status is JobStatus.RUNNING
+
+
+async def test_E16_what_is_called_completed_while_the_person_is_there_is_filed_anew(tmp_path: Path) -> None:
+    async with processor() as served:
+        search = {"url": served.url.replace("/v2", "/search?email={email}"), "gone": {
+            "status": [200], "where": ["/total == 0"]}, "count": "/total"}  # fmt: skip
+        target = target_of(served, tmp_path, verify=search)
+        await target.start()
+        served.status = "completed"
+        await target.order(order())
+        assert (await target.order(order())).reference == ID  # nothing is there any more
+        served.people.add(ANNA.email)
+        assert (await target.order(order())).reference != ID
+        await target.stop()
+
+
+async def test_the_answer_of_another_request_says_nothing(tmp_path: Path) -> None:
+    async with started(tmp_path) as (served, target):
+        await target.order(order())
+        served.status, served.answers_as = "completed", "another"
+        polled = await target.poll(order())
+        assert (polled.status, polled.fault) == (JobStatus.UNKNOWN, TargetFault.UNSIGNED)
 
 
 async def test_what_is_not_signed_by_the_processor_is_not_believed(tmp_path: Path) -> None:

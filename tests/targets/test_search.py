@@ -65,6 +65,7 @@ async def test_E25_deleted_documents_are_merged_away_where_that_is_asked_for() -
         {"hits": {"total": None}},
         {"count": "many"},
         {"_shards": {"total": 4, "successful": 3, "failed": 1}},
+        {"_shards": {"total": 4, "successful": 3, "skipped": 0, "failed": 0}},  # one is nowhere, which is no failure
         {"_shards": None},
     ],
 )
@@ -144,6 +145,8 @@ async def test_every_call_is_authorized() -> None:
     ("changes", "message"),
     [
         ({"url": "http://search.example.org"}, "plain HTTP"),
+        ({"url": "https://search.example.org:99999"}, "no host and port"),
+        ({"url": "https://search..example.org"}, "no host and port"),
         ({"url": "https://user:pass@search.example.org"}, "without user"),
         ({"indices": []}, "at least 1"),
         ({"indices": [{"index": "_all", "match": [{"field": "a", "value": "{email}"}]}]}, "pattern"),

@@ -101,6 +101,22 @@ async def test_E21_pseudonymise_is_never_called_erased(place: tuple[str, Shop]) 
         assert (await target.verify(ANNA.identities)).status is VerifyStatus.RETAINED
 
 
+@pytest.mark.parametrize("compare", ["exact", "contains"])
+async def test_E21_whoever_is_called_like_a_pseudonym_is_renamed_all_the_same(
+    place: tuple[str, Shop], compare: str
+) -> None:
+    url, shop = place
+    match = [{"column": "email", "value": "{username}", "compare": compare}]
+    renamed = {"table": "visits", "mode": "pseudonymise", "columns": ["email"], "match": match}
+    async with started(url, [renamed]) as target:
+        shop.execute("INSERT INTO visits (id, email) VALUES (1, 'erased-anna')")
+        person = (SubjectIdentity(IdentityType.USERNAME, "erased-anna"),)
+        assert (await target.delete(person)).count == 1
+        assert shop.execute("SELECT count(*) FROM visits WHERE email LIKE 'erased-anna%'") == 0
+        assert (await target.delete(person)).count == 0
+        assert (await target.verify(person)).status is VerifyStatus.RETAINED
+
+
 async def test_E21_the_status_tells_what_was_done_and_what_stands_in_the_way(tmp_path: Path) -> None:
     with database("postgresql", tmp_path) as url:
         shop = Shop(url)
@@ -164,6 +180,58 @@ async def test_E22_an_order_that_foreign_keys_forbid_is_a_configuration_error(pl
     assert "List orders before customers" in found
 
 
+NOTES = {"table": "notes", "match": OF_CUSTOMER}
+EMPTIED = CUSTOMERS | {"mode": "null", "columns": ["email"]}
+WITH_NOTE = EMPTIED | {"columns": ["email", "note"]}
+LATE = "tables[1]: comes too late: it is matched by what tables[0] takes away. List it before tables[0], customers"
+
+
+def put_notes(shop: Shop, on_delete: str) -> None:
+    shop.execute(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, customer INTEGER,"
+        f" CONSTRAINT notes_customer FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE {on_delete})"
+    )
+    shop.execute("INSERT INTO customers (id, email) VALUES (1, :email)", email=ANNA.email)
+    shop.execute("INSERT INTO notes (id, customer) VALUES (1, 1)")
+
+
+async def test_E22_a_step_that_a_former_one_blinds_is_a_configuration_error(place: tuple[str, Shop]) -> None:
+    """E28: rows that lost their way to the person are not counted either, and would look erased."""
+    url, shop = place
+    put_notes(shop, "SET NULL")
+    assert LATE in await problems(url, [CUSTOMERS, NOTES])
+    async with started(url, [NOTES, CUSTOMERS]) as target:
+        assert (await target.delete(ANNA.identities)).count == 2
+
+
+@pytest.mark.parametrize(
+    ("tables", "is_refused"),
+    [
+        ([CUSTOMERS, NOTES], False),  # the notes go with their customer
+        ([EMPTIED, NOTES], True),
+        ([EMPTIED | {"mode": "pseudonymise"}, NOTES], True),
+        ([EMPTIED, CUSTOMERS], True),
+        ([EMPTIED, WITH_NOTE], True),
+        ([NOTES, EMPTIED], False),
+        ([WITH_NOTE, EMPTIED], False),  # what it would empty is empty
+    ],
+)
+async def test_E22_what_empties_columns_comes_after_what_is_matched_by_them(
+    tmp_path: Path, tables: list[dict[str, Any]], is_refused: bool
+) -> None:
+    with database("sqlite", tmp_path) as url:
+        shop = Shop(url)
+        put_notes(shop, "CASCADE")
+        if is_refused:
+            assert LATE in await problems(url, tables)
+        else:
+            async with started(url, tables) as target:
+                await target.delete(ANNA.identities)
+                assert shop.left(ANNA) == 0
+                assert NOTES not in tables or shop.count("notes") == 0
+        shop.engine.dispose()
+
+
 async def test_tables_that_point_here_and_are_not_listed_are_told(
     place: tuple[str, Shop], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,15 +279,22 @@ async def test_E22_a_read_only_file_is_a_configuration_error(tmp_path: Path) -> 
             await target.start()
 
 
-async def test_E22_rows_that_row_security_hides_are_a_configuration_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hiding", ["items", "customers"])  # the second is only matched through
+async def test_E22_rows_that_row_security_hides_are_a_configuration_error(tmp_path: Path, hiding: str) -> None:
     user = f"tenant_{secrets.token_hex(4)}"
     with database("postgresql", tmp_path) as url:
         shop = Shop(url)
+        shop.put(ANNA)
         shop.execute(f"CREATE USER {user}")
         try:
-            shop.execute(f"GRANT SELECT, UPDATE ON visits TO {user}", "ALTER TABLE visits ENABLE ROW LEVEL SECURITY")
+            shop.execute(f"GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {user}")
             theirs = make_url(url).set(username=user).render_as_string(hide_password=False)
-            assert "row-level security" in await problems(theirs, [TABLES[3]])
+            async with started(theirs, [ITEMS]) as target:
+                shop.execute(f"ALTER TABLE {hiding} ENABLE ROW LEVEL SECURITY")
+                assert "tables[0]: is under row-level security" in await problems(theirs, [ITEMS])
+                # Turned on while we run, it hides nothing in silence either.
+                assert (await target.delete(ANNA.identities)).fault is TargetFault.NOT_PERMITTED
+                assert (await target.verify(ANNA.identities)).fault is TargetFault.NOT_PERMITTED
         finally:
             shop.execute(f"DROP OWNED BY {user}", f"DROP USER {user}")
             shop.engine.dispose()
@@ -255,6 +330,23 @@ async def test_a_number_column_is_never_compared_with_text(place: tuple[str, Sho
 
 
 @pytest.mark.parametrize(
+    ("value", "count"),
+    [("2147483647", 1), ("12345678901", 0), ("9223372036854775807", 0), ("9223372036854775808", None)],
+)
+async def test_a_number_that_a_column_is_too_small_for_is_nobodys(
+    place: tuple[str, Shop], value: str, count: int | None
+) -> None:
+    url, shop = place
+    shop.execute("CREATE TABLE points (id INTEGER PRIMARY KEY, customer INTEGER)")
+    shop.execute("INSERT INTO points (id, customer) VALUES (1, 2147483647)")
+    table = {"table": "points", "match": [{"column": "customer", "value": "{customer_id}"}]}
+    async with started(url, [table]) as target:
+        person = (SubjectIdentity(IdentityType.CUSTOMER_ID, value),)
+        assert (await target.delete(person)).count == count
+        assert (await target.verify(person)).status is (VerifyStatus.IMPOSSIBLE if count is None else VerifyStatus.GONE)
+
+
+@pytest.mark.parametrize(
     ("compare", "stored", "goes"),
     [
         ("ignore_case", "Anna.Canary@Example.ORG", True),
@@ -268,6 +360,34 @@ async def test_compares_as_told(place: tuple[str, Shop], compare: str, stored: s
     match = [{"column": "email", "value": "{email}", "compare": compare}]
     async with started(url, [{"table": "customers", "match": match}]) as target:
         assert ((await target.delete(ANNA.identities)).count or 0) == int(goes)
+
+
+@pytest.mark.parametrize("compare", ["exact", "ignore_case", "contains"])
+async def test_what_a_database_takes_for_equal_is_nobody_elses(place: tuple[str, Shop], compare: str) -> None:
+    """MariaDB's usual collations don't tell these apart, and SQLite's LIKE no case."""
+    url, shop = place
+    shop.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(20))")
+    for number, name in enumerate(["jose", "JOSE", "josé", "jose "]):
+        shop.execute("INSERT INTO users (id, name) VALUES (:id, :name)", id=number, name=name)
+    kept = {"exact": {1, 2, 3}, "ignore_case": {2, 3}, "contains": {1, 2}}[compare]
+    match = [{"column": "name", "value": "{username}", "compare": compare}]
+    async with started(url, [{"table": "users", "match": match}]) as target:
+        person = (SubjectIdentity(IdentityType.USERNAME, "jose"),)
+        assert (await target.delete(person)).count == 4 - len(kept)
+        assert (await target.verify(person)).status is VerifyStatus.GONE
+    with shop.engine.connect() as connection:
+        assert set(connection.scalars(text("SELECT id FROM users"))) == kept
+
+
+async def test_identities_are_written_in_any_script_whatever_the_url_says(tmp_path: Path) -> None:
+    with database("mariadb", tmp_path) as url:
+        shop = Shop(url)
+        person = Person("łukasz@example.org", "Ł-1")
+        shop.put(person)
+        async with started(f"{url}?charset=latin1") as target:
+            assert (await target.delete(person.identities)).count == 4
+            assert (await target.verify(person.identities)).status is VerifyStatus.GONE
+        shop.engine.dispose()
 
 
 async def test_more_rows_than_one_person_can_have_are_left_alone(place: tuple[str, Shop]) -> None:

@@ -81,6 +81,11 @@ def test_doubled_braces_stand_for_themselves() -> None:
         "https://host/{email}#part",
         "https://host/ä/{email}",
         "https://host/a b/{email}",
+        "https://host:99999/{email}",
+        "https://host:0/{email}",
+        "https://host:abc/{email}",
+        "https://[::1/{email}",
+        "https://a..example.org/{email}",
     ],
 )
 def test_urls_that_are_refused(template: str) -> None:
