@@ -164,6 +164,37 @@ def test_yaml_that_hides_something_is_refused(tmp_path: Path, text: str, says: s
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-02-30",
+        "2026-02-20T25:00:00Z",
+        "0b_",
+        "0x_",
+        "9" * 5000,
+        "!!int many",
+        "!!bool perhaps",
+        "!!timestamp soon",
+        "!!float much",
+        "&a {b: *a}",
+        "&a [{b: *a}]",
+    ],
+)
+def test_a_value_that_yaml_itself_can_not_make_is_told_by_its_line(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"a: 1\nb: {value}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml:2: .*\. Mend the YAML at this line"):
+        read_yaml(file)
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 20_000 + "]" * 20_000, "a: " + "{b: " * 20_000 + "}" * 20_000])
+def test_yaml_nested_without_end_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="is nested too deeply"):
+        read_yaml(file)
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(Path("/nowhere/config.yaml"))
