@@ -111,6 +111,13 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, transact, self._engine, call)
 
 
+def check_database(settings: DatabaseSettings) -> None:
+    """Raise ``ConfigError`` for what can be seen wrong without opening it."""
+    url = _checked_url(settings)
+    if url.get_backend_name() != "sqlite":
+        _postgresql_engine(url, settings).dispose()  # connects to nothing yet
+
+
 def open_engine(settings: DatabaseSettings) -> Engine:
     """Return an engine on a database that is reachable and holds the schema. Blocks."""
     url = _checked_url(settings)
@@ -120,6 +127,9 @@ def open_engine(settings: DatabaseSettings) -> Engine:
     engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
     try:
         _write(engine, lambda connection: _bring_up(connection, settings.where))
+    except StoreUnavailable as error:
+        engine.dispose()
+        raise StoreUnavailable(f"{settings.where}: the database can't be reached or used ({error})") from None
     except BaseException:
         engine.dispose()
         raise
@@ -177,14 +187,20 @@ def translated(error: SQLAlchemyError) -> StoreUnavailable:
 def _checked_url(settings: DatabaseSettings) -> URL:
     try:
         url = make_url(settings.url)
-    except ArgumentError:
-        raise _refused(settings.where, "is not a database URL", _URL_REMEDY) from None
+        port_is_fine = url.port is None or 0 < url.port < 65536
+    except (ArgumentError, ValueError):
+        port_is_fine = False
+    if not port_is_fine:
+        raise _refused(settings.where, "is not a database URL", _URL_REMEDY)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         raise _refused(settings.where, f"{url.drivername} is not supported", _URL_REMEDY)
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise _refused(settings.where, "a database in memory forgets everything at the next start", _URL_REMEDY)
+    folder = os.path.dirname(url.database or "") or "."  # noqa: PTH120 - pathlib's look raises where we may not look
+    if url.get_backend_name() == "sqlite" and not os.path.isdir(folder):  # noqa: PTH112
+        raise _refused(settings.where, f"the folder {folder} does not exist", "Create it, or mount a volume there")
     return url
 
 
@@ -193,8 +209,6 @@ _URL_REMEDY: Final = "Use sqlite:////var/lib/sidecar/state.db or postgresql+psyc
 
 def _create_private_file(path: Path, where: str) -> None:
     """Make the database file readable by us alone (WAL and journal inherit its mode), and its name durable."""
-    if not path.parent.is_dir():
-        raise _refused(where, f"the folder {path.parent} does not exist", "Create it, or mount a volume there")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
