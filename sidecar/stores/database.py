@@ -31,6 +31,8 @@ T = TypeVar("T")
 _READ: Final = "sidecar_read"
 _SCRUB_PATIENCE_MS: Final = 100
 _CREATE_LOCK: Final = 0x51DECA5  # any constant: serialises replicas that start at the same time
+# A server that is gone without a word: else it would be waited for by the system's measure, a quarter of an hour.
+_ABSENCE: Final = {"tcp_user_timeout": 20_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 
 
@@ -264,6 +266,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
     check_options(url, settings.where)
     wait_ms = int(settings.busy_timeout_s * 1000)
     options = f"-c lock_timeout={wait_ms} -c statement_timeout={3 * wait_ms} -c synchronous_commit=on"
+    patience = {"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options, **_ABSENCE}
     verified: dict[str, str] = {}
     if leaves_the_machine(url):  # whoever stands between could read the password, and have requests forgotten
         verified = {"sslmode": "verify-full", "sslrootcert": str(url.query.get("sslrootcert", "system"))}
@@ -274,7 +277,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
             pool_size=settings.threads,
             max_overflow=0,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options, **verified},
+            connect_args={**patience, **verified},
         )
     except ModuleNotFoundError:
         raise _refused(

@@ -137,6 +137,9 @@ async def test_E18_state_that_leaves_the_machine_is_verified_tls(
     with pytest.raises(ConnectionError):
         engine.connect()
     assert (given.get("sslmode"), given.get("sslrootcert")) == (sslmode, roots)
+    # A server that is gone without a word would be waited for by the system's measure, a quarter of an hour.
+    silent_s = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]
+    assert max(silent_s, given["tcp_user_timeout"] / 1000) <= 30
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
