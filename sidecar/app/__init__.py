@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidecar.app.detecting import check_loading
 from sidecar.app.settings import settings_of
+from sidecar.app.writable import check_writable
 from sidecar.config import load_config
 
 
@@ -13,4 +14,5 @@ def check(path: Path) -> None:
     """Raise ``ConfigError`` with every problem that would keep ``sidecar run`` from starting."""
     config = load_config(path)
     settings_of(config)
+    check_writable(config)
     check_loading(config.detection)

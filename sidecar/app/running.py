@@ -29,6 +29,7 @@ from sidecar.app.key_checks import require_known_keys
 from sidecar.app.listening import admin_listener, data_listener
 from sidecar.app.settings import Settings, settings_of
 from sidecar.app.upstreams import start_upstreams
+from sidecar.app.writable import check_writable
 from sidecar.audit.log import AuditLog
 from sidecar.audit.record import Action, Event
 from sidecar.config import load_config
@@ -120,7 +121,9 @@ def _settle_memory() -> None:
 
 def _read(path: Path) -> tuple[Settings, str]:
     """Return what the file says, and its SHA-256 for the record of the start."""
-    return settings_of(load_config(path)), sha256(path.read_bytes()).hexdigest()
+    settings = settings_of(load_config(path))
+    check_writable(settings.config)
+    return settings, sha256(path.read_bytes()).hexdigest()
 
 
 @asynccontextmanager

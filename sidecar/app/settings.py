@@ -43,6 +43,7 @@ from sidecar.proxy.routes import (
 )
 from sidecar.proxy.upstream import Plaintext, UpstreamSettings
 from sidecar.redaction.policy import Policy, TypePolicy
+from sidecar.stores.database import DatabaseSettings, check_database
 from sidecar.targets.target import Target
 from sidecar.tls.contexts import ServerTls, client_context, server_context
 
@@ -109,6 +110,7 @@ def settings_of(config: Config) -> Settings:
     upstreams = [problems.of(partial(upstream_of, name, one)) for name, one in config.upstreams.items()]
     targets = [problems.of(partial(target_of, one, index)) for index, one in enumerate(config.erasure.targets)]
     restorables = [problems.of(partial(restorable_of, one, i)) for i, one in enumerate(config.erasure.targets)]
+    problems.of(lambda: check_database(DatabaseSettings(config.state.url.get_secret_value())))
     problems.of(lambda: check_detection(config.detection))
     processor = problems.of(lambda: processor_of(config.erasure.opendsr))
     sender = problems.of(lambda: sender_of(config.erasure, processor))

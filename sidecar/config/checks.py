@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sidecar.config.listeners import ServerTlsConfig
 from sidecar.config.model import Config
+from sidecar.config.scalars import is_loopback, port_of
 from sidecar.erasure.plan import OWN_NAME
 from sidecar.errors import Problem
 from sidecar.targets.subject_keys import NAME as SUBJECT_KEYS
@@ -26,6 +28,25 @@ def check_references(config: Config) -> Iterator[Problem]:
         if route.policy not in policies:
             known = ", ".join(sorted(policies))
             yield Problem(f"{where}.policy", f"no policy is called {route.policy}", f"Defined are: {known}.")
+
+
+def check_listeners(config: Config) -> Iterator[Problem]:
+    """Each has an address of its own, and no upstream is one of them: what is here is not reached through ``data``."""
+    data, admin = config.listeners.data, config.listeners.admin
+    if data.port == admin.port != 0 and (data.host == admin.host or _ANYWHERE & {data.host, admin.host}):
+        remedy = "Choose another one."
+        yield Problem("listeners.admin.port", f"{admin.port} is the port of the data listener, too", remedy)
+    for name, upstream in config.upstreams.items():
+        parts = urlsplit(upstream.url)
+        host, port = parts.hostname or "", port_of(parts)
+        for listener, one in (("data", data), ("admin", admin)):
+            here = host == one.host or (is_loopback(host) and (is_loopback(one.host) or one.host in _ANYWHERE))
+            if port == one.port and here:
+                problem = f"is the {listener} listener of this sidecar"
+                yield Problem(f"upstreams.{name}.url", problem, "Give the address of the server behind it.")
+
+
+_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what is compared, not listened on
 
 
 def check_erasure_triggers(config: Config) -> Iterator[Problem]:
@@ -99,20 +120,30 @@ def _twice(where: str, names: Iterable[str]) -> Iterator[Problem]:
 def check_files(config: Config) -> Iterator[Problem]:
     """Every file named exists; folders that we write to exist."""
     journal = config.erasure.journal
-    if journal is not None and not journal.parent.is_dir():
+    if journal is not None and not _there(journal.parent.is_dir):
         yield Problem("erasure.journal", f"no folder {journal.parent}", "Create or mount it.")
     for where, path in _files(config):
-        if not path.is_file():
-            yield Problem(where, f"no file {path}", "Create or mount it, or mend the path.")
+        if not _there(path.is_file):
+            yield Problem(
+                where, f"no file {path}", "Create or mount it, mend the path, or let the sidecar's user reach it."
+            )
     keys = config.erasure.subject_keys
-    if keys is not None and not keys.folder.is_dir():
+    if keys is not None and not _there(keys.folder.is_dir):
         yield Problem("erasure.subject_keys.folder", f"no folder {keys.folder}", "Create it, on a volume of its own.")
     folder = config.audit.folder
-    if not folder.parent.is_dir():
+    if not _there(folder.parent.is_dir):
         yield Problem("audit.folder", f"no folder {folder.parent}", "Create or mount it.")
-    elif folder.is_file():
+    elif _there(folder.is_file):
         remedy = "If it is a log of earlier releases, verify it with the one that wrote it, keep it, and name another."
         yield Problem("audit.folder", f"{folder} is a file", remedy)
+
+
+def _there(look: Callable[[], bool]) -> bool:
+    """Whether something is there for us: what lies in a folder that we may not enter is not."""
+    try:
+        return look()
+    except OSError:
+        return False
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path]]:
@@ -164,6 +195,7 @@ def check_presence(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[Check, ...] = (
     check_references,
+    check_listeners,
     check_erasure_triggers,
     check_shown_systems,
     check_own_names,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from sidecar.config.scalars import Port, Seconds, Section, is_loopback
+from sidecar.config.scalars import Host, Port, Seconds, Section, is_loopback
 from sidecar.tls.contexts import ClientAuth
 
 
@@ -33,7 +33,7 @@ class ServerTlsConfig(Section):
 class DataListenerConfig(Section):
     """Where trainer tools connect. TLS only."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a pod's listener; Service and NetworkPolicy bound it
+    host: Host = "0.0.0.0"  # noqa: S104 - a pod's listener; Service and NetworkPolicy bound it
     port: Port = 8443
     tls: ServerTlsConfig
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
@@ -49,7 +49,7 @@ class DataListenerConfig(Section):
 class AdminListenerConfig(Section):
     """Where probes, Prometheus, auditors and intake connect. Plain HTTP is for loopback only."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 9443
     tls: ServerTlsConfig | None = None
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 512

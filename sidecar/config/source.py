@@ -14,7 +14,20 @@ MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader for which a key given twice is an error: the second would win, and nobody would know."""
+    """A safe loader for which a key given twice is an error: the second would win, and nobody would know.
+
+    What is made of a scalar (days, numbers) fails with errors of Python; here they are told by their line. Everything
+    is made at once, so that what holds itself is found, too.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ARG002 - the signature overridden
+        try:
+            return super().construct_object(node, deep=True)
+        except (ValueError, LookupError, AttributeError):
+            kind = str(node.tag).rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                problem=f"a value is no {kind}", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -45,6 +58,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise _problem(where, error.problem or "is not valid YAML", "Mend the YAML at this line.") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _problem(path, "is not valid YAML in UTF-8", "Check the encoding of the file.") from None
+    except RecursionError:
+        raise _problem(path, "is nested too deeply", "Start from config.example.yaml.") from None
     if not isinstance(loaded, dict):
         raise _problem(path, "does not hold a mapping", "Start from config.example.yaml.")
     return loaded

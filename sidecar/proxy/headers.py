@@ -34,17 +34,19 @@ _NOT_CONNECTION_OPTIONS = frozenset({
 
 # Fields of requests that we alone write, and fields that make a server take a request for another one (P18).
 _NEVER_FORWARDED = frozenset({
-    "cf-connecting-ip", "client-cert", "client-cert-chain", "content-length", "expect", "fastly-client-ip",
-    "forwarded", "host", "http2-settings", "proxy", "remote-user", "ssl-client-cert", "ssl-client-s-dn",
+    "cf-connecting-ip", "client-cert", "client-cert-chain", "client-ip", "content-length", "expect", "fastly-client-ip",
+    "forwarded", "host", "http2-settings", "proxy", "ssl-client-cert", "ssl-client-s-dn",
     "ssl-client-verify", "true-client-ip", "via", "x-accel-redirect", "x-authenticated-user", "x-client-cert",
-    "x-client-dn", "x-client-ip", "x-cluster-client-ip", "x-exchange-id", "x-host", "x-http-method",
-    "x-http-method-override", "x-method-override", "x-original-host", "x-original-uri", "x-original-url", "x-real-ip",
-    "x-remote-user", "x-rewrite-url", "x-sendfile", "x-ssl-client-cert", "x-ssl-client-dn", "x-webauth-user",
+    "x-client-dn", "x-client-ip", "x-cluster-client-ip", "x-exchange-id", "x-forwarded", "x-host", "x-http-method",
+    "x-http-method-override", "x-method-override", "x-original-host", "x-original-uri", "x-original-url",
+    "x-originating-ip", "x-real-ip", "x-rewrite-url", "x-sendfile", "x-ssl-client-cert", "x-ssl-client-dn",
 })  # fmt: skip
-# Whom the client is, as proxies tell servers that believe them: of oauth2-proxy, Envoy, AWS, Google, Cloudflare.
+# Whom the client is, as proxies tell servers that believe them: of CGI, Authelia and Kubernetes (remote), Grafana
+# (webauth), oauth2-proxy, Envoy, AWS, Google, Cloudflare, Azure, authentik, Pomerium, Vouch, Kong (consumer) …
 _DROPPED_PREFIXES = (
     "x-forwarded-", "x-auth-request-", "x-amzn-oidc-", "x-envoy-", "x-goog-authenticated-user-", "x-goog-iap-",
-    "cf-access-", "x-ms-client-principal", _HOP_BY_HOP_PREFIX,
+    "cf-access-", "x-ms-client-principal", "remote-", "x-remote-", "x-webauth-", "x-authentik-", "x-pomerium-",
+    "x-vouch-", "x-consumer-", "tailscale-", _HOP_BY_HOP_PREFIX,
 )  # fmt: skip
 # What a client would ask of a representation that it never sees (P25, P26).
 _OF_THE_ORIGINAL = frozenset({"accept-encoding", "if-range", "range"})

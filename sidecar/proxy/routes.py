@@ -156,6 +156,8 @@ _STREAMED = frozenset({BodyMode.SSE, BodyMode.NDJSON})
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (RFC 9112 section 3.2 has no fragments)
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Old ways to write a character: %uXXXX, and UTF-8 that is longer than it has to be. Who still reads them sees others.
+_ODD_CODING = re.compile(r"%u[0-9a-f]{4}|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]", re.IGNORECASE)
 _DEEPEST_CODING = 3
 _AFTER_A_STEM = frozenset({"", "/", ".", " ", "?", "#"})  # the last two: once they were decoded
 
@@ -237,6 +239,8 @@ def _readings(path: str) -> Iterator[str]:
         segments = [segment.partition(";")[0] for segment in plain.split("/")]
         if _DOTS.intersection(segments) or _CONTROL.search(plain):
             raise RequestRefused(RequestFault.TARGET, "dot segments or control characters")
+        if _ODD_CODING.search(plain):
+            raise RequestRefused(RequestFault.TARGET, "characters in a coding that is none")
         yield "/" + "/".join(segment for segment in segments if segment)
         decoded = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
         if decoded == path:

@@ -161,7 +161,7 @@ class Upstream:
         self._tls: Tls = tls if tls is not None else lambda: settings.tls
         parts = urlsplit(settings.url)
         self.host = parts.netloc
-        self._scheme, self._hostname, self._port = parts.scheme, parts.hostname or "", parts.port
+        self._scheme = parts.scheme
         self._session: aiohttp.ClientSession | None = None
         self._calls: UpstreamCalls | None = None
         self._sockets = UpstreamSockets(self._tls, settings.connect_seconds, settings.max_connections)
@@ -242,7 +242,7 @@ class Upstream:
 
     def _url(self, target: str) -> URL:
         # The query stays part of the path: split and joined again, "/a?" would lose its question mark.
-        return URL.build(scheme=self._scheme, host=self._hostname, port=self._port, path=target, encoded=True)
+        return URL.build(scheme=self._scheme, authority=self.host, path=target, encoded=True)
 
 
 class _CleanConnector(aiohttp.TCPConnector):

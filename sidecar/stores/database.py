@@ -33,6 +33,8 @@ T = TypeVar("T")
 _READ: Final = "sidecar_read"
 _SCRUB_PATIENCE_MS: Final = 100
 _CREATE_LOCK: Final = 0x51DECA5  # any constant: serialises replicas that start at the same time
+# A server that is gone without a word: else it would be waited for by the system's measure, a quarter of an hour.
+_ABSENCE: Final = {"tcp_user_timeout": 20_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 
 
@@ -116,6 +118,13 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, transact, self._engine, call)
 
 
+def check_database(settings: DatabaseSettings) -> None:
+    """Raise ``ConfigError`` for what can be seen wrong without opening it."""
+    url = _checked_url(settings)
+    if url.get_backend_name() != "sqlite":
+        _postgresql_engine(url, settings).dispose()  # connects to nothing yet
+
+
 def open_engine(settings: DatabaseSettings) -> Engine:
     """Return an engine on a database that is reachable and holds the schema. Blocks."""
     url = _checked_url(settings)
@@ -129,6 +138,9 @@ def open_engine(settings: DatabaseSettings) -> Engine:
         bound_silence(engine, 3.5 * settings.busy_timeout_s)  # longer than the server lets a statement be
     try:
         _write(engine, lambda connection: _bring_up(connection, settings.where))
+    except StoreUnavailable as error:
+        engine.dispose()
+        raise StoreUnavailable(f"{settings.where}: the database can't be reached or used ({error})") from None
     except BaseException:
         engine.dispose()
         raise
@@ -186,14 +198,20 @@ def translated(error: SQLAlchemyError) -> StoreUnavailable:
 def _checked_url(settings: DatabaseSettings) -> URL:
     try:
         url = make_url(settings.url)
-    except ArgumentError:
-        raise _refused(settings.where, "is not a database URL", _URL_REMEDY) from None
+        port_is_fine = url.port is None or 0 < url.port < 65536
+    except (ArgumentError, ValueError):
+        port_is_fine = False
+    if not port_is_fine:
+        raise _refused(settings.where, "is not a database URL", _URL_REMEDY)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         raise _refused(settings.where, f"{url.drivername} is not supported", _URL_REMEDY)
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise _refused(settings.where, "a database in memory forgets everything at the next start", _URL_REMEDY)
+    folder = os.path.dirname(url.database or "") or "."  # noqa: PTH120 - pathlib's look raises where we may not look
+    if url.get_backend_name() == "sqlite" and not os.path.isdir(folder):  # noqa: PTH112
+        raise _refused(settings.where, f"the folder {folder} does not exist", "Create it, or mount a volume there")
     return url
 
 
@@ -202,8 +220,6 @@ _URL_REMEDY: Final = "Use sqlite:////var/lib/sidecar/state.db or postgresql+psyc
 
 def _create_private_file(path: Path, where: str) -> None:
     """Make the database file readable by us alone (WAL and journal inherit its mode), and its name durable."""
-    if not path.parent.is_dir():
-        raise _refused(where, f"the folder {path.parent} does not exist", "Create it, or mount a volume there")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
@@ -255,6 +271,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
     check_options(url, settings.where)
     wait_ms = int(settings.busy_timeout_s * 1000)
     options = f"-c lock_timeout={wait_ms} -c statement_timeout={3 * wait_ms} -c synchronous_commit=on"
+    patience = {"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options, **_ABSENCE}
     verified: dict[str, str] = {}
     if leaves_the_machine(url):  # whoever stands between could read the password, and have requests forgotten
         verified = {"sslmode": "verify-full", "sslrootcert": str(url.query.get("sslrootcert", "system"))}
@@ -265,7 +282,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
             pool_size=settings.threads,
             max_overflow=0,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": max(2, int(settings.busy_timeout_s)), "options": options, **verified},
+            connect_args={**patience, **verified},
         )
     except ModuleNotFoundError:
         raise _refused(

@@ -44,7 +44,8 @@ def check_key_pair(pair: KeyPair, now: datetime) -> datetime:
     key = _read_public_half(pair.key, problems)
     if chain:
         problems.extend(_validity_problems(pair.certificate, chain[0], now))
-        if key is not None and key != _public_bytes(chain[0]):
+        certified = _certified_key(pair.certificate, chain[0], problems)
+        if key is not None and certified is not None and key != certified:
             problems.append(
                 Problem(
                     str(pair.key),
@@ -213,9 +214,14 @@ def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return False
 
 
-def _public_bytes(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _certified_key(path: Path, leaf: x509.Certificate, problems: list[Problem]) -> bytes | None:
+    try:
+        return leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        remedy = "Use ECDSA P-256 or RSA from 2048 bits."
+        problems.append(Problem(str(path), "holds a certificate with a key of no known kind", remedy))
+        return None

@@ -13,34 +13,6 @@ from sidecar.config.source import read_yaml
 from sidecar.errors import ConfigError
 
 
-@pytest.fixture
-def raw(tmp_path: Path) -> dict[str, Any]:
-    for name in ("cert.pem", "key.pem", "ca.pem", "master.key"):
-        (tmp_path / name).write_text("x")
-    tls = {
-        "certificate": str(tmp_path / "cert.pem"),
-        "private_key": str(tmp_path / "key.pem"),
-        "client_ca": str(tmp_path / "ca.pem"),
-    }
-    return {
-        "listeners": {"data": {"port": 8443, "tls": tls}},
-        "keys": {"master_file": str(tmp_path / "master.key")},
-        "audit": {"folder": str(tmp_path / "audit")},
-        "identities": [{"name": "tool", "roles": ["trainer"], "certificate": {"san": "URI:spiffe://x/tool"}}],
-        "upstreams": {"chatbot": {"url": "http://127.0.0.1:8080"}},
-        "routes": [
-            {
-                "name": "chats",
-                "path_prefix": "/api",
-                "methods": ["GET"],
-                "upstream": "chatbot",
-                "roles": ["trainer"],
-                "preset": "generic-chat",
-            }
-        ],
-    }
-
-
 def problems(raw: dict[str, Any]) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
         parse_config(raw)
@@ -162,6 +134,37 @@ def test_yaml_that_hides_something_is_refused(tmp_path: Path, text: str, says: s
     with pytest.raises(ConfigError) as caught:
         read_yaml(path)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-02-30",
+        "2026-02-20T25:00:00Z",
+        "0b_",
+        "0x_",
+        "9" * 5000,
+        "!!int many",
+        "!!bool perhaps",
+        "!!timestamp soon",
+        "!!float much",
+        "&a {b: *a}",
+        "&a [{b: *a}]",
+    ],
+)
+def test_a_value_that_yaml_itself_can_not_make_is_told_by_its_line(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"a: 1\nb: {value}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml:2: .*\. Mend the YAML at this line"):
+        read_yaml(file)
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 20_000 + "]" * 20_000, "a: " + "{b: " * 20_000 + "}" * 20_000])
+def test_yaml_nested_without_end_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="is nested too deeply"):
+        read_yaml(file)
 
 
 def test_a_missing_file_is_named() -> None:

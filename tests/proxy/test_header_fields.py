@@ -100,6 +100,11 @@ SPOOFED = (
     "X-Auth-Request-Email: admin@example.org", "X-Amzn-Oidc-Identity: admin", "X-Envoy-Original-Path: /admin",
     "X-Goog-Authenticated-User-Email: admin", "Cf-Access-Jwt-Assertion: x", "CF-Connecting-IP: 10.0.0.1",
     "X-MS-CLIENT-PRINCIPAL-NAME: admin", "X-SSL-Client-DN: cn=admin",
+    "X-Forwarded: for=10.0.0.1", "Client-IP: 10.0.0.1", "Remote-Groups: admins", "Remote_Email: admin@example.org",
+    "X-Remote-Group: system:masters",
+    "X-WEBAUTH-ROLE: Admin", "X-Authentik-Groups: admins", "X-Pomerium-Jwt-Assertion: x", "X-Vouch-User: admin",
+    "X-Consumer-Username: admin",
+    "Tailscale-User-Login: admin", "X-Originating-IP: 10.0.0.1",
 )  # fmt: skip
 
 

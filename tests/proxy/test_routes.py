@@ -48,7 +48,9 @@ def test_longest_prefix_with_whole_segments(method: str, path: str, name: str) -
     [
         "/api%2Fadmin", "/api/%61dmin", "/api//admin", "/api/admin;x/y", "/%61pi", "//api", "/api\\admin",
         "/api/%2561dmin", "/api;x/admin", "/API/x", "/api/Admin", "/api.json", "/api/admin%2ejson", "/api/admin%20/x",
-        "/api/admin%3fx", "/api/admin%23", "/api%253Fx",
+        "/api/admin%3fx", "/api/admin%23", "/api%253Fx", "/api/%u0061dmin",
+        "/api/%25U0061dmin", "/api/%c0%ae%c0%ae/admin", "/api/x%c0%afadmin", "/api/%e0%80%ae./admin",
+        "/api/%f0%80%80%ae./admin", "/api/%25c1%25a1dmin",
     ],
 )  # fmt: skip
 def test_paths_that_an_upstream_might_read_as_another_routes(path: str) -> None:

@@ -49,6 +49,28 @@ def test_P51_urls_that_are_not(url: str) -> None:
     assert "pw" not in str(error.value).replace("upstreams", "")
 
 
+async def _closing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    writer.close()
+
+
+@pytest.mark.parametrize("body", [None, b"x", b"x" * 100_000])
+async def test_an_upstream_by_its_IPv6_address_is_asked(body: bytes | None) -> None:
+    try:
+        server = await asyncio.start_server(_closing, "::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    port = server.sockets[0].getsockname()[1]
+    upstream = Upstream(UpstreamSettings("chatbot", f"http://[::1]:{port}"))
+    await upstream.start()
+    try:
+        answer = await upstream.send("POST", "/a%2Fb?", CIMultiDict({"Host": upstream.host}), body)
+        assert await answer.read(10, BodyBudget(10, Metrics()).share()) == b"ok"
+    finally:
+        await upstream.stop()
+        server.close()
+
+
 def test_P51_plain_text_elsewhere_takes_an_explicit_word() -> None:
     UpstreamSettings("chatbot", "http://chatbot:8080", plaintext=Plaintext.UNSAFE_ANYWHERE)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from tests.scenario.world import World
 
@@ -68,3 +72,20 @@ def test_P49_no_request_fails_when_the_program_is_told_to_stop(fresh_world: Worl
     assert world.sidecar.wait(60) == 0
     verify = [sys.executable, "-m", "sidecar", "audit", "verify", str(world.folder / "audit")]
     assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [(("run", "--config"), signal.SIGTERM, 0), (("check-config",), signal.SIGINT, 130)],
+)
+def test_who_is_told_to_stop_before_it_serves_does_and_no_check_succeeds_by_it(
+    tmp_path: Path, command: tuple[str, ...], number: int, code: int
+) -> None:
+    """The first process of a container does not hear a signal that it has no handler for."""
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    process = subprocess.Popen([sys.executable, "-m", "sidecar", *command, str(config)], stderr=subprocess.PIPE)
+    with config.open("wb"):  # returns once the other side has come to read
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (code, b"")

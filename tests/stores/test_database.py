@@ -96,6 +96,8 @@ async def test_a_store_that_is_not_open_is_unavailable(tmp_path: Path) -> None:
         ("sqlite:///:memory:", "forgets everything"),
         ("mysql://host/db", "mysql is not supported"),
         ("not a url", "is not a database URL"),
+        ("postgresql://user:pw@localhost:x/db", "is not a database URL"),
+        ("postgresql://user:pw@localhost:99999/db", "is not a database URL"),
         ("postgresql://localhost/db?hostaddr=198.51.100.7", "could turn verification off"),
     ],
 )
@@ -103,6 +105,12 @@ async def test_a_place_that_can_not_hold_state_is_refused(url: str, message: str
     with pytest.raises(ConfigError, match=r"^state\.url: ") as caught:
         await Database(DatabaseSettings(url)).start()
     assert message in str(caught.value)
+
+
+async def test_a_start_without_the_database_says_which() -> None:
+    with pytest.raises(StoreUnavailable, match=r"^state\.url: .*OperationalError") as caught:
+        await Database(DatabaseSettings("postgresql://u:hunter2@127.0.0.1:1/db")).start()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +137,9 @@ async def test_E18_state_that_leaves_the_machine_is_verified_tls(
     with pytest.raises(ConnectionError):
         engine.connect()
     assert (given.get("sslmode"), given.get("sslrootcert")) == (sslmode, roots)
+    # A server that is gone without a word would be waited for by the system's measure, a quarter of an hour.
+    silent_s = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]
+    assert max(silent_s, given["tcp_user_timeout"] / 1000) <= 30
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,18 @@ NOW = datetime.now(UTC)
 SERVER_USE = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT_USE = ExtendedKeyUsageOID.CLIENT_AUTH
 LOCALHOST: tuple[x509.GeneralName, ...] = (x509.DNSName("localhost"),)
+
+
+def changed(path: Path, before: bytes, after: bytes) -> None:
+    """Change bytes within a certificate that nobody could issue so; its signature does not hold any more."""
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    der = certificate.public_bytes(Encoding.DER).replace(before, after)
+    path.write_bytes(ssl.DER_cert_to_PEM_cert(der).encode())
+
+
+UNKNOWN_KEY = (b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x48\xce\x30\x02\x01")  # of no algorithm
+BROKEN_KEY = (b"\x03\x42\x00\x04", b"\x03\x42\x00\x05")  # no point of the curve
+TWICE_CONSTRAINED = (b"\x06\x03\x55\x1d\x0f", b"\x06\x03\x55\x1d\x13")  # keyUsage by the name of basicConstraints
 
 
 def uri(name: str) -> tuple[x509.GeneralName, ...]:

@@ -15,7 +15,19 @@ from OpenSSL import SSL
 
 from sidecar.errors import ConfigError
 from sidecar.tls.contexts import ClientAuth, ClientTls, ServerTls, client_context, server_context
-from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri
+from tests.tls.authority import (
+    BROKEN_KEY,
+    CLIENT_USE,
+    LOCALHOST,
+    NOW,
+    SERVER_USE,
+    TWICE_CONSTRAINED,
+    UNKNOWN_KEY,
+    Authority,
+    Issued,
+    changed,
+    uri,
+)
 from tests.tls.client_hello import TLS10, TLS11, TLS12, Answer, client_hello, say
 from tests.tls.conftest import Serve, assert_refused, get, plain_client
 
@@ -264,9 +276,27 @@ def _leaf_as_ca(authority: Authority, tls: ServerTls) -> Path:
     return authority.file
 
 
+def _unknown_key(authority: Authority, tls: ServerTls) -> Path:
+    changed(tls.certificate, *UNKNOWN_KEY)
+    return tls.certificate
+
+
+def _broken_key(authority: Authority, tls: ServerTls) -> Path:
+    changed(tls.certificate, *BROKEN_KEY)
+    return tls.certificate
+
+
+def _twice_constrained(authority: Authority, tls: ServerTls) -> Path:
+    changed(authority.file, *TWICE_CONSTRAINED)
+    return authority.file
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
+        (_unknown_key, "holds a certificate with a key of no known kind"),
+        (_broken_key, "holds a certificate with a key of no known kind"),
+        (_twice_constrained, "holds no CA certificate that is valid now"),
         (_mismatched, "is not the key of the certificate in"),
         (_missing_key, "does not exist"),
         (_missing_certificate, "does not exist"),

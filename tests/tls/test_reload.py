@@ -21,7 +21,18 @@ from sidecar.tls.certificate_files import Fingerprints
 from sidecar.tls.contexts import ClientAuth, ClientTls, ServerTls
 from sidecar.tls.reload import Change, Look, reloaded_client
 from sidecar.tls.reloaded_listener import ReloadedListener, reloaded_listener
-from tests.tls.authority import CLIENT_USE, LOCALHOST, NOW, SERVER_USE, Authority, Issued, uri
+from tests.tls.authority import (
+    CLIENT_USE,
+    LOCALHOST,
+    NOW,
+    SERVER_USE,
+    TWICE_CONSTRAINED,
+    UNKNOWN_KEY,
+    Authority,
+    Issued,
+    changed,
+    uri,
+)
 from tests.tls.conftest import Serve, Served, assert_refused, get, plain_client, resume
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -106,7 +117,17 @@ def _empty_ca(authority: Authority, tls: ServerTls) -> None:
     authority.file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("spoil", [_half_rotated, _gone, _garbage, _expired, _empty_ca])
+def _unknown_key(authority: Authority, tls: ServerTls) -> None:
+    changed(tls.certificate, *UNKNOWN_KEY)
+
+
+def _twice_constrained(authority: Authority, tls: ServerTls) -> None:
+    changed(authority.file, *TWICE_CONSTRAINED)
+
+
+@pytest.mark.parametrize(
+    "spoil", [_half_rotated, _gone, _garbage, _expired, _empty_ca, _unknown_key, _twice_constrained]
+)
 async def test_p53_unusable_files_change_nothing_and_are_counted(
     authority: Authority,
     trainer: Issued,
