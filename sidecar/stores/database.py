@@ -33,7 +33,8 @@ T = TypeVar("T")
 _READ: Final = "sidecar_read"
 _SCRUB_PATIENCE_MS: Final = 100
 _CREATE_LOCK: Final = 0x51DECA5  # any constant: serialises replicas that start at the same time
-# A server that is gone without a word: else it would be waited for by the system's measure, a quarter of an hour.
+# A machine that is gone without a word: else the system would send again for a quarter of an hour. It bounds the
+# start as well, while the tables are brought up, which `postgresql_silence` does not: that takes its time.
 _ABSENCE: Final = {"tcp_user_timeout": 20_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 

@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError
 
 from sidecar.errors import ConfigError, Problem
 from sidecar.targets.form import TlsFiles, is_loopback
-from sidecar.targets.sql_waiting import bound_waits
 
 _DRIVERS: Final[Mapping[str, str]] = {
     "postgresql": "postgresql+psycopg",
@@ -64,7 +63,9 @@ def open_target_engine(settings: SqlAccess, url: str, tls: ssl.SSLContext, where
         remedy = f"Run: pip install 'privacy-sidecar[{extra}]'"
         raise ConfigError((Problem(f"{where}.url", "needs a driver that is not installed", remedy),)) from None
     if is_postgresql:
-        bound_waits(engine, settings.statement_timeout_seconds + _LATER_THAN_THE_SERVER_S)
+        from sidecar.stores.postgresql_silence import bound_silence
+
+        bound_silence(engine, settings.statement_timeout_seconds + _LATER_THAN_THE_SERVER_S)
     return engine
 
 

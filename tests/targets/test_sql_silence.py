@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,5 +60,4 @@ async def test_E14_a_server_that_falls_silent_is_given_up_and_asked_again(tmp_pa
             assert (await target.delete(ANNA.identities)).status in {DeleteStatus.DELETED, DeleteStatus.NO_DATA}
             assert shop.left(ANNA) == 0
             await target.stop()
-        assert not [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
         shop.engine.dispose()
