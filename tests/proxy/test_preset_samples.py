@@ -319,3 +319,20 @@ async def test_P60_what_platforms_say_in_HTML_is_read_as_a_page(preset: str, pay
     text = json.dumps(payload)
     shown = (await rewriter(detector).rewrite(text, JsonBody(), load_preset(preset), Policy(), "here")).body.decode()
     assert not re.search("otti|lie[.]bra|ndvold|exa", shown)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.output_text.delta", "item_id": "m", "delta": "ott"},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ott"}},
+    ],
+)
+async def test_X4_pieces_of_another_protocol_than_chat_completions_end_the_stream(
+    event: Any, detector: Detector
+) -> None:
+    rules = StreamRules(SseStream(), load_preset("openai-chat"), Policy(), "live /")
+    stream, framing = EventStream(rules, rewriter(detector), lambda _: None), SseStream().framing(100_000)
+    (frame,) = framing.feed(f"data: {json.dumps(event)}\n\n".encode())
+    with pytest.raises(PayloadRefused):
+        await stream.push(frame)
