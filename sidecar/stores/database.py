@@ -10,7 +10,6 @@ the engine's own code of an error ever leave this module.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from sidecar.disk import sync_folder
-from sidecar.errors import ConfigError, Problem, StoreUnavailable
+from sidecar.errors import StoreUnavailable
+from sidecar.stores.database_url import checked_url, create_private_file, refused
 from sidecar.stores.migrations import UnknownSchema, bring_up, known_revisions
 from sidecar.targets.sql_connection import check_options, leaves_the_machine
 
@@ -121,17 +120,17 @@ class Database:
 
 def check_database(settings: DatabaseSettings) -> None:
     """Raise ``ConfigError`` for what can be seen wrong without opening it."""
-    url = _checked_url(settings)
+    url = checked_url(settings.url, settings.where)
     if url.get_backend_name() != "sqlite":
         _postgresql_engine(url, settings).dispose()  # connects to nothing yet
 
 
 def open_engine(settings: DatabaseSettings) -> Engine:
     """Return an engine on a database that is reachable and holds the schema. Blocks."""
-    url = _checked_url(settings)
+    url = checked_url(settings.url, settings.where)
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite:
-        _create_private_file(Path(url.database or ""), settings.where)
+        create_private_file(Path(url.database or ""), settings.where)
     engine = _sqlite_engine(url, settings) if sqlite else _postgresql_engine(url, settings)
     if not sqlite:
         from sidecar.stores.postgresql_silence import bound_silence
@@ -196,47 +195,6 @@ def translated(error: SQLAlchemyError) -> StoreUnavailable:
     return StoreUnavailable(f"{kind} {code}".strip())
 
 
-def _checked_url(settings: DatabaseSettings) -> URL:
-    try:
-        url = make_url(settings.url)
-        port_is_fine = url.port is None or 0 < url.port < 65536
-    except (ArgumentError, ValueError):
-        port_is_fine = False
-    if not port_is_fine:
-        raise _refused(settings.where, "is not a database URL", _URL_REMEDY)
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise _refused(settings.where, f"{url.drivername} is not supported", _URL_REMEDY)
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise _refused(settings.where, "a database in memory forgets everything at the next start", _URL_REMEDY)
-    folder = os.path.dirname(url.database or "") or "."  # noqa: PTH120 - pathlib's look raises where we may not look
-    if url.get_backend_name() == "sqlite" and not os.path.isdir(folder):  # noqa: PTH112
-        raise _refused(settings.where, f"the folder {folder} does not exist", "Create it, or mount a volume there")
-    return url
-
-
-_URL_REMEDY: Final = "Use sqlite:////var/lib/sidecar/state.db or postgresql+psycopg://user@host/database"
-
-
-def _create_private_file(path: Path, where: str) -> None:
-    """Make the database file readable by us alone (WAL and journal inherit its mode), and its name durable."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise _refused(
-            where,
-            f"{path} can't be opened ({error.strerror})",
-            "Give the sidecar's user write access to file and folder",
-        ) from None
-
-
-def _refused(where: str, message: str, remedy: str) -> ConfigError:
-    return ConfigError((Problem(where, message, remedy),))
-
-
 def _sqlite_engine(url: URL, settings: DatabaseSettings) -> Engine:
     engine = create_engine(
         url,
@@ -286,7 +244,7 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
             connect_args={**patience, **verified},
         )
     except ModuleNotFoundError:
-        raise _refused(
+        raise refused(
             settings.where, "the PostgreSQL driver is not installed", "Install privacy-sidecar[postgresql]"
         ) from None
 
@@ -307,7 +265,7 @@ def _bring_up_tables(connection: Connection, where: str) -> None:
     try:
         bring_up(connection)
     except UnknownSchema as unknown:
-        raise _refused(
+        raise refused(
             where,
             f"the database holds schema {unknown.held}, this program knows those up to {known_revisions()[-1]}",
             "Run the version of the sidecar that changed it, or a later one",

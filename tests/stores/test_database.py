@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from sidecar.errors import ConfigError, StoreUnavailable
-from sidecar.stores.database import Conflict, Database, DatabaseSettings, _checked_url, _postgresql_engine
+from sidecar.stores.database import Conflict, Database, DatabaseSettings, _postgresql_engine
+from sidecar.stores.database_url import checked_url
 
 CANARY = "canary-7781"
 
@@ -126,7 +127,7 @@ async def test_a_start_without_the_database_says_which() -> None:
 async def test_E18_state_that_leaves_the_machine_is_verified_tls(
     url: str, sslmode: str | None, roots: str | None
 ) -> None:
-    engine = _postgresql_engine(_checked_url(DatabaseSettings(url)), DatabaseSettings(url))
+    engine = _postgresql_engine(checked_url(url, "state.url"), DatabaseSettings(url))
     given: dict[str, Any] = {}
 
     def connect(_dialect: object, _record: object, _args: object, keywords: dict[str, Any]) -> None:
