@@ -109,9 +109,15 @@ def count_at(body: object, pointer: str) -> int | None:
     found = resolve_pointer(body, pointer)
     if isinstance(found, list):
         return len(found)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**31:
         return found
     return None
+
+
+def is_absent(body: object, pointer: str) -> bool:
+    return resolve_pointer(body, pointer) is _MISSING
 
 
 def resolve_pointer(body: object, pointer: str) -> object:

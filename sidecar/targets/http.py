@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from sidecar.erasure.request import SubjectIdentity
-from sidecar.targets.criteria import Answer, count_at
+from sidecar.targets.criteria import Answer, count_at, is_absent
 from sidecar.targets.described import Described
 from sidecar.targets.http_client import Authorization, Call, HttpClient, Reply, fault_of, utc_now
 from sidecar.targets.http_jobs import reference_in
@@ -107,7 +107,9 @@ async def look(client: HttpClient, rules: VerifyCall | None, values: Values) -> 
         return VerifyResult(VerifyStatus.FAILED, fault=reply.fault, retry_after=reply.retry_after)
     answer = reply.answer
     count = count_at(answer.body, rules.call.count) if rules.call.count else None
-    if rules.gone.met_by(answer) and not count:
+    # A number that stands there and can't be read ("5", or more than anybody has) is not none.
+    says_some = count or (count is None and rules.call.count and not is_absent(answer.body, rules.call.count))
+    if rules.gone.met_by(answer) and not says_some:
         return VerifyResult(VerifyStatus.GONE, 0, answer.status)
     if count or (rules.present is not None and rules.present.met_by(answer)):
         return VerifyResult(VerifyStatus.PRESENT, count, answer.status, retry_after=reply.retry_after)

@@ -96,6 +96,25 @@ async def test_E29_without_a_verify_call_verification_is_impossible_not_passed()
             assert (await target.verify(PERSON)).status is VerifyStatus.IMPOSSIBLE
 
 
+@pytest.mark.parametrize(
+    ("total", "status"),
+    [
+        ("5", VerifyStatus.FAILED),
+        (None, VerifyStatus.FAILED),
+        (2**31, VerifyStatus.PRESENT),
+        (5.0, VerifyStatus.PRESENT),
+        (0.0, VerifyStatus.GONE),
+    ],
+)
+async def test_E28_a_count_that_can_not_be_read_is_not_gone(total: Any, status: VerifyStatus) -> None:
+    async with running_upstream() as upstream:
+        mapping: dict[str, Any] = target_mapping(upstream.url)
+        mapping["verify"]["gone"] = {"status": [200], "where": ["/errors absent"]}
+        async with started(mapping) as target:
+            upstream.customers[EMAIL] = total
+            assert (await target.verify(PERSON)).status is status
+
+
 @pytest.mark.parametrize("mode", [Mode.HTML, Mode.FAIL, Mode.HANG, Mode.NOT_JSON, Mode.REDIRECT, Mode.CLOSE])
 async def test_a_look_that_failed_says_nothing(mode: Mode) -> None:
     async with both(mode) as (_, target):
