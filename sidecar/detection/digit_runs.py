@@ -13,7 +13,7 @@ from typing import Final
 from sidecar.detection.view import View
 
 _JOINERS: Final = frozenset(
-    {" ", "  ", "-", " - ", ".", "/", "- ", " -", ") ", ")", "(", " (", ",", "\t", "_", "*", "·", "", ")-"}
+    {" ", "  ", "-", " - ", ".", "/", "- ", " -", ") ", ")", "(", " (", ",", "\t", "_", "*", "|", "·", "", ")-"}
 )
 _MOST_GROUPS: Final = 24
 _LEAST_SPOKEN: Final = 3

@@ -18,7 +18,7 @@ from sidecar.detection.words.table import words_in
 RULE: Final = "email"
 _AT: Final = re.compile(r"\s{0,2}(?:@|%40|[\[({<]\s?at\s?[\])}>])\s{0,2}")
 _LOCAL: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
-_DOT: Final = r"(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\s(?:dot|punkt|punto|point)\s)"
+_DOT: Final = r"(?:\.|%2e|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\s(?:dot|punkt|punto|point)\s)"
 _DOMAIN: Final = re.compile(rf"[a-z0-9](?:[\w-]{{0,61}}\w)?(?:{_DOT}[a-z0-9](?:[\w-]{{0,61}}\w)?){{0,5}}")
 _LITERAL: Final = re.compile(r"\[[0-9a-f:.]{3,45}\]")
 _SPACED_DOMAIN: Final = re.compile(r"([a-z0-9-]{2,63})\s?\.\s?([a-z]{2,10})\b")
@@ -58,8 +58,8 @@ def _written(view: View) -> Iterator[Span]:
         end = _domain_end(lower, at.end())
         if start is None or end is None:
             continue
-        if at.end() - at.start() == 1 or "." in lower[at.end() : end] or "dot" in lower[at.end() : end]:
-            dotted = "." in lower[at.end() : end]
+        if at.end() - at.start() == 1 or any(dot in lower[at.end() : end] for dot in (".", "%2e", "dot")):
+            dotted = "." in lower[at.end() : end] or "%2e" in lower[at.end() : end]
             yield Span(start, end, "EMAIL", CERTAIN_SHAPE if dotted else GRAMMAR, RULE)
 
 

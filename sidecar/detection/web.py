@@ -17,7 +17,7 @@ _BARE_URL: Final = re.compile(
     r"(?<![\w@./-])(?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,4}"
     r"(?:com|net|org|io|co|app|dev|info|uk|de|fr|es|it|nl|pl|pt|eu|us|in|ly|me|gov|edu)(?:/[^\s<>\"]{1,2048})"
 )
-_V4: Final = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
+_V4: Final = re.compile(r"(?<![\w.])(?:[0-9]{1,3}(?:\.|\[\.\])){3}[0-9]{1,3}(?![\w]|\.[0-9])")
 _V6: Final = re.compile(
     r"(?<![\w:.])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?:%\w{1,15})?(?![\w:])"
 )
@@ -59,7 +59,7 @@ def find_network(view: View) -> Iterable[Span]:
     lower = view.lower
     if lower.count(".") >= 3:
         for match in _V4.finditer(lower):
-            if all(int(part) <= 255 for part in match.group().split(".")):
+            if all(int(part) <= 255 for part in match.group().replace("[.]", ".").split(".")):
                 yield Span(*match.span(), "IP", STRONG_GRAMMAR, "ip")
     if lower.count(":") >= 2:
         yield from _v6(lower)

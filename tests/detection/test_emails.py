@@ -14,6 +14,7 @@ FOUND = [
     ('"odd name"@example.com', '"odd name"@example.com'),
     ("root@[192.0.2.7]", "root@[192.0.2.7]"),
     ("jon%40example.com", "jon%40example.com"),
+    ("jon%40example%2Ecom", "jon%40example%2Ecom"),
     ("jon (at) example (dot) com", "jon (at) example (dot) com"),
     ("jon [at] example.com", "jon [at] example.com"),
     ("jon @ example . com", "jon @ example . com"),

@@ -12,6 +12,7 @@ from tests.detection.spotting import ask, covered, raw, spot
 FOUND = [
     # made-up numbers that pass their checks; none belongs to anyone
     ("my card is 4111 1111 1111 1111", "CREDIT_CARD", "4111 1111 1111 1111"),
+    ("4111|1111|1111|1111", "CREDIT_CARD", "4111|1111|1111|1111"),
     ("4111-1111-1111-1111 thanks", "CREDIT_CARD", "4111-1111-1111-1111"),
     ("4111.1111.1111.1111", "CREDIT_CARD", "4111.1111.1111.1111"),
     ("41 11 11 11 11 11 11 11", "CREDIT_CARD", "41 11 11 11 11 11 11 11"),

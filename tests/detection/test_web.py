@@ -12,6 +12,7 @@ FOUND = [
     ("see https://user:pw@shop.example/orders/8812?id=77.", "URL", "https://user:pw@shop.example/orders/8812?id=77"),
     ("www.example.com/me", "URL", "www.example.com/me"),
     ("example.com/track/1Z99", "URL", "example.com/track/1Z99"),
+    ("from 192[.]0[.]2[.]44 today", "IP", "192[.]0[.]2[.]44"),
     ("from 192.0.2.44 today", "IP", "192.0.2.44"),
     ("2001:db8::8a2e:370:7334", "IP", "2001:db8::8a2e:370:7334"),
     ("mac 00:1B:44:11:3A:B7", "MAC", "00:1B:44:11:3A:B7"),
