@@ -20,7 +20,7 @@ class SqlCanaryForm(Form):
     url: SecretSource
     tls: TlsFiles = TlsFiles()
     table: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "privacy_sidecar_epoch"
-    statement_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    statement_timeout_seconds: Annotated[float, Field(ge=0.001, le=60)] = 10.0
 
 
 class FileCanaryForm(Form):

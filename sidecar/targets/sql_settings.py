@@ -94,7 +94,7 @@ class SqlSettings(TargetForm):
     url: SecretSource
     tls: TlsFiles = TlsFiles()
     tables: Annotated[tuple[SqlTable, ...], Field(min_length=1)]
-    statement_timeout_seconds: Annotated[float, Field(gt=0, le=200)] = 30.0
+    statement_timeout_seconds: Annotated[float, Field(ge=0.001, le=200)] = 30.0  # less is no limit to PostgreSQL
     max_rows: Annotated[int, Field(ge=1)] = 100_000
 
     @property

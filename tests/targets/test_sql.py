@@ -490,3 +490,8 @@ def test_E18_whatever_leaves_the_machine_is_verified_tls(url: str, verified: boo
 def test_a_form_that_can_not_be_meant_is_refused(table: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         settings([table])
+
+
+def test_a_time_that_postgresql_would_take_for_no_limit_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"greater than or equal to 0\.001"):
+        settings(statement_timeout_seconds=0.0005)
