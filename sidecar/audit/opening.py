@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -18,9 +19,9 @@ from sidecar.audit.anchors.verdict import Answer, Judgement, Reach, Standing
 from sidecar.audit.appender import Head, LogKeys
 from sidecar.audit.folder import LogFolder
 from sidecar.audit.leaf import BrokenLine, Flaw
-from sidecar.audit.note import Note, NoteInvalid, Signer, parse_checkpoint, parse_note
+from sidecar.audit.note import Note, NoteInvalid, Signer, Verifier, parse_checkpoint, parse_note
 from sidecar.audit.segment import parse_header
-from sidecar.audit.store import CHECKPOINT_NAME, numbers, pieces, read_lines, segment_path
+from sidecar.audit.store import CHECKPOINT_NAME, numbers, pieces, read_lines, segment_path, stub_path
 from sidecar.audit.verify import Report, verify
 from sidecar.audit.walk import LogKey, Walk
 from sidecar.disk import sync_folder, write_whole
@@ -57,6 +58,7 @@ def open_log(folder: LogFolder, keys: LogKeys, check: StartCheck, known: Sequenc
         _require_sound(path, keys, report, bool(copy))
         if report.finding is not None:
             _set_aside(path, report)
+        _sign_anew(path, keys)
         walk, there = report.walk, [one for one in numbers(path) if segment_path(path, one).exists()]
         for number in there:
             folder.watch(number)
@@ -75,7 +77,7 @@ def _own_copy(path: Path, keys: LogKeys) -> list[Answer]:
     """Return the newest checkpoint as the log itself keeps it, if there is one."""
     try:
         note = parse_note((path / CHECKPOINT_NAME).read_bytes())
-        note.verified([one.verifier for one in (keys.signer, *keys.earlier)])
+        note.verified(_verifiers(keys))
     except FileNotFoundError:
         return []
     except NoteInvalid:
@@ -85,9 +87,10 @@ def _own_copy(path: Path, keys: LogKeys) -> list[Answer]:
 
 
 def _verified(path: Path, keys: LogKeys, check: StartCheck, known: Sequence[Answer]) -> Report:
-    walk = Walk()
+    own = _verifiers(keys)
+    walk = Walk(own=own)
     if not numbers(path):
-        walk = Walk([LogKey(one.verifier) for one in (keys.signer, *keys.earlier)])
+        walk = Walk(map(LogKey, own))
         walk.log = keys.log
     start = _start(path, known) if check is StartCheck.RECENT else 0
     if start:
@@ -95,7 +98,7 @@ def _verified(path: Path, keys: LogKeys, check: StartCheck, known: Sequence[Answ
             walk.believe(parse_header(next(read_lines(segment_path(path, start)), b"")))
         except BrokenLine:
             start = 0  # the check of the whole names what is wrong
-            walk = Walk()
+            walk = Walk(own=own)
     return verify(lambda: pieces(path, start), walk, known)
 
 
@@ -156,10 +159,27 @@ def _broken(one: Judgement, report: Report) -> str:
 
 def _is_ours(note: Note, keys: LogKeys) -> bool:
     try:
-        note.verified([one.verifier for one in (keys.signer, *keys.earlier)])
+        note.verified(_verifiers(keys))
     except NoteInvalid:
         return False
     return True
+
+
+def _verifiers(keys: LogKeys) -> list[Verifier]:
+    return [one.verifier for one in (keys.signer, *keys.earlier)]
+
+
+def _sign_anew(path: Path, keys: LogKeys) -> None:
+    """Sign stubs that an earlier key of ours signed: it will be gone one day, and nothing else vouches for them.
+
+    What is wrong with one that nobody of us signed, is for who verifies to say.
+    """
+    stubs = [stub_path(path, one) for one in numbers(path)] if keys.earlier else []
+    for stub in filter(Path.exists, stubs):
+        with suppress(NoteInvalid):
+            note = parse_note(stub.read_bytes())
+            if _is_ours(note, keys) and keys.signer.verifier.id not in {one.key_id for one in note.signatures}:
+                write_whole(stub, str(note.signed(keys.signer.sign(note.text))).encode())
 
 
 def _introducer(keys: LogKeys, walk: Walk) -> Signer | None:

@@ -5,7 +5,7 @@ The one place that says what continues what: ``verify``, start-up, readers and r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,11 +49,13 @@ class Unproven(NamedTuple):
 class Walk:
     """Where a walk stands. Every method raises BrokenLine for what can't come next, and then stays where it was.
 
-    Without keys the first segment's own word is taken for which key signs: that finds damage, not forgery.
+    Without keys the word of the first segment that is there, or of the first stub that tells of a key, is taken for
+    which key signs: that finds damage, not forgery. ``own`` are believed besides, by whoever holds them.
     """
 
-    def __init__(self, keys: Iterable[LogKey] = ()) -> None:
+    def __init__(self, keys: Iterable[LogKey] = (), own: Iterable[Verifier] = ()) -> None:
         self.keys = list(keys)
+        self._own = tuple(own)
         self.are_keys_given = bool(self.keys)
         self.log: str | None = None
         self.segment = -1
@@ -138,10 +140,11 @@ class Walk:
             raise BrokenLine(Flaw.DUPLICATED, f"there is a checkpoint over {checkpoint.size} records already")
         if checkpoint.root != self.tree.root():
             raise BrokenLine(Flaw.REWRITTEN, f"the {self.size} records are not those of the checkpoint behind them")
+        known = {str(one.verifier) for one in self.keys}
         self._introduce(note, checkpoint)
         if self._claimed not in {"", *(str(one.verifier) for one in self.keys)}:
             raise BrokenLine(Flaw.EDITED, "the key that the segment names is none of the log's")
-        self._require_ours_alone(note, checkpoint.size)
+        self._require_ours_alone(note, checkpoint, known)
         self.signed, self.signed_size = note, checkpoint.size
         self.checkpoints += 1
         return checkpoint
@@ -178,31 +181,36 @@ class Walk:
 
     def pass_introduction(self, note: Note) -> None:
         """Take up the keys that a checkpoint names, if a key of the log signed it (A28)."""
+        if not self.keys:  # of what came before nothing but stubs is left
+            for key in _introduced(_parsed(note)):
+                self._add(key)
         self._introduce(note, self.believed(note))
 
     def believed(self, note: Note) -> Checkpoint:
         """Return the checkpoint in a note, if a key of the log signed it and it is this log's."""
-        try:
-            checkpoint = parse_checkpoint(note.text)
-        except NoteInvalid:
-            raise BrokenLine(Flaw.EDITED, "the note holds no checkpoint") from None
+        checkpoint = _parsed(note)
         self._signed(note, checkpoint.size)
         if self.log is not None and checkpoint.origin != self.log:
             raise BrokenLine(Flaw.WRONG_LOG, "the checkpoint belongs to another log")
         return checkpoint
 
     def _signed(self, note: Note, size: int) -> None:
-        known: Collection[Verifier] = [one.verifier for one in self.keys if one.covers(size)]
         try:
-            note.verified(known)
+            note.verified([*self._own, *(one.verifier for one in self.keys if one.covers(size))])
         except NoteInvalid:
             raise BrokenLine(Flaw.UNSIGNED, f"no key of the log signed what is said of {size} records") from None
 
-    def _require_ours_alone(self, note: Note, size: int) -> None:
-        """Once it is known which keys the note makes the log's: it bears their signatures, too, and nobody else's."""
-        self._signed(note, size)
-        ours = {(one.verifier.name, one.verifier.id) for one in self.keys}
-        if any((one.name, one.key_id) not in ours for one in note.signatures):
+    def _require_ours_alone(self, note: Note, checkpoint: Checkpoint, known: Collection[str]) -> None:
+        """Once it is known which keys the note makes the log's: it bears their signatures, too, and nobody else's.
+
+        Who begins at a key of later than the first knows it before it is introduced, and not who introduces it.
+        """
+        self._signed(note, checkpoint.size)
+        ours = {(one.name, one.id) for one in (*self._own, *(one.verifier for one in self.keys))}
+        strangers = [one.name for one in note.signatures if (one.name, one.key_id) not in ours]
+        introduced = list(_introduced(checkpoint))
+        introducers = [checkpoint.origin] if introduced and all(one in known for one in introduced) else []
+        if strangers not in ([], introducers):
             raise BrokenLine(Flaw.EDITED, "the checkpoint bears a signature that is none of the log's")
 
     def _introduce(self, note: Note, checkpoint: Checkpoint) -> None:
@@ -213,15 +221,14 @@ class Walk:
         """
         if not self._is_signed_by_a_whole_key(note):
             return
-        for line in checkpoint.extensions:
-            if line.startswith(KEY_LINE):
-                self.introductions.append(note)
-                self._add(line.removeprefix(KEY_LINE))
+        for key in _introduced(checkpoint):
+            self.introductions.append(note)
+            self._add(key)
 
     def _is_signed_by_a_whole_key(self, note: Note) -> bool:
         """Whether a key signed it that is believed without end."""
         try:
-            note.verified([one.verifier for one in self.keys if one.until is None])
+            note.verified([*self._own, *(one.verifier for one in self.keys if one.until is None)])
         except NoteInvalid:
             return False
         return True
@@ -249,3 +256,15 @@ class Walk:
             raise BrokenLine(Flaw.DELETED, f"records {self.size} to {first - 1} are missing")
         if first < self.size:
             raise BrokenLine(Flaw.INSERTED, f"the segment begins with record {first}, where {self.size} should stand")
+
+
+def _parsed(note: Note) -> Checkpoint:
+    try:
+        return parse_checkpoint(note.text)
+    except NoteInvalid:
+        raise BrokenLine(Flaw.EDITED, "the note holds no checkpoint") from None
+
+
+def _introduced(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield the keys that a checkpoint makes the log's (A28)."""
+    return (one.removeprefix(KEY_LINE) for one in checkpoint.extensions if one.startswith(KEY_LINE))
