@@ -68,6 +68,7 @@ class LinkSearches:
         """Take part in the reading that begins next, and do it for all if nobody has."""
         batch = self._next
         batch.searches.add(search)
+        await asyncio.sleep(0)  # those who ask in the same turn of the loop are in it, too
         async with self._turn:
             if batch is self._next:
                 self._next = _Batch()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -115,7 +115,7 @@ class AuditLog:
             await self.stop()
             raise
         if self._settings.retention.keep is not None:
-            self._begun = self._clock(), monotonic()
+            self._begun = self._clock(), clock_gettime(CLOCK_BOOTTIME)
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -196,11 +196,15 @@ class AuditLog:
         """Return the host's time, or what it was at the start and what has passed, where the host's has jumped ahead:
         what a wrong clock has dropped nobody can bring back."""
         now = self._clock()
-        begun, at = self._begun or (now, monotonic())
-        steady = begun + timedelta(seconds=monotonic() - at)
+        begun, at = self._begun or (now, clock_gettime(CLOCK_BOOTTIME))
+        steady = begun + timedelta(seconds=clock_gettime(CLOCK_BOOTTIME) - at)
         if now - steady > CLOCK_TOLERATED:
             ahead = round((now - steady).total_seconds())
-            logger.error("audit log: the host's clock is ahead by %d s; retention goes by that of the start", ahead)
+            logger.error(
+                "audit log: the host's clock is ahead by %d s; retention goes by that of the start. If it is right now,"
+                " restart the sidecar",
+                ahead,
+            )
         return min(now, steady)
 
     async def _keep(self) -> None:

@@ -40,13 +40,19 @@ def check_listeners(config: Config) -> Iterator[Problem]:
         parts = urlsplit(upstream.url)
         host, port = parts.hostname or "", port_of(parts)
         for listener, one in (("data", data), ("admin", admin)):
-            here = host == one.host or (is_loopback(host) and (is_loopback(one.host) or one.host in _ANYWHERE))
-            if port == one.port and here:
+            if port == one.port and _is_here(host, one.host):
                 problem = f"is the {listener} listener of this sidecar"
                 yield Problem(f"upstreams.{name}.url", problem, "Give the address of the server behind it.")
 
 
-_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what is compared, not listened on
+_ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what is compared, not listened on
+
+
+def _is_here(host: str, listened: str) -> bool:
+    """Whether a listener's address is what a host leads to, as far as can be told without asking anybody."""
+    if listened in _ANYWHERE or host == "localhost":
+        return is_loopback(host) and (listened in _ANYWHERE or is_loopback(listened))
+    return host == listened
 
 
 def check_erasure_triggers(config: Config) -> Iterator[Problem]:

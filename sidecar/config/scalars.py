@@ -93,6 +93,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Bytes = Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)]
-Host = Annotated[str, AfterValidator(_host)]
+Host = Annotated[str, AfterValidator(lambda value: value and _host(value))]
+"""What is listened on; empty: every address of both families."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 EntityType = Annotated[str, AfterValidator(_entity_type)]

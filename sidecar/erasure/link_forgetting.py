@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
@@ -22,7 +23,7 @@ _READINGS: Final = 3  # within a pass; who is still found by the last is due aga
 
 
 class LinkForgetting:
-    """``start`` before use. All who are due are forgotten together."""
+    """``start`` before use. All who are due are forgotten in the same readings of the log."""
 
     def __init__(
         self,
@@ -52,14 +53,20 @@ class LinkForgetting:
         due = await self._links.due()
         if not due:
             return 0
-        subjects, records = {one.subject for one in due}, 0
+        records = 0
         for _ in range(_READINGS):
-            found = await self._log.forget_subject(subjects)
-            records += found
-            if not found:  # what ended, or was read of them, while the log was read is gone as well
-                await self._links.note(due, self._clock())
+            subjects = {one.subject for one in due}
+            found = dict(zip(subjects, await self._forget_each(subjects), strict=True))
+            records += sum(found.values())
+            # Of whom nothing is left, what ended or was read of them while the log was read is gone as well.
+            await self._links.note([one for one in due if not found[one.subject]], self._clock())
+            due = [one for one in due if found[one.subject]]
+            if not due:
                 break
         return records
+
+    async def _forget_each(self, subjects: Collection[str]) -> list[int]:
+        return await asyncio.gather(*(self._log.forget_subject({one}) for one in subjects))
 
     async def _repeat(self) -> None:
         while True:

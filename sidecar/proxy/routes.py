@@ -157,7 +157,8 @@ _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII without "#" (R
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Old ways to write a character: %uXXXX, and UTF-8 that is longer than it has to be. Who still reads them sees others.
-_ODD_CODING = re.compile(r"%u[0-9a-f]{4}|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]", re.IGNORECASE)
+# Of bytes as Latin-1: to ignore case would take other bytes for these.
+_ODD_CODING = re.compile(r"%[uU][0-9a-fA-F]{4}|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]")
 _DEEPEST_CODING = 3
 _AFTER_A_STEM = frozenset({"", "/", ".", " ", "?", "#"})  # the last two: once they were decoded
 

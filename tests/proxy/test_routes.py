@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -57,6 +57,12 @@ def test_paths_that_an_upstream_might_read_as_another_routes(path: str) -> None:
     with pytest.raises(RequestRefused) as refused:
         TABLE.match("GET", path)
     assert refused.value.fault is RequestFault.TARGET
+
+
+@pytest.mark.parametrize("word", ["Ёлка", "Їжак", "việt", "ไทย", "हिन्दी", "ქართული", "é", "日本", "😀"])
+def test_words_of_any_script_are_no_odd_coding_p59(word: str) -> None:
+    assert TABLE.match("GET", f"/api/{quote(word)}").name == "api"
+    assert TABLE.match("GET", f"/api/{quote(word).lower()}").name == "api"
 
 
 def test_method_is_not_looked_for_under_a_shorter_prefix() -> None:

@@ -108,12 +108,23 @@ class ObjectStoreAnchor:
             probe = 2 * low if high is None else (low + high) // 2
 
     def _names_after(self, folder: str, size: int) -> tuple[list[str], bool]:
-        """Return the names of some checkpoints larger than so many records, and whether those are all."""
-        answer = self._client.list_objects_v2(
-            Bucket=self._settings.bucket, Prefix=folder, StartAfter=f"{folder}{name_of(size)}", MaxKeys=PAGE
-        )
-        names = [one["Key"] for one in answer.get("Contents", ()) if _NAME.search(one["Key"])]
-        return names, not answer["IsTruncated"]
+        """Return the names of some checkpoints larger than so many records, and whether those are all.
+
+        Threat: whoever may write there fills whole pages with other names, so that checkpoints seem to end before.
+        """
+        after = f"{folder}{name_of(size)}"
+        while True:
+            answer = self._client.list_objects_v2(
+                Bucket=self._settings.bucket, Prefix=folder, StartAfter=after, MaxKeys=PAGE
+            )
+            there = [one["Key"] for one in answer.get("Contents", ())]
+            if there and min(there) <= after:
+                raise AnchorUnavailable(f"anchor {self._name} does not list from where it was asked to")
+            names = [one for one in there if _NAME.search(one)]
+            is_end = not answer.get("IsTruncated", False) or not there
+            if names or is_end:
+                return names, is_end
+            after = there[-1]
 
     def _get(self, key: str) -> bytes:
         return bytes(self._client.get_object(Bucket=self._settings.bucket, Key=key)["Body"].read())

@@ -104,6 +104,42 @@ async def test_the_largest_of_many_in_a_bucket_is_found_without_listing_all_a10(
     await anchor.stop()
 
 
+async def test_names_that_are_no_checkpoints_hide_none_behind_them_a10(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "PAGE", 4)
+    where = settings(bucket, tmp_path.name)
+    anchor = ObjectStoreAnchor("elsewhere", where)
+    await anchor.start()
+    client = boto3.client(
+        "s3", endpoint_url=bucket, region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
+    )
+    for size in (3, 9):
+        await anchor.publish(offer(size))
+        for number in range(10):
+            client.put_object(
+                Bucket=where.bucket, Key=f"audit/{place_of(ORIGIN)}/{size - 1:020}.note.{number}", Body=b"not ours"
+            )
+    held = await anchor.latest(ORIGIN)
+    assert held is not None
+    assert held.note.text == offer(9).note.text
+    await anchor.stop()
+
+
+async def test_a_store_that_lists_from_the_first_on_whatever_it_is_asked_is_not_believed(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor = ObjectStoreAnchor("elsewhere", settings(bucket, tmp_path.name))
+    await anchor.start()
+    await anchor.publish(offer(3))
+    listed = anchor._client.list_objects_v2
+    monkeypatch.setattr(anchor._client, "list_objects_v2", lambda StartAfter, **rest: listed(**rest))  # noqa: N803
+    monkeypatch.setattr(object_store, "name_of", lambda size: f"{max(size, 3):020}.note")
+    with pytest.raises(AnchorUnavailable, match="does not list from where"):
+        await anchor.latest(ORIGIN)
+    await anchor.stop()
+
+
 async def test_the_same_checkpoint_may_come_again(anchor: Anchor) -> None:
     for _ in range(2):
         await anchor.publish(offer(5))
