@@ -12,11 +12,11 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -48,6 +48,7 @@ NOT_OPEN = "the audit log is not open"
 MARKERS_AT_ONCE = 1000
 RETENTION_SECONDS = 3600.0
 CLOCK_TOLERATED = timedelta(minutes=1)
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has one that counts while the machine sleeps
 
 
 def utc_now() -> datetime:
@@ -115,7 +116,7 @@ class AuditLog:
             await self.stop()
             raise
         if self._settings.retention.keep is not None:
-            self._begun = self._clock(), clock_gettime(CLOCK_BOOTTIME)
+            self._begun = self._clock(), time.clock_gettime(_CLOCK)
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -196,8 +197,8 @@ class AuditLog:
         """Return the host's time, or what it was at the start and what has passed, where the host's has jumped ahead:
         what a wrong clock has dropped nobody can bring back."""
         now = self._clock()
-        begun, at = self._begun or (now, clock_gettime(CLOCK_BOOTTIME))
-        steady = begun + timedelta(seconds=clock_gettime(CLOCK_BOOTTIME) - at)
+        begun, at = self._begun or (now, time.clock_gettime(_CLOCK))
+        steady = begun + timedelta(seconds=time.clock_gettime(_CLOCK) - at)
         if now - steady > CLOCK_TOLERATED:
             ahead = round((now - steady).total_seconds())
             logger.error(
