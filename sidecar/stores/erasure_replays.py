@@ -109,7 +109,9 @@ def replay_all(connection: Connection, now: datetime) -> int:
         requests.c.sealed.is_not(None),
         or_(requests.c.ended_at.is_(None), requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    return sum(_replay(connection, one, now) for one in connection.scalars(query.order_by(requests.c.id)).all())
+    # All of them before any task: whoever writes attempts of several would wait for us, and we for them.
+    locked = connection.scalars(query.order_by(requests.c.id).with_for_update(key_share=True)).all()
+    return sum(_replay(connection, one, now) for one in locked)
 
 
 def _replay(connection: Connection, request_id: str, now: datetime) -> bool:
