@@ -42,7 +42,8 @@ def replay_target(connection: Connection, target: str, since: datetime | None, n
     known = requests.c.sealed.is_not(None) & requests.c.verified_at.is_not(None)
     rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
     open_ones = [one for one in sorted({row.request_id for row in rows}) if reopen(connection, one, now)]
-    again = [row.id for row in rows if row.request_id in set(open_ones)]
+    reopened = set(open_ones)
+    again = [row.id for row in rows if row.request_id in reopened]
     for some in parts(again):
         _begin_again(connection, tasks.c.id.in_(some) & ended, now)
         # What such a one claimed to have deleted in this round, it did delete.
