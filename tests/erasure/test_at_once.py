@@ -161,6 +161,7 @@ async def test_E10_who_takes_back_what_is_begun_meanwhile_is_refused_and_the_wor
         async with cancelling as theirs:
             await w.settle()
         assert list(map(type, theirs)) == [NotPending]
+        await w.settle()  # what they had locked just then
         assert await w.outcomes() == {"crm": "verified_no_data"}
 
 
