@@ -74,6 +74,8 @@ def write_attempts(
     connection: Connection, seal: Seal, teller: Teller, some: Sequence[Attempted]
 ) -> list[int | LeaseLost]:
     """Write attempts of leases that are still held; the others are answered with ``LeaseLost``."""
+    first = {leased.request_id for leased, _, _ in some if leased.state.outcome is Outcome.PENDING}
+    untold = set(teller.lock_untold(connection, first))
     ids = sorted({leased.task_id for leased, _, _ in some})
     query = select(tasks.c.id, tasks.c.fence, tasks.c.leased_by).where(tasks.c.id.in_(ids)).order_by(tasks.c.id)
     held = {row.id: (row.fence, row.leased_by) for row in connection.execute(query.with_for_update(key_share=True))}
@@ -94,7 +96,8 @@ def write_attempts(
         at = min(evidence.at for _, _, evidence in ours)
         turned = [leased.request_id for leased, advance, _ in ours if _matters(leased, advance)]
         mark(connection, [*turned, *_doubt_backups(connection, ours, at)], at)
-        begun = {leased.request_id: leased.round for leased, _, _ in ours if leased.state.outcome is Outcome.PENDING}
+        pending = [leased for leased, _, _ in ours if leased.state.outcome is Outcome.PENDING]
+        begun = {leased.request_id: leased.round for leased in pending if leased.request_id in untold}
         teller.tell_begun(connection, begun, at)
     return answers
 

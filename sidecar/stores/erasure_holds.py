@@ -159,12 +159,12 @@ class ErasureHolds:
         return Lapsed(row.id, row.request_id, row.target, chosen)
 
     def _resume(self, connection: Connection, request_id: str, task_id: int, now: datetime) -> None:
-        mine = (tasks.c.id == task_id, tasks.c.outcome == Outcome.RETAINED.value)
-        if connection.execute(update(tasks).where(*mine).values(**fresh(now))).rowcount != 1:
-            return
         row = connection.execute(
             select(requests).where(requests.c.id == request_id).with_for_update(key_share=True)
         ).one()
+        mine = (tasks.c.id == task_id, tasks.c.outcome == Outcome.RETAINED.value)
+        if connection.execute(update(tasks).where(*mine).values(**fresh(now))).rowcount != 1:
+            return
         mark(connection, [request_id], now)
         values: dict[str, Any] = {"second_look_at": None}
         if row.ended_at is not None:

@@ -89,12 +89,23 @@ class Teller:
         if event in TO_CONTROLLERS:
             self._tell_controller(connection, view, now)
 
+    def lock_untold(self, connection: Connection, ids: Collection[str]) -> Collection[str]:
+        """Lock, and return, those of some requests of which it is to be told still that work has begun.
+
+        Call it before tasks are locked. Others are not locked: replicas write of their tasks at the same time.
+        """
+        heard = self.heard_of(connection, ids, NoticeEvent.BEGUN)
+        if not heard:
+            return ()
+        query = select(requests.c.id).where(requests.c.id.in_(sorted(heard)), requests.c.begun_round < requests.c.round)
+        return connection.scalars(query.order_by(requests.c.id).with_for_update(key_share=True)).all()
+
     def tell_begun(self, connection: Connection, begun: Mapping[str, int], now: datetime) -> None:
         """Note, once in a round, that work on requests has begun, by the rounds that it was begun in.
 
-        For the transaction that says what came of it. Where nobody is to be told, nothing is noted.
+        For the transaction that says what came of it, of requests that it has by ``lock_untold``.
         """
-        for request_id in sorted(self.heard_of(connection, begun.keys(), NoticeEvent.BEGUN)):
+        for request_id in sorted(begun):
             untold = (requests.c.id == request_id, requests.c.begun_round < begun[request_id])
             if connection.execute(update(requests).where(*untold).values(begun_round=begun[request_id])).rowcount:
                 self.tell(connection, request_id, NoticeEvent.BEGUN, now)

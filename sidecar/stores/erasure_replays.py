@@ -42,7 +42,8 @@ def replay_target(connection: Connection, target: str, since: datetime | None, n
     known = requests.c.sealed.is_not(None) & requests.c.verified_at.is_not(None)
     rows = connection.execute(mine.where(known, or_(ended, tasks.c.outcome.in_(_UNDER_WAY)))).all()
     open_ones = [one for one in sorted({row.request_id for row in rows}) if reopen(connection, one, now)]
-    again = [row.id for row in rows if row.request_id in set(open_ones)]
+    reopened = set(open_ones)
+    again = [row.id for row in rows if row.request_id in reopened]
     for some in parts(again):
         _begin_again(connection, tasks.c.id.in_(some) & ended, now)
         # What such a one claimed to have deleted in this round, it did delete.
@@ -109,7 +110,9 @@ def replay_all(connection: Connection, now: datetime) -> int:
         requests.c.sealed.is_not(None),
         or_(requests.c.ended_at.is_(None), requests.c.forget_at.is_(None), requests.c.forget_at > now),
     )
-    return sum(_replay(connection, one, now) for one in connection.scalars(query.order_by(requests.c.id)).all())
+    # All of them before any task: whoever writes attempts of several would wait for us, and we for them.
+    locked = connection.scalars(query.order_by(requests.c.id).with_for_update(key_share=True)).all()
+    return sum(_replay(connection, one, now) for one in locked)
 
 
 def _replay(connection: Connection, request_id: str, now: datetime) -> bool:

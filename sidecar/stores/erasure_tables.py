@@ -1,4 +1,8 @@
-"""The tables of erasure. They hold keyed hashes, sealed bytes, dates, counts and closed words (E41)."""
+"""The tables of erasure. They hold keyed hashes, sealed bytes, dates, counts and closed words (E41).
+
+A transaction that locks or changes both takes all its requests first, in the order of their ids, and tasks after that.
+Replicas that took them the other way round would wait for one another: a deadlock.
+"""
 
 from __future__ import annotations
 
