@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, create_engine, select, text, update
 
 from sidecar.errors import StoreUnavailable
-from sidecar.stores import erasure_replays
-from sidecar.stores.erasure_replays import Replayed
-from sidecar.stores.erasure_tables import requests, tasks
+from sidecar.stores.erasure_tables import requests
 from tests.audit.disks import small_tmpfs
 from tests.erasure.world import (
     CANARY,
     ID,
-    START,
     Clock,
     World,
     body,
@@ -177,28 +173,3 @@ async def waits_for_a_lock(engine: Engine) -> None:
                 return
         await asyncio.sleep(0.01)
     raise AssertionError("nobody waited")
-
-
-async def test_E39_ordering_many_anew_takes_no_time_that_grows_with_their_square(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many = 15_000
-    monkeypatch.setattr(erasure_replays, "reopen", lambda *_: True)  # a few queries for each, whatever their number
-
-    def replayed(connection: Connection) -> Replayed:
-        request, task = (connection.execute(select(one)).mappings().one() for one in (requests, tasks))
-        ids = [f"{number:036}" for number in range(many)]
-        connection.execute(insert(requests), [{**request, "id": one} for one in ids])
-        rows = [{**task, "id": task["id"] + 1 + number, "request_id": one} for number, one in enumerate(ids)]
-        connection.execute(insert(tasks), rows)
-        begun = time.process_time()
-        found = erasure_replays.replay_target(connection, "crm", None, START)
-        assert time.process_time() - begun < 4
-        connection.rollback()
-        return found
-
-    async with one_target(tmp_path) as (w, _):
-        await w.submit()
-        await w.settle()
-        found = await w.database.run(replayed)
-        assert (found.requests, len(found.task_ids), found.beyond_horizon) == (many + 1, many + 1, 0)
