@@ -66,20 +66,19 @@ def find_handles(view: View) -> Iterator[Span]:
         place = bisect_right(view.ends, match.start())
         before = view.words[max(0, place - _WORDS_BEFORE) : place]
         own = any(first in _ADDRESSED and second == "me" for first, second in pairwise(before))
-        networked = not _NETWORKS.isdisjoint(before)
-        if (own or networked) and not _is_amount_or_place(view, match.group(), networked):
+        if (own or not _NETWORKS.isdisjoint(before)) and not _is_amount_or_place(view, match.group()):
             yield Span(*match.span(), "USERNAME", CONTEXT, "credentials")
 
 
-def _is_amount_or_place(view: View, handle: str, networked: bool) -> bool:
-    """Say whether this is "@5pm", "$usd" or, where no network is named, "@home": where, when or how much."""
+def _is_amount_or_place(view: View, handle: str) -> bool:
+    """Say whether this is "@5pm", "$usd" or "@home": when, how much or where."""
     letters = _LETTERS.findall(handle)
     if not letters:
         return True
     if handle[1].isdigit() or handle[0] == "$":
         units = view.vocabulary.units
         return letters[0] in units and all(run in units or view.vocabulary.is_chat(run) for run in letters)
-    return not networked and view.vocabulary.is_chat(handle[1:])
+    return view.vocabulary.is_chat(handle[1:])
 
 
 def _value(view: View, mention: Mention) -> Iterable[Span]:

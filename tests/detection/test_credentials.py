@@ -49,6 +49,8 @@ KEPT = [
     "tag me @3rd floor",
     "find me @home",
     "message me @work",
+    "snap a pic @noon",
+    "handle with care @home",
 ]
 
 
