@@ -44,6 +44,10 @@ _EXPIRY: Final = re.compile(
 _LONE_EXPIRY: Final = re.compile(rf"[^a-z0-9]{{0,3}}({_MONTH_YEAR})[^a-z0-9]{{0,3}}")
 _ASKS_EXPIRY: Final = re.compile(r"expir|exp date|valid thru|good thru")
 _READ_BACK: Final = 200
+_THING: Final = re.compile(
+    r"\b(?:(cards?\b|visa\b|mastercard\b|amex\b|cvv|cvc|csc\b|[0-9]{4})"
+    r"|(?:offer|coupon|sale|voucher|promo|promotion|deal|discount)s?\b)"
+)
 
 
 def find_expiries(view: View, question: Question) -> Iterator[Span]:
@@ -52,10 +56,19 @@ def find_expiries(view: View, question: Question) -> Iterator[Span]:
         return
     if "card" in view.words or "CREDIT_CARD" in (*question.slots, *(mention.slot for mention in view.mentions)):
         for match in _EXPIRY.finditer(view.lower):
-            yield Span(*match.span(1), "CREDIT_CARD", CONTEXT, "card")
+            if not _is_of_other(view.lower[max(0, match.start() - _READ_BACK) : match.start()]):
+                yield Span(*match.span(1), "CREDIT_CARD", CONTEXT, "card")
     lone = _LONE_EXPIRY.fullmatch(view.lower)
-    if lone and view.message.context and _ASKS_EXPIRY.search(fold(view.message.context[-1].text[-_READ_BACK:])):
-        yield Span(*lone.span(1), "CREDIT_CARD", DIALOGUE, "card")
+    if lone and view.message.context:
+        asked = fold(view.message.context[-1].text[-_READ_BACK:])
+        if _ASKS_EXPIRY.search(asked) and ("card" in asked or not _is_of_other(asked)):
+            yield Span(*lone.span(1), "CREDIT_CARD", DIALOGUE, "card")
+
+
+def _is_of_other(before: str) -> bool:
+    """Say whether the thing that was named last is no card: an offer is valid until a month, too."""
+    things = list(_THING.finditer(before))
+    return bool(things) and things[-1].group(1) is None
 
 
 def passes_luhn(digits: str) -> bool:

@@ -33,7 +33,8 @@ _MOST_WORDS: Final = 4
 _SIGNED: Final = re.compile(r"(?<!\S)(?=\S{5,200}(?!\S))[^\s$!#%&*_+=~^|]+[$!#%&*_+=~^|]+\S*[a-z0-9]\S*")
 """A word with signs among its letters, which nobody writes but in a password; at most 200 characters (D17)."""
 _LONGEST_ANSWER: Final = 12
-_HANDLE: Final = re.compile(r"(?<![\w@$.])[@$][a-z0-9_][\w.-]{1,30}(?<![.-])")
+_HANDLE: Final = re.compile(r"(?<![\w@$.])(?:@[a-z0-9_]|\$[a-z])[\w.-]{1,30}(?<![.-])")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _NETWORKS: Final = frozenset(
     words_in(
         "instagram insta ig twitter tiktok telegram snapchat snap discord venmo cashapp cashtag tag paypal facebook fb "
@@ -65,8 +66,19 @@ def find_handles(view: View) -> Iterator[Span]:
         place = bisect_right(view.ends, match.start())
         before = view.words[max(0, place - _WORDS_BEFORE) : place]
         own = any(first in _ADDRESSED and second == "me" for first, second in pairwise(before))
-        if (own or not _NETWORKS.isdisjoint(before)) and any(char.isalpha() for char in match.group()):
+        if (own or not _NETWORKS.isdisjoint(before)) and not _is_amount_or_place(view, match.group()):
             yield Span(*match.span(), "USERNAME", CONTEXT, "credentials")
+
+
+def _is_amount_or_place(view: View, handle: str) -> bool:
+    """Say whether this is "@5pm", "$usd" or "@home": when, how much or where."""
+    letters = _LETTERS.findall(handle)
+    if not letters:
+        return True
+    if handle[1].isdigit() or handle[0] == "$":
+        units = view.vocabulary.units
+        return letters[0] in units and all(run in units or view.vocabulary.is_chat(run) for run in letters)
+    return view.vocabulary.is_chat(handle[1:])
 
 
 def _value(view: View, mention: Mention) -> Iterable[Span]:

@@ -21,6 +21,7 @@ _LOCAL: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
 _DOT: Final = r"(?:\.|%2e|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\s(?:dot|punkt|punto|point)\s)"
 _DOMAIN: Final = re.compile(rf"[a-z0-9](?:[\w-]{{0,61}}\w)?(?:{_DOT}[a-z0-9](?:[\w-]{{0,61}}\w)?){{0,5}}")
 _LITERAL: Final = re.compile(r"\[[0-9a-f:.]{3,45}\]")
+_AMOUNT: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,2}([a-z]{1,10})")
 _SPACED_DOMAIN: Final = re.compile(r"([a-z0-9-]{2,63})\s?\.\s?([a-z]{2,10})\b")
 _SPLIT_TLDS: Final = frozenset(TLDS) - {"in", "at", "me", "be", "no", "us", "it", "name", "email", "app"}
 _ENDINGS: Final = words_in("com cm con cim cvom comm net org couk coin cojp de fr es it nl edu")
@@ -58,6 +59,9 @@ def _written(view: View) -> Iterator[Span]:
         end = _domain_end(lower, at.end())
         if start is None or end is None:
             continue
+        amount = _AMOUNT.fullmatch(lower, at.end(), end)
+        if amount and amount.group(1) in view.vocabulary.units:
+            continue  # "meet me @7.30pm"
         if at.end() - at.start() == 1 or any(dot in lower[at.end() : end] for dot in (".", "%2e", "dot")):
             dotted = "." in lower[at.end() : end] or "%2e" in lower[at.end() : end]
             yield Span(start, end, "EMAIL", CERTAIN_SHAPE if dotted else GRAMMAR, RULE)

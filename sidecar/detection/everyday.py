@@ -1,4 +1,4 @@
-"""English words that are names too, or that a name field may hold by accident. Pure data.
+"""Everyday words that are names too, or that a name field may hold by accident. Pure data.
 
 A known name that is one of these is masked alone only where it is written like a name, or is all of a message (D11).
 """
@@ -22,7 +22,21 @@ ALSO_NAMES: Final = frozenset(
 )
 """Everyday words that people are called, and that answer a question for a name with nothing else."""
 
-EVERYDAY: Final = frozenset(
+_FUNCTION_WORDS: Final = frozenset(
+    words_in(
+        "ab am an da du er es ob im in ja je so um wo zu ca ne na "  # German
+        "au ce ci de du en es et eu il je la le ma me ne ni nu on or ou sa se si su ta te tu un va as "  # French
+        "al de di el en es ha la le lo me mi ni no os se si su te ti tu un va ve ya yo da "  # Spanish
+        "ao as da de do em eu ha ja la me na no os oi ou pe se so te ti tu um vi "  # Portuguese
+        "ad al ci da di do il in io la le lo ma me mi ne no od se si so su te ti tu un va vi "  # Italian
+        "al de en er ge ik in is ja je me nu of om op te uw we ze zo zn "  # Dutch
+        "ad af at av da de du ei en er et fa ha ja ma na ni nu og om op pa sa se ta ud ut vi ar an "  # Nordic
+        "po od za ze ty wy my mi go sa to "  # Polish
+    )
+)
+"""Of two letters, folded. Not "bo", "ed", "ho", "jo" and "li", which are names more often than they are such words."""
+
+EVERYDAY: Final = _FUNCTION_WORDS | frozenset(
     words_in(
         "may will mark rose hope grace summer autumn winter spring art bill june april august march young long "
         "short strong "

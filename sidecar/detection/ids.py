@@ -26,6 +26,9 @@ _LONGEST_LONE: Final = 24
 """Words of a message in which a code can still be all that matters. Keeps the look at the others linear (D17)."""
 _PLATE: Final = re.compile(r"(?<![a-z0-9])[a-hj-pr-y][a-hj-y][0-9]{2}\s?[a-hj-pr-z]{3}(?![a-z0-9])")
 _LOCATOR_LETTERS: Final = range(5, 9)
+_STATES: Final = frozenset({"expired", "unknown", "invalid", "blank", "incorrect", "canceled", "rejected", "required"})
+"""What is said of a locator in capitals, as it is shown on a screen."""
+_BEHIND_MODELS: Final = frozenset({"ltd", "abc", "pro", "max", "plus"})
 _COPULAS: Final = frozenset({"is", "as", "my", "the", "was", "ist", "es", "est"})
 
 
@@ -140,12 +143,18 @@ def _behind(view: View, mention: Mention) -> Iterator[Span]:
 
 
 def find_plates(view: View, question: Question) -> Iterator[Span]:
-    """British plates of since 2001: in capitals anywhere, in any case where a plate is spoken of."""
+    """British plates of since 2001: in capitals anywhere, in any case where a plate is spoken of.
+
+    A word after a model looks like one: "MX50 PRO", "the gt40 car".
+    """
     if not view.has_digit:
         return
     named = "VEHICLE_PLATE" in (*question.slots, *(mention.slot for mention in view.mentions))
     for match in _PLATE.finditer(view.lower):
-        if named or view.text[match.start() : match.end()].isupper():
+        upper, letters = view.text[match.start() : match.end()].isupper(), view.lower[match.end() - 3 : match.end()]
+        if named and not upper and view.lower[match.end() - 4].isspace() and view.vocabulary.is_chat(letters):
+            continue
+        if named or (upper and letters not in _BEHIND_MODELS and not view.vocabulary.is_plain(letters)):
             yield Span(*match.span(), "VEHICLE_PLATE", CONTEXT if named else GRAMMAR, RULE)
 
 
@@ -165,7 +174,8 @@ def _is_locator(view: View, place: int) -> bool:
     if place >= len(view.words) or not view.words[place].isalpha() or len(view.words[place]) not in _LOCATOR_LETTERS:
         return False
     written = view.text[view.starts[place] : view.ends[place]]
-    return written.isupper() and not view.vocabulary.is_plain(view.words[place])
+    word = view.words[place]
+    return written.isupper() and word not in _STATES and not view.vocabulary.is_plain(word)
 
 
 def find_lone(view: View, question: Question) -> Iterable[Span]:

@@ -1,7 +1,8 @@
 """Addresses that no street type gives away, known by house number, postcode and town side by side (D4). Pure.
 
 "Unter den Linden 77, 10117 Berlin", "Rynek Główny 12, 31-042 Kraków", and Indian ones, which begin with a flat or a
-plot and end with a PIN code. Every step from an anchor is bounded (D17).
+plot and end with a PIN code. In lower case, only the name of a large town or a question for the address tells the
+former from "released 5, 10117 files" (D11). Every step from an anchor is bounded (D17).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from sidecar.detection.scores import DIALOGUE, STRONG_GRAMMAR
 from sidecar.detection.span import Span
 from sidecar.detection.view import View
 from sidecar.detection.words.table import words_in
+from sidecar.detection.words.towns import TOWNS
 
 RULE: Final = "address"
 _HOUSE: Final = re.compile(r"[1-9][0-9]{0,3}[a-z]?")
 _ZIP: Final = re.compile(r"[0-9]{4,5}")
-_PIN: Final = re.compile(r"[1-9][0-9]{5}")
+_PIN: Final = re.compile(r"(?![0-9]{3}000)[1-9][0-9]{5}")
+_YEAR: Final = re.compile(r"19[0-9]{2}|20[0-3][0-9]")
 _AFTER_HOUSE: Final = frozenset({", ", ",", ",\n", "\n"})
 _INSIDE_NAME: Final = frozenset({" ", "-", ". ", ".", "'"})
 _PARTICLES: Final = frozenset(
@@ -29,6 +32,22 @@ _PARTICLES: Final = frozenset(
 _MOST_NAME_WORDS: Final = 4
 _PREMISES: Final = frozenset(words_in("flat plot house door shop villa bungalow h"))
 _NUMBER_SIGNS: Final = frozenset(words_in("no number num nr"))
+_LANDMARKS: Final = frozenset(
+    words_in("near opposite opp behind beside off next to of bus hospital university office house airport")
+)
+"""Words of chats that lead to a place in an Indian address."""
+_OTHER_NUMBERS: Final = frozenset(
+    words_in(
+        "total price priced amount amounts cost costs rent rents rental budget fee fees worth value deposit loan emi "
+        "mortgage advance balance bill billed invoice order booking reference ref ticket case account receipt payment "
+        "paid transaction tax maintenance salary approx around about upto only rs inr rupees usd eur gbp "
+        "mileage odometer reading listing codec area sqft"
+    )
+)
+"""What six digits are that close no address."""
+_AMOUNTS: Final = frozenset(
+    words_in("rs inr rupees rupee usd dollars dollar eur euros euro gbp pounds bucks points credits people units sqft")
+)
 _MOST_WORDS: Final = 18
 _LONGEST_ANSWER: Final = 8
 _PARTS: Final = frozenset({" ", ", ", ",", ",\n", "\n", "-", " - ", " -", "- ", "/", ".", ". ", " , "})
@@ -40,7 +59,9 @@ def find_postal_lines(view: View, question: Question) -> Iterator[Span]:
     for place, word in enumerate(view.words):
         if place < reached:
             continue
-        first, last = _premises(view, place) if word in _PREMISES else _numbered_street(view, place)
+        first, last = (
+            _premises(view, place) if word in _PREMISES else _numbered_street(view, place, "ADDRESS" in question.slots)
+        )
         if last > first:
             reached = last
             yield view.span(first, last, "ADDRESS", STRONG_GRAMMAR, RULE)
@@ -59,7 +80,7 @@ def _answered(view: View, question: Question) -> Iterator[Span]:
         yield view.span(0, last, "ADDRESS", DIALOGUE, RULE)
 
 
-def _numbered_street(view: View, house: int) -> tuple[int, int]:
+def _numbered_street(view: View, house: int, asked: bool) -> tuple[int, int]:
     """Return the words of the address whose house number stands at ``house``; an empty range where there is none."""
     words = view.words
     if not _HOUSE.fullmatch(words[house]) or house + 2 >= len(words) or view.gap(house + 1) not in _AFTER_HOUSE:
@@ -71,7 +92,23 @@ def _numbered_street(view: View, house: int) -> tuple[int, int]:
     last = town + 1
     if last < len(words) and view.gap(last) in {" ", "-"} and _is_town(view, last):
         last += 1
-    return (first, last) if first < house else (house, house)
+    sure = asked or _is_written_as_name(view, first, house, town)
+    return (first, last) if first < house and sure else (house, house)
+
+
+def _is_written_as_name(view: View, first: int, house: int, town: int) -> bool:
+    """Say whether the town is known, or street and town are capitalised in a text that is not all capitals.
+
+    "July 4, 2026 Denver" is a date, and "Fallout 4, 2015 Edition" has a year.
+    """
+    if first + 1 == house and view.words[first] in view.vocabulary.months:
+        return False
+    if view.words[town] in TOWNS:
+        return True
+    if _YEAR.fullmatch(view.words[town - 1]):
+        return False
+    capitals = _is_capital(view, town) and any(_is_capital(view, place) for place in range(first, house))
+    return capitals and not view.text.isupper()
 
 
 def _after_postcode(view: View, place: int) -> int | None:
@@ -121,11 +158,20 @@ def _premises(view: View, place: int) -> tuple[int, int]:
     number = place + 1
     while number < len(words) and words[number] in _NUMBER_SIGNS:
         number += 1
+    if number < len(words) and words[place] == "h" and number == place + 1 and view.gap(number) == " ":
+        return place, place
     if number >= len(words) or not any(char.isdigit() for char in words[number]):
         return place, place
+    named = False
     for last in range(number + 1, min(place + _MOST_WORDS, len(words))):
-        if view.gap(last) not in _PARTS or view.vocabulary.is_chat(words[last]):
+        word = words[last]
+        counted = last == number + 1 and word in view.vocabulary.units
+        if view.gap(last) not in _PARTS or word in _OTHER_NUMBERS or counted:
             break
-        if _PIN.fullmatch(words[last]):
-            return place, last + 1
+        if view.vocabulary.is_chat(word) and word not in _LANDMARKS:
+            break
+        if _PIN.fullmatch(word):
+            amount = last + 1 < len(words) and words[last + 1] in _AMOUNTS
+            return (place, last + 1) if named and not amount else (place, place)
+        named = named or (len(word) > 2 and word.isalpha() and not view.vocabulary.is_plain(word))
     return place, place

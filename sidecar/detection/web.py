@@ -32,7 +32,7 @@ _GEO: Final = re.compile(
 )
 _GRID: Final = re.compile(
     r"(?<![\w+])(?=[0-9+]{0,9}[a-z])[2-9cfghjmpqrvwx]{6,8}\+[2-9cfghjmpqrvwx]{2,3}(?!\w)"  # Open Location Code
-    r"|(?<![/:\w])///[a-z]{2,20}\.[a-z]{2,20}\.[a-z]{2,20}(?!\w)"  # what3words
+    r"|(?<![/:\w])///[a-z]{3,20}\.[a-z]{3,20}\.[a-z]{3,20}(?!\w)"  # what3words
 )
 _WALLET: Final = re.compile(
     r"(?<!\w)(?:0x[0-9a-fA-F]{40}|(?:bc|tb)1[02-9ac-hj-np-z]{11,71}|[13][1-9A-HJ-NP-Za-km-z]{25,34}|"

@@ -19,6 +19,9 @@ FOUND = [
     ("telegram @jane_r", "USERNAME", "@jane_r"),
     ("cash tag is $deshawn23", "USERNAME", "$deshawn23"),
     ("follow me: @deshawn-23", "USERNAME", "@deshawn-23"),
+    ("follow me @5starjane", "USERNAME", "@5starjane"),
+    ("insta @24kgold", "USERNAME", "@24kgold"),
+    ("venmo $jane2", "USERNAME", "$jane2"),
     ("mein passwort lautet sonnenblume7", "PASSWORD", "sonnenblume7"),
 ]
 
@@ -33,6 +36,21 @@ KEPT = [
     "can't login today",
     "i follow @AcmeHelp",
     "paypal charged me $45",
+    "paypal me $25USD please",
+    "user owes $100usd",
+    "pay me $40k by friday",
+    "venmo me $usd 20",
+    "follow me @5pm",
+    "tag me @ 3pm",
+    "message me @5-6pm",
+    "dm me @10am",
+    "the user logged in @11:45pm",
+    "paypal fee @3percent",
+    "tag me @3rd floor",
+    "find me @home",
+    "message me @work",
+    "snap a pic @noon",
+    "handle with care @home",
 ]
 
 

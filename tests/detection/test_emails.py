@@ -39,6 +39,8 @@ KEPT = [
     "@support where is it",
     "look at point 3 in section 4",
     "the income is fine",
+    "meet me @7.30pm",
+    "the fee is 5 @7.30usd",
 ]
 
 

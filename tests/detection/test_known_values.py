@@ -107,6 +107,48 @@ def test_names_of_two_letters_are_found_unless_they_are_words_d3(name: str, text
     assert _covered(text, (KnownValue("PERSON", name),)) == values
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Tu", "tu es la?"),
+        ("Du", "bist du da"),
+        ("Ja", "ja gut"),
+        ("Si", "si claro"),
+        ("Vi", "vi fixar det"),
+        ("Ni", "har ni tid"),
+        ("Wo", "wo ist das paket"),
+        ("Ma", "ma foi, c'est ma commande"),
+        ("Al", "llego al hotel"),
+        ("Di", "il numero di ordine"),
+        ("Om", "het gaat om een pakket"),
+        ("Så", "så bra"),
+        ("Já", "já chegou"),
+        ("Og", "navn og adresse"),
+        ("Zu", "das ist zu teuer"),
+        ("Tu Nguyen", "tu as raison"),
+    ],
+)
+def test_function_words_of_other_languages_are_no_names_d11(name: str, text: str) -> None:
+    assert _covered(text, (KnownValue("PERSON", name),)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Tu", "please ask Tu about it"),
+        ("Tu", "tu"),
+        ("Bo", "bo is here"),
+        ("Xi", "it was xi"),
+        ("Ed", "ed called"),
+        ("Jo", "tell jo"),
+        ("Li", "from li"),
+        ("Ng", "mr ng"),
+    ],
+)
+def test_two_letters_written_as_a_name_or_that_are_little_else_are_found_d3(name: str, text: str) -> None:
+    assert [value.capitalize() for value in _covered(text, (KnownValue("PERSON", name),))] == [name]
+
+
 def test_values_that_end_in_each_other_give_one_span_for_each_place_d17() -> None:
     known = tuple(KnownValue("ORDER_ID", "1" * length) for length in range(4, 104))
     spans = list(KnownValueRecognizer().find(Message("1 " * 500, known=known)))

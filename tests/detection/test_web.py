@@ -31,6 +31,7 @@ KEPT = [
     "ratio 3.5, 4.25",
     "300.1.2.3 is no address",
     "open 9:00-17:00",
+    "///note.to.self",
 ]
 
 
