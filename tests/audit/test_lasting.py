@@ -110,33 +110,39 @@ async def test_a_stop_ends_what_is_under_way(lasting: LastingWork) -> None:
 # -- the audit log's -----------------------------------------------------------------------------------------------
 
 
+class Readings:
+    """Counts how often a log is read for links, and has each reading wait for the gate."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.gate, self.begun = 0, threading.Event(), threading.Event()
+        self._read = Findings.read
+        monkeypatch.setattr(Findings, "read", lambda findings, *arguments: self._slow(findings, *arguments))
+
+    def _slow(self, findings: Findings, *arguments: Any) -> Findings:
+        self.count += 1
+        self.begun.set()
+        assert self.gate.wait(60)
+        return self._read(findings, *arguments)
+
+
 async def test_links_are_erased_and_counted_though_nobody_waits_as_long_as_the_log_is_read_a24_e48(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attempt of an erasure may take four minutes; a log of years takes longer."""
-    gate, searches = threading.Event(), 0
-
-    def slow(findings: Findings, *arguments: Any) -> Findings:
-        nonlocal searches
-        searches += 1
-        assert gate.wait(60)
-        return read(findings, *arguments)
-
-    read = Findings.read
-    monkeypatch.setattr(Findings, "read", slow)
+    readings = Readings(monkeypatch)
     log = make_log(tmp_path / "audit")
     await log.start()
     await log.conclude(outcome("x1"))
     for ask, found in ((log.count_links, 1), (log.forget_subject, 1), (log.count_links, 0)):
-        gate.clear()
-        before = searches
+        readings.gate.clear()
+        before = readings.count
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await ask([PSEUDONYM])
-        gate.set()
+        readings.gate.set()
         assert await ask([PSEUDONYM]) == found
-        assert searches == before + 1
+        assert readings.count == before + 1
     await log.stop()
     assert check(tmp_path / "audit").intact
 
@@ -145,30 +151,20 @@ async def test_those_who_ask_while_the_log_is_read_share_the_next_reading_a24_e4
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reading for each request would never catch up with a long log."""
-    gate, begun, readings = threading.Event(), threading.Event(), 0
-
-    def slow(findings: Findings, *arguments: Any) -> Findings:
-        nonlocal readings
-        readings += 1
-        begun.set()
-        assert gate.wait(60)
-        return read(findings, *arguments)
-
-    read = Findings.read
-    monkeypatch.setattr(Findings, "read", slow)
+    readings = Readings(monkeypatch)
     log = make_log(tmp_path / "audit")
     await log.start()
     people = [f"k1:{number:032x}" for number in range(20)]
     for number, person in enumerate(people):
         await log.conclude(outcome(f"x{number}")._replace(conversations=(person,)))
     first = asyncio.create_task(log.forget_subject(people[:1]))
-    assert await asyncio.to_thread(begun.wait, 60)
+    assert await asyncio.to_thread(readings.begun.wait, 60)
     others = [asyncio.create_task(ask([person])) for person in people for ask in (log.forget_subject, log.count_links)]
     await asyncio.sleep(0)
-    gate.set()
+    readings.gate.set()
     assert await first == 1
     assert set(await asyncio.gather(*others[2:])) == {1, 0}  # forgotten, and none of them left
-    assert readings == 2
+    assert readings.count == 2
     assert await asyncio.gather(*others[2::2]) == [1] * 19
     await log.stop()
     assert check(tmp_path / "audit").intact

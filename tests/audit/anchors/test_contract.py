@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -61,12 +62,15 @@ async def made_by(request: pytest.FixtureRequest, kind: str, folder: Path, stack
     return FileAnchor("elsewhere", folder)
 
 
-def settings(url: str, name: str) -> BucketSettings:
-    bucket = "b-" + "".join(one if one.isalnum() else "-" for one in name.lower())[:50].strip("-")
-    client = boto3.client(
+def client_of(url: str) -> Any:
+    return boto3.client(
         "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
-    client.create_bucket(Bucket=bucket)
+
+
+def settings(url: str, name: str) -> BucketSettings:
+    bucket = "b-" + "".join(one if one.isalnum() else "-" for one in name.lower())[:50].strip("-")
+    client_of(url).create_bucket(Bucket=bucket)
     return BucketSettings(bucket, "audit/", url, "us-east-1", None, "test", "test")
 
 
@@ -92,9 +96,7 @@ async def test_the_largest_of_many_in_a_bucket_is_found_without_listing_all_a10(
     where = settings(bucket, tmp_path.name)
     anchor = ObjectStoreAnchor("elsewhere", where)
     await anchor.start()
-    client = boto3.client(
-        "s3", endpoint_url=bucket, region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
-    )
+    client = client_of(bucket)
     for size in sizes:
         await anchor.publish(offer(size))
     client.put_object(Bucket=where.bucket, Key=f"audit/{place_of(ORIGIN)}/readme", Body=b"not ours")
@@ -111,9 +113,7 @@ async def test_names_that_are_no_checkpoints_hide_none_behind_them_a10(
     where = settings(bucket, tmp_path.name)
     anchor = ObjectStoreAnchor("elsewhere", where)
     await anchor.start()
-    client = boto3.client(
-        "s3", endpoint_url=bucket, region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
-    )
+    client = client_of(bucket)
     for size in (3, 9):
         await anchor.publish(offer(size))
         for number in range(10):
