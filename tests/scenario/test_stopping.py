@@ -84,7 +84,9 @@ def test_who_is_told_to_stop_before_it_serves_does_and_no_check_succeeds_by_it(
     """The first process of a container does not hear a signal that it has no handler for."""
     config = tmp_path / "config.yaml"
     os.mkfifo(config)
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # may be to ignore it, as in the background
     process = subprocess.Popen([sys.executable, "-m", "sidecar", *command, str(config)], stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, inherited)
     with config.open("wb"):  # returns once the other side has come to read
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
