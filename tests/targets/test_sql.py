@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, event, make_url, text
 from sidecar.erasure.bodies import status_body
 from sidecar.erasure.request import IdentityType, SubjectIdentity
 from sidecar.errors import ConfigError
+from sidecar.stores.postgresql_silence import ListeningConnection
 from sidecar.targets.sql import SqlTarget
 from sidecar.targets.sql_connection import open_target_engine
 from sidecar.targets.target import DeleteStatus, TargetFault, VerifyStatus
@@ -460,15 +461,18 @@ def test_an_unusable_url_is_a_configuration_error_that_shows_nothing_of_it(url: 
         ("mysql://localhost/x", False),
     ],
 )
-def test_E18_whatever_leaves_the_machine_is_verified_tls(url: str, verified: bool) -> None:
+def test_E18_whatever_leaves_the_machine_is_verified_tls(
+    url: str, verified: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = open_target_engine(settings(), url, ssl.create_default_context(), "t")
     given: dict[str, Any] = {}
 
-    def connect(_dialect: object, _record: object, _args: object, keywords: dict[str, Any]) -> None:
+    def connect(*_: object, **keywords: Any) -> None:
         given.update(keywords)
         raise ConnectionError
 
-    event.listen(engine, "do_connect", connect)
+    monkeypatch.setattr(ListeningConnection, "connect", connect)
+    event.listen(engine, "do_connect", lambda _dialect, _record, _args, keywords: connect(**keywords))
     with pytest.raises(ConnectionError):
         engine.connect()
     assert (given.get("sslmode") == "verify-full" or "ssl" in given) is verified
